@@ -1,0 +1,35 @@
+//! The vocabulary of the grid. Every other crate speaks these words; nothing here does IO, reads a clock or draws a
+//! random number.
+//!
+//! | module | what it says |
+//! |---|---|
+//! | [`id`] | ids as newtypes, versions, points in time |
+//! | [`slot`] | from a key to its slot and partition |
+//! | [`op`] | [`Op`]: what a caller can ask, whichever door it came through |
+//! | [`reply`] | [`Reply`]: what a partition answers |
+//! | [`error`] | [`Error`]: what went wrong, its outcome, and what to do next |
+//! | [`catalog`] | every error code with its explanation |
+//! | [`limits`] | every limit, named, with its unit |
+//! | [`map`] | the settings of a map |
+//! | [`members`] | who is in the cluster |
+//! | [`table`] | who owns which partition, as a versioned value |
+//! | [`placement`] | who *should* own which partition |
+
+pub mod catalog;
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod map;
+pub mod members;
+pub mod op;
+pub mod placement;
+pub mod reply;
+pub mod slot;
+pub mod table;
+
+pub use error::{Error, ErrorCode, ErrorKind, NextStep, Outcome, Result};
+pub use id::{Epoch, Incarnation, MapId, NodeId, PartitionId, SlotId, TableVersion, Timestamp, Version};
+pub use limits::Limits;
+pub use map::{Eviction, MapSettings};
+pub use op::{Condition, Expiry, NumberFormat, Op, Scan, Target};
+pub use reply::{Entry, Page, PageEntry, Reply};

@@ -1,0 +1,230 @@
+//! [`Op`]: the one language that every door compiles to. An operation borrows its key and value from the request it came
+//! in, so that nothing is copied between the network and the record.
+
+use crate::id::{PartitionId, Timestamp, Version};
+
+/// When a write may happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Always.
+    #[default]
+    Always,
+    /// Only if the key is absent.
+    IfAbsent,
+    /// Only if the key is present.
+    IfPresent,
+    /// Only if the record has exactly this version.
+    IfVersion(Version),
+}
+
+/// What a write does with the expiry of its record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// The record never expires.
+    #[default]
+    Never,
+    /// The record keeps the expiry it has; a new record never expires.
+    Keep,
+    /// The record expires this many milliseconds after the write.
+    AfterMs(u64),
+    /// The record expires at this time; a time that has passed makes it vanish at once.
+    At(Timestamp),
+}
+
+/// How a number is written in a value. The client's codec says it, so that `increment` works on what `put` stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// Decimal text: what Redis, JSON and people write.
+    #[default]
+    Text,
+    /// A MessagePack integer or float.
+    MessagePack,
+}
+
+/// One page of a scan over one partition of one map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scan<'a> {
+    /// The partition to walk.
+    pub partition: PartitionId,
+    /// Where to go on: zero to begin, then what the last page said.
+    pub cursor: u64,
+    /// About how many entries to return; a page ends when this many were found or enough records were looked at.
+    pub entries_max: u32,
+    /// Only keys that start with this.
+    pub prefix: &'a [u8],
+    /// Only keys that match this glob (`*`, `?`, `[a-z]`, `[^x]`, `\` escapes); empty matches all.
+    pub glob: &'a [u8],
+    /// Whether values are wanted too.
+    pub with_values: bool,
+}
+
+/// An operation on one map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Op<'a> {
+    /// The value of a key.
+    Get {
+        /// The key.
+        key: &'a [u8],
+    },
+    /// Whether a key is present.
+    Exists {
+        /// The key.
+        key: &'a [u8],
+    },
+    /// Marks a key as recently used without reading it.
+    Touch {
+        /// The key.
+        key: &'a [u8],
+    },
+    /// Writes a value.
+    Put {
+        /// The key.
+        key: &'a [u8],
+        /// The value.
+        value: &'a [u8],
+        /// When the write may happen.
+        condition: Condition,
+        /// What becomes of the record's expiry.
+        expiry: Expiry,
+        /// Whether the reply carries the value that was there.
+        return_old: bool,
+    },
+    /// Removes a key.
+    Delete {
+        /// The key.
+        key: &'a [u8],
+        /// When the removal may happen.
+        condition: Condition,
+        /// Whether the reply carries the value that was there.
+        return_old: bool,
+    },
+    /// Writes a value if the present value equals the expected one (`None`: if the key is absent).
+    CompareAndSet {
+        /// The key.
+        key: &'a [u8],
+        /// The value that must be there.
+        expected: Option<&'a [u8]>,
+        /// The new value.
+        value: &'a [u8],
+        /// What becomes of the record's expiry.
+        expiry: Expiry,
+    },
+    /// Changes the expiry of a key: [`Expiry::Never`] persists it, [`Expiry::Keep`] changes nothing.
+    Expire {
+        /// The key.
+        key: &'a [u8],
+        /// The new expiry.
+        expiry: Expiry,
+    },
+    /// Adds to the integer in a value; an absent key counts as zero.
+    Increment {
+        /// The key.
+        key: &'a [u8],
+        /// What to add.
+        delta: i64,
+        /// How the number is written.
+        format: NumberFormat,
+        /// What becomes of the record's expiry.
+        expiry: Expiry,
+    },
+    /// Adds to the floating-point number in a value; an absent key counts as zero.
+    IncrementFloat {
+        /// The key.
+        key: &'a [u8],
+        /// What to add.
+        delta: f64,
+        /// How the number is written.
+        format: NumberFormat,
+        /// What becomes of the record's expiry.
+        expiry: Expiry,
+    },
+    /// Adds bytes to the end of a value; an absent key counts as empty. Keeps the expiry.
+    Append {
+        /// The key.
+        key: &'a [u8],
+        /// The bytes to add.
+        value: &'a [u8],
+    },
+    /// One page of a walk over a partition.
+    Scan(Scan<'a>),
+    /// How many entries of the map a partition holds.
+    Len {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// Removes all entries of the map from a partition.
+    Clear {
+        /// The partition.
+        partition: PartitionId,
+    },
+}
+
+/// What an operation is aimed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The partition that holds this key.
+    Key(&'a [u8]),
+    /// A partition, named.
+    Partition(PartitionId),
+}
+
+impl<'a> Op<'a> {
+    /// A plain write.
+    pub fn put(key: &'a [u8], value: &'a [u8]) -> Self {
+        Op::Put { key, value, condition: Condition::Always, expiry: Expiry::Never, return_old: false }
+    }
+
+    /// A plain removal.
+    pub fn delete(key: &'a [u8]) -> Self {
+        Op::Delete { key, condition: Condition::Always, return_old: false }
+    }
+
+    /// What the operation is aimed at.
+    pub fn target(&self) -> Target<'a> {
+        match *self {
+            Op::Get { key }
+            | Op::Exists { key }
+            | Op::Touch { key }
+            | Op::Put { key, .. }
+            | Op::Delete { key, .. }
+            | Op::CompareAndSet { key, .. }
+            | Op::Expire { key, .. }
+            | Op::Increment { key, .. }
+            | Op::IncrementFloat { key, .. }
+            | Op::Append { key, .. } => Target::Key(key),
+            Op::Scan(Scan { partition, .. }) | Op::Len { partition } | Op::Clear { partition } => {
+                Target::Partition(partition)
+            }
+        }
+    }
+
+    /// The value the operation would store, if it brings one.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        match *self {
+            Op::Put { value, .. } | Op::CompareAndSet { value, .. } | Op::Append { value, .. } => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the operation may need memory; a node over its memory mark refuses these and no others.
+    pub fn may_grow(&self) -> bool {
+        matches!(
+            self,
+            Op::Put { .. }
+                | Op::CompareAndSet { .. }
+                | Op::Append { .. }
+                | Op::Increment { .. }
+                | Op::IncrementFloat { .. }
+        )
+    }
+
+    /// Whether the operation leaves the data as it is, so that sending it twice is always safe.
+    pub fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Op::Get { .. } | Op::Exists { .. } | Op::Touch { .. } | Op::Scan(_) | Op::Len { .. }
+        )
+    }
+}
