@@ -1,1 +1,21 @@
-//! placeholder
+//! The wire: what crosses the network, and its conversions to and from the vocabulary of the core.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`pb`] | code generated from `proto/isogrid/v1` |
+//! | [`frame`] | the compact frame of a session: layout in docs/wire.md |
+//! | [`operation`] | typed operations and replies to and from core |
+//! | [`status`] | errors to and from their wire forms |
+
+pub mod frame;
+pub mod operation;
+pub mod status;
+
+/// Code generated from the contract in `proto/isogrid/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+pub mod pb {
+    tonic::include_proto!("isogrid.v1");
+
+    /// The descriptors of the contract, for gRPC reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}

@@ -1,0 +1,18 @@
+//! The compact frame: many operations, or their replies, as one run of bytes. The layout is frozen per version and
+//! described in docs/wire.md; [`header`], [`op`] and [`reply`] are its data dictionary.
+//!
+//! A frame is written by [`RequestWriter`] or [`ReplyWriter`] and read by [`RequestFrame`] or [`ReplyFrame`]. Readers
+//! borrow from the bytes they were given and never trust them.
+
+pub mod header;
+mod op;
+mod reader;
+mod reply;
+mod request;
+
+#[cfg(test)]
+mod frame_test;
+
+pub use header::{FRAME_VERSION, HEADER_BYTES};
+pub use reply::{ReplyFrame, ReplyWriter};
+pub use request::{MAPS_PER_FRAME_MAX, RequestFrame, RequestWriter};

@@ -1,0 +1,312 @@
+//! One operation in a request frame.
+//!
+//! ```text
+//! opcode u8 · flags u8 · map u8 · key_len u16 · [value_len u32] · [version u64] · [expiry u64] · [delta u64]
+//!        · [expected_len u32] · key · [value] · [expected]
+//! ```
+//!
+//! Flags: bits 0–1 the condition, bits 2–3 the expiry, bit 4 "return the old value", bit 5 the number format, bit 6 "an
+//! expected value follows". An operation on a partition has the partition's number where `key_len` stands; a scan goes on
+//! with `cursor u64 · entries_max u32 · prefix_len u16 · glob_len u16 · prefix · glob`, its flag bit 4 asking for values.
+
+use bytes::{BufMut, BytesMut};
+use isogrid_core::{
+    Condition, Error, ErrorCode, Expiry, NumberFormat, Op, PartitionId, Result, Scan, Timestamp,
+    Version,
+};
+
+use super::reader::Reader;
+
+/// What an operation does. Numbers are frozen.
+mod opcode {
+    pub(super) const GET: u8 = 1;
+    pub(super) const EXISTS: u8 = 2;
+    pub(super) const TOUCH: u8 = 3;
+    pub(super) const PUT: u8 = 4;
+    pub(super) const DELETE: u8 = 5;
+    pub(super) const COMPARE_AND_SET: u8 = 6;
+    pub(super) const EXPIRE: u8 = 7;
+    pub(super) const INCREMENT: u8 = 8;
+    pub(super) const INCREMENT_FLOAT: u8 = 9;
+    pub(super) const APPEND: u8 = 10;
+    pub(super) const SCAN: u8 = 11;
+    pub(super) const LEN: u8 = 12;
+    pub(super) const CLEAR: u8 = 13;
+}
+
+const RETURN_OLD: u8 = 1 << 4;
+const WITH_VALUES: u8 = 1 << 4;
+const MESSAGE_PACK: u8 = 1 << 5;
+const EXPECTED: u8 = 1 << 6;
+
+fn condition_bits(condition: Condition) -> (u8, Option<u64>) {
+    match condition {
+        Condition::Always => (0, None),
+        Condition::IfAbsent => (1, None),
+        Condition::IfPresent => (2, None),
+        Condition::IfVersion(version) => (3, Some(version.0)),
+    }
+}
+
+fn expiry_bits(expiry: Expiry) -> (u8, Option<u64>) {
+    match expiry {
+        Expiry::Never => (0, None),
+        Expiry::Keep => (1 << 2, None),
+        Expiry::AfterMs(ms) => (2 << 2, Some(ms)),
+        Expiry::At(at) => (3 << 2, Some(at.0)),
+    }
+}
+
+fn format_bits(format: NumberFormat) -> u8 {
+    match format {
+        NumberFormat::Text => 0,
+        NumberFormat::MessagePack => MESSAGE_PACK,
+    }
+}
+
+/// The parts of a key operation in the order of the wire.
+#[derive(Default)]
+struct KeyOp<'a> {
+    opcode: u8,
+    flags: u8,
+    key: &'a [u8],
+    value: Option<&'a [u8]>,
+    version: Option<u64>,
+    expiry: Option<u64>,
+    delta: Option<u64>,
+    expected: Option<&'a [u8]>,
+}
+
+impl KeyOp<'_> {
+    #[inline]
+    fn write(&self, map: u8, out: &mut BytesMut) {
+        out.reserve(
+            64 + self.key.len()
+                + self.value.map_or(0, <[u8]>::len)
+                + self.expected.map_or(0, <[u8]>::len),
+        );
+        out.put_slice(&[self.opcode, self.flags, map]);
+        out.put_u16_le(self.key.len() as u16);
+        if let Some(value) = self.value {
+            out.put_u32_le(value.len() as u32);
+        }
+        for number in [self.version, self.expiry, self.delta].into_iter().flatten() {
+            out.put_u64_le(number);
+        }
+        if let Some(expected) = self.expected {
+            out.put_u32_le(expected.len() as u32);
+        }
+        out.put_slice(self.key);
+        for bytes in [self.value, self.expected].into_iter().flatten() {
+            out.put_slice(bytes);
+        }
+    }
+}
+
+/// Writes one operation. The caller has checked that the key and value lengths fit their fields.
+#[inline]
+pub(super) fn encode(map: u8, op: &Op<'_>, out: &mut BytesMut) {
+    match *op {
+        Op::Get { key } => KeyOp { opcode: opcode::GET, key, ..KeyOp::default() }.write(map, out),
+        Op::Put { key, value, condition, expiry, return_old } => {
+            let (condition, version) = condition_bits(condition);
+            let (expires, expiry) = expiry_bits(expiry);
+            let flags = condition | expires | if return_old { RETURN_OLD } else { 0 };
+            KeyOp {
+                opcode: opcode::PUT,
+                flags,
+                key,
+                value: Some(value),
+                version,
+                expiry,
+                ..KeyOp::default()
+            }
+            .write(map, out);
+        }
+        Op::Scan(scan) => encode_scan(map, &scan, out),
+        Op::Len { partition } => encode_partition(opcode::LEN, 0, map, partition, out),
+        Op::Clear { partition } => encode_partition(opcode::CLEAR, 0, map, partition, out),
+        _ => encode_rare(op).write(map, out),
+    }
+}
+
+/// The key operations that are not worth a place on the hot path.
+fn encode_rare<'a>(op: &Op<'a>) -> KeyOp<'a> {
+    match *op {
+        Op::Exists { key } => KeyOp { opcode: opcode::EXISTS, key, ..KeyOp::default() },
+        Op::Touch { key } => KeyOp { opcode: opcode::TOUCH, key, ..KeyOp::default() },
+        Op::Delete { key, condition, return_old } => {
+            let (condition, version) = condition_bits(condition);
+            let flags = condition | if return_old { RETURN_OLD } else { 0 };
+            KeyOp { opcode: opcode::DELETE, flags, key, version, ..KeyOp::default() }
+        }
+        Op::CompareAndSet { key, expected, value, expiry } => {
+            let (expires, expiry) = expiry_bits(expiry);
+            let flags = expires | if expected.is_some() { EXPECTED } else { 0 };
+            let opcode = opcode::COMPARE_AND_SET;
+            KeyOp { opcode, flags, key, value: Some(value), expiry, expected, ..KeyOp::default() }
+        }
+        Op::Expire { key, expiry } => {
+            let (flags, expiry) = expiry_bits(expiry);
+            KeyOp { opcode: opcode::EXPIRE, flags, key, expiry, ..KeyOp::default() }
+        }
+        Op::Increment { key, delta, format, expiry } => {
+            let (expires, expiry) = expiry_bits(expiry);
+            let flags = expires | format_bits(format);
+            let delta = Some(delta.cast_unsigned());
+            KeyOp { opcode: opcode::INCREMENT, flags, key, expiry, delta, ..KeyOp::default() }
+        }
+        Op::IncrementFloat { key, delta, format, expiry } => {
+            let (expires, expiry) = expiry_bits(expiry);
+            let flags = expires | format_bits(format);
+            let delta = Some(delta.to_bits());
+            KeyOp { opcode: opcode::INCREMENT_FLOAT, flags, key, expiry, delta, ..KeyOp::default() }
+        }
+        Op::Append { key, value } => {
+            KeyOp { opcode: opcode::APPEND, key, value: Some(value), ..KeyOp::default() }
+        }
+        Op::Get { .. } | Op::Put { .. } | Op::Scan(_) | Op::Len { .. } | Op::Clear { .. } => {
+            unreachable!("encoded by the caller")
+        }
+    }
+}
+
+fn encode_partition(opcode: u8, flags: u8, map: u8, partition: PartitionId, out: &mut BytesMut) {
+    out.put_slice(&[opcode, flags, map]);
+    out.put_u16_le(partition.0);
+}
+
+fn encode_scan(map: u8, scan: &Scan<'_>, out: &mut BytesMut) {
+    let flags = if scan.with_values { WITH_VALUES } else { 0 };
+    encode_partition(opcode::SCAN, flags, map, scan.partition, out);
+    out.put_u64_le(scan.cursor);
+    out.put_u32_le(scan.entries_max);
+    out.put_u16_le(scan.prefix.len() as u16);
+    out.put_u16_le(scan.glob.len() as u16);
+    out.put_slice(scan.prefix);
+    out.put_slice(scan.glob);
+}
+
+/// The three bytes that open every operation, and the number behind them.
+struct Start {
+    flags: u8,
+    number: u16,
+}
+
+impl Start {
+    fn key<'a>(&self, reader: &mut Reader<'a>) -> Result<&'a [u8]> {
+        reader.bytes(usize::from(self.number))
+    }
+
+    fn partition(&self) -> PartitionId {
+        PartitionId(self.number)
+    }
+
+    fn condition(&self, reader: &mut Reader<'_>) -> Result<Condition> {
+        Ok(match self.flags & 3 {
+            0 => Condition::Always,
+            1 => Condition::IfAbsent,
+            2 => Condition::IfPresent,
+            _ => Condition::IfVersion(Version(reader.u64()?)),
+        })
+    }
+
+    fn expiry(&self, reader: &mut Reader<'_>) -> Result<Expiry> {
+        Ok(match (self.flags >> 2) & 3 {
+            0 => Expiry::Never,
+            1 => Expiry::Keep,
+            2 => Expiry::AfterMs(reader.u64()?),
+            _ => Expiry::At(Timestamp(reader.u64()?)),
+        })
+    }
+
+    fn format(&self) -> NumberFormat {
+        if self.flags & MESSAGE_PACK != 0 { NumberFormat::MessagePack } else { NumberFormat::Text }
+    }
+}
+
+/// Reads one operation and the index of its map in the frame's dictionary.
+#[inline]
+pub(super) fn decode<'a>(reader: &mut Reader<'a>) -> Result<(u8, Op<'a>)> {
+    let opcode = reader.u8()?;
+    let flags = reader.u8()?;
+    let map = reader.u8()?;
+    let start = Start { flags, number: reader.u16()? };
+    let op = match opcode {
+        opcode::GET => Op::Get { key: start.key(reader)? },
+        opcode::PUT => {
+            let value_len = reader.u32()? as usize;
+            let condition = start.condition(reader)?;
+            let expiry = start.expiry(reader)?;
+            let return_old = flags & RETURN_OLD != 0;
+            let key = start.key(reader)?;
+            Op::Put { key, value: reader.bytes(value_len)?, condition, expiry, return_old }
+        }
+        _ => decode_rare(opcode, &start, reader)?,
+    };
+    Ok((map, op))
+}
+
+fn decode_rare<'a>(opcode: u8, start: &Start, reader: &mut Reader<'a>) -> Result<Op<'a>> {
+    Ok(match opcode {
+        opcode::EXISTS => Op::Exists { key: start.key(reader)? },
+        opcode::TOUCH => Op::Touch { key: start.key(reader)? },
+        opcode::DELETE => {
+            let condition = start.condition(reader)?;
+            let return_old = start.flags & RETURN_OLD != 0;
+            Op::Delete { key: start.key(reader)?, condition, return_old }
+        }
+        opcode::COMPARE_AND_SET => {
+            let value_len = reader.u32()? as usize;
+            let expiry = start.expiry(reader)?;
+            let has_expected = start.flags & EXPECTED != 0;
+            let expected_len = if has_expected { Some(reader.u32()? as usize) } else { None };
+            let key = start.key(reader)?;
+            let value = reader.bytes(value_len)?;
+            let expected = expected_len.map(|length| reader.bytes(length)).transpose()?;
+            Op::CompareAndSet { key, expected, value, expiry }
+        }
+        opcode::EXPIRE => {
+            let expiry = start.expiry(reader)?;
+            Op::Expire { key: start.key(reader)?, expiry }
+        }
+        opcode::INCREMENT => {
+            let expiry = start.expiry(reader)?;
+            let delta = reader.u64()?.cast_signed();
+            Op::Increment { key: start.key(reader)?, delta, format: start.format(), expiry }
+        }
+        opcode::INCREMENT_FLOAT => {
+            let expiry = start.expiry(reader)?;
+            let delta = f64::from_bits(reader.u64()?);
+            Op::IncrementFloat { key: start.key(reader)?, delta, format: start.format(), expiry }
+        }
+        opcode::APPEND => {
+            let value_len = reader.u32()? as usize;
+            Op::Append { key: start.key(reader)?, value: reader.bytes(value_len)? }
+        }
+        opcode::SCAN => Op::Scan(decode_scan(start, reader)?),
+        opcode::LEN => Op::Len { partition: start.partition() },
+        opcode::CLEAR => Op::Clear { partition: start.partition() },
+        unknown => {
+            return Err(Error::new(
+                ErrorCode::ProtocolUnknown,
+                format!("operation code {unknown}"),
+            ));
+        }
+    })
+}
+
+fn decode_scan<'a>(start: &Start, reader: &mut Reader<'a>) -> Result<Scan<'a>> {
+    let cursor = reader.u64()?;
+    let entries_max = reader.u32()?;
+    let prefix_len = usize::from(reader.u16()?);
+    let glob_len = usize::from(reader.u16()?);
+    Ok(Scan {
+        partition: start.partition(),
+        cursor,
+        entries_max,
+        prefix: reader.bytes(prefix_len)?,
+        glob: reader.bytes(glob_len)?,
+        with_values: start.flags & WITH_VALUES != 0,
+    })
+}

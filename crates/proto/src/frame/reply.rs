@@ -1,0 +1,276 @@
+//! Reply frames: one reply for each operation of a request frame, in the same order.
+//!
+//! A reply is `kind u8 · flags u8` and then, by kind: nothing (missing), an entry (found), the number itself (flag u8,
+//! count u64), `version u64 · [entry]` (written, deleted), `[entry]` (conflict), `value u64 · version u64` (integer,
+//! float), `next u64 · count u32 · {key_len u16 · key · entry}` (page), or `code u16 · outcome u8 · length u16 · detail`
+//! (failed). An entry is `version u64 · value_len u32 · [expires u64] · value`. Flags: bit 0 "an entry follows", bit 1 "it
+//! expires", bit 2 "the scan goes on at next". In a page each entry has its own flags byte before its key length.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use isogrid_core::{
+    Entry, Error, Outcome, Page, PageEntry, Reply, Result, TableVersion, Timestamp, Version,
+};
+
+use super::header::{HEADER_BYTES, Header, MAGIC_REPLY};
+use super::reader::{Reader, malformed};
+use crate::status;
+
+/// What a reply is. Numbers are frozen.
+mod kind {
+    pub(super) const MISSING: u8 = 0;
+    pub(super) const FOUND: u8 = 1;
+    pub(super) const FLAG: u8 = 2;
+    pub(super) const WRITTEN: u8 = 3;
+    pub(super) const CONFLICT: u8 = 4;
+    pub(super) const DELETED: u8 = 5;
+    pub(super) const INTEGER: u8 = 6;
+    pub(super) const FLOAT: u8 = 7;
+    pub(super) const COUNT: u8 = 8;
+    pub(super) const PAGE: u8 = 9;
+    pub(super) const FAILED: u8 = 10;
+}
+
+const HAS_ENTRY: u8 = 1;
+const EXPIRES: u8 = 1 << 1;
+const GOES_ON: u8 = 1 << 2;
+
+/// The longest error detail that travels; the rest is cut.
+const DETAIL_BYTES_MAX: usize = 1_024;
+
+/// Collects replies into a frame.
+#[derive(Debug)]
+pub struct ReplyWriter {
+    bytes: BytesMut,
+    replies: u32,
+}
+
+impl Default for ReplyWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ReplyWriter {
+    /// An empty frame.
+    pub fn new() -> Self {
+        Self { bytes: BytesMut::new(), replies: 0 }
+    }
+
+    /// The bytes so far.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds the next reply.
+    #[inline]
+    pub fn push(&mut self, reply: &Reply<'_>) {
+        if self.bytes.is_empty() {
+            self.bytes.put_bytes(0, HEADER_BYTES);
+        }
+        encode(reply, &mut self.bytes);
+        self.replies += 1;
+    }
+
+    /// Ends the frame and hands it over; the writer is empty again.
+    pub fn finish(&mut self, frame_id: u32, table_version: TableVersion) -> Bytes {
+        if self.bytes.is_empty() {
+            self.bytes.put_bytes(0, HEADER_BYTES);
+        }
+        let header = Header {
+            magic: MAGIC_REPLY,
+            frame_id,
+            count: self.replies,
+            deadline_ms: 0,
+            dictionary: 0,
+            table_version,
+        };
+        self.bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
+        self.replies = 0;
+        self.bytes.split().freeze()
+    }
+}
+
+fn entry_flags(entry: &Entry<'_>) -> u8 {
+    HAS_ENTRY | if entry.expires_at.is_some() { EXPIRES } else { 0 }
+}
+
+#[inline]
+fn put_entry(entry: &Entry<'_>, out: &mut BytesMut) {
+    out.reserve(20 + entry.value.len());
+    out.put_u64_le(entry.version.0);
+    out.put_u32_le(entry.value.len() as u32);
+    if let Some(at) = entry.expires_at {
+        out.put_u64_le(at.0);
+    }
+    out.put_slice(entry.value);
+}
+
+fn put_change(kind: u8, version: Version, old: Option<&Entry<'_>>, out: &mut BytesMut) {
+    out.put_slice(&[kind, old.map_or(0, entry_flags)]);
+    out.put_u64_le(version.0);
+    if let Some(old) = old {
+        put_entry(old, out);
+    }
+}
+
+#[inline]
+fn encode(reply: &Reply<'_>, out: &mut BytesMut) {
+    match reply {
+        Reply::Missing => out.put_slice(&[kind::MISSING, 0]),
+        Reply::Found(entry) => {
+            out.put_slice(&[kind::FOUND, entry_flags(entry)]);
+            put_entry(entry, out);
+        }
+        Reply::Flag(flag) => out.put_slice(&[kind::FLAG, 0, u8::from(*flag)]),
+        Reply::Written { version, old } => put_change(kind::WRITTEN, *version, old.as_ref(), out),
+        Reply::Deleted { version, old } => put_change(kind::DELETED, *version, old.as_ref(), out),
+        Reply::Conflict { current } => {
+            out.put_slice(&[kind::CONFLICT, current.as_ref().map_or(0, entry_flags)]);
+            if let Some(current) = current {
+                put_entry(current, out);
+            }
+        }
+        Reply::Integer { value, version } => {
+            put_number(kind::INTEGER, value.cast_unsigned(), *version, out);
+        }
+        Reply::Float { value, version } => put_number(kind::FLOAT, value.to_bits(), *version, out),
+        Reply::Count(count) => {
+            out.put_slice(&[kind::COUNT, 0]);
+            out.put_u64_le(*count);
+        }
+        Reply::Page(page) => encode_page(page, out),
+        Reply::Failed(error) => encode_error(error, out),
+    }
+}
+
+fn put_number(kind: u8, number: u64, version: Version, out: &mut BytesMut) {
+    out.put_slice(&[kind, 0]);
+    out.put_u64_le(number);
+    out.put_u64_le(version.0);
+}
+
+fn encode_page(page: &Page<'_>, out: &mut BytesMut) {
+    out.put_slice(&[kind::PAGE, if page.next.is_some() { GOES_ON } else { 0 }]);
+    out.put_u64_le(page.next.unwrap_or(0));
+    out.put_u32_le(page.entries.len() as u32);
+    for PageEntry { key, entry } in &page.entries {
+        out.put_u8(entry_flags(entry));
+        out.put_u16_le(key.len() as u16);
+        out.put_slice(key);
+        put_entry(entry, out);
+    }
+}
+
+fn encode_error(error: &Error, out: &mut BytesMut) {
+    let mut detail = error.detail();
+    if detail.len() > DETAIL_BYTES_MAX {
+        detail = &detail[..detail.floor_char_boundary(DETAIL_BYTES_MAX)];
+    }
+    out.put_slice(&[kind::FAILED, 0]);
+    out.put_u16_le(error.code() as u16);
+    out.put_u8(status::outcome_number(error.outcome()));
+    out.put_u16_le(detail.len() as u16);
+    out.put_slice(detail.as_bytes());
+}
+
+/// A received reply frame.
+#[derive(Clone, Debug)]
+pub struct ReplyFrame<'a> {
+    /// The request frame this answers.
+    pub frame_id: u32,
+    /// The newest table version the node knows.
+    pub table_version: TableVersion,
+    /// How many replies there are.
+    pub replies: usize,
+    body: Reader<'a>,
+}
+
+impl<'a> ReplyFrame<'a> {
+    /// Reads the header of a frame.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        let (header, body) = Header::decode(bytes, MAGIC_REPLY)?;
+        Ok(Self {
+            frame_id: header.frame_id,
+            table_version: header.table_version,
+            replies: header.count as usize,
+            body: Reader::new(&bytes[body..]),
+        })
+    }
+
+    /// The next reply.
+    #[inline]
+    pub fn next_reply(&mut self) -> Result<Reply<'a>> {
+        decode(&mut self.body)
+    }
+
+    /// Checks that nothing is left once all replies were read.
+    pub fn finish(&self) -> Result<()> {
+        if self.body.is_empty() { Ok(()) } else { Err(malformed("bytes behind the replies")) }
+    }
+}
+
+#[inline]
+fn entry<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Entry<'a>> {
+    let version = Version(reader.u64()?);
+    let value_len = reader.u32()? as usize;
+    let expires_at = if flags & EXPIRES != 0 { Some(Timestamp(reader.u64()?)) } else { None };
+    Ok(Entry { value: reader.bytes(value_len)?, version, expires_at })
+}
+
+fn optional_entry<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Option<Entry<'a>>> {
+    if flags & HAS_ENTRY == 0 { Ok(None) } else { entry(flags, reader).map(Some) }
+}
+
+#[inline]
+fn decode<'a>(reader: &mut Reader<'a>) -> Result<Reply<'a>> {
+    let kind = reader.u8()?;
+    let flags = reader.u8()?;
+    Ok(match kind {
+        kind::MISSING => Reply::Missing,
+        kind::FOUND => Reply::Found(entry(flags, reader)?),
+        kind::FLAG => Reply::Flag(reader.u8()? != 0),
+        kind::WRITTEN => {
+            let version = Version(reader.u64()?);
+            Reply::Written { version, old: optional_entry(flags, reader)? }
+        }
+        kind::DELETED => {
+            let version = Version(reader.u64()?);
+            Reply::Deleted { version, old: optional_entry(flags, reader)? }
+        }
+        kind::CONFLICT => Reply::Conflict { current: optional_entry(flags, reader)? },
+        kind::INTEGER => {
+            let value = reader.u64()?.cast_signed();
+            Reply::Integer { value, version: Version(reader.u64()?) }
+        }
+        kind::FLOAT => {
+            let value = f64::from_bits(reader.u64()?);
+            Reply::Float { value, version: Version(reader.u64()?) }
+        }
+        kind::COUNT => Reply::Count(reader.u64()?),
+        kind::PAGE => Reply::Page(decode_page(flags, reader)?),
+        kind::FAILED => Reply::Failed(decode_error(reader)?),
+        unknown => return Err(malformed(format!("reply kind {unknown}"))),
+    })
+}
+
+fn decode_page<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Page<'a>> {
+    let next = reader.u64()?;
+    let count = reader.u32()?;
+    // Not `with_capacity(count)`: the count is untrusted, the entries that follow are real.
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let flags = reader.u8()?;
+        let key_len = usize::from(reader.u16()?);
+        let key = reader.bytes(key_len)?;
+        entries.push(PageEntry { key, entry: entry(flags, reader)? });
+    }
+    Ok(Page { next: (flags & GOES_ON != 0).then_some(next), entries })
+}
+
+fn decode_error(reader: &mut Reader<'_>) -> Result<Error> {
+    let code = reader.u16()?;
+    let outcome: Outcome = status::outcome_from_number(reader.u8()?);
+    let length = usize::from(reader.u16()?);
+    let detail = String::from_utf8_lossy(reader.bytes(length)?);
+    Ok(status::error_from_parts(u32::from(code), outcome, &detail))
+}
