@@ -1,2 +1,54 @@
-//! m
-fn main() {}
+//! The project's chores: `cargo xtask verify` checks everything and writes nothing, `cargo xtask fix` writes.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`verify`] | every check, one line each |
+//! | [`fix`] | formats, and mends what clippy can mend |
+//! | [`tidy`] | the rules of the house that no ready-made tool knows |
+//! | [`step`] | runs one step and prints its line |
+
+#![allow(clippy::print_stdout, reason = "a command-line tool prints")]
+
+mod fix;
+mod step;
+mod tidy;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's chores")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Check everything: format, clippy, documentation, tidy rules, dependencies. Writes nothing.
+    Verify,
+    /// Format, and mend what clippy can mend.
+    Fix,
+    /// Check the tidy rules alone: a second instead of minutes.
+    Tidy,
+}
+
+fn main() -> Result<ExitCode> {
+    let root = workspace_root()?;
+    let all_good = match Arguments::parse().chore {
+        Chore::Verify => verify::run(&root)?,
+        Chore::Fix => fix::run(&root)?,
+        Chore::Tidy => tidy::run(&root)?,
+    };
+    Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn workspace_root() -> Result<PathBuf> {
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
+    let root = PathBuf::from(own).join("..");
+    root.canonicalize().with_context(|| format!("no workspace at {}", root.display()))
+}

@@ -28,8 +28,13 @@ pub mod slot;
 pub mod table;
 
 pub use error::{Error, ErrorCode, ErrorKind, NextStep, Outcome, Result};
-pub use id::{Epoch, Incarnation, MapId, NodeId, PartitionId, SlotId, TableVersion, Timestamp, Version};
+pub use id::{
+    Epoch, Incarnation, MapId, NodeId, PartitionId, SlotId, TableVersion, Timestamp, Version,
+};
 pub use limits::Limits;
 pub use map::{Eviction, MapSettings};
+pub use members::{Member, MemberState, Members};
 pub use op::{Condition, Expiry, NumberFormat, Op, Scan, Target};
 pub use reply::{Entry, Page, PageEntry, Reply};
+pub use slot::PartitionCount;
+pub use table::{PartitionEntry, Replica, Table, TableDelta};

@@ -171,7 +171,13 @@ pub enum Target<'a> {
 impl<'a> Op<'a> {
     /// A plain write.
     pub fn put(key: &'a [u8], value: &'a [u8]) -> Self {
-        Op::Put { key, value, condition: Condition::Always, expiry: Expiry::Never, return_old: false }
+        Op::Put {
+            key,
+            value,
+            condition: Condition::Always,
+            expiry: Expiry::Never,
+            return_old: false,
+        }
     }
 
     /// A plain removal.

@@ -162,7 +162,11 @@ mod tests {
     #[test]
     fn the_hash_tag_decides() {
         assert_eq!(partition_key(b"{user1000}.following"), b"user1000");
-        assert_eq!(partition_key(b"foo{}{bar}"), b"foo{}{bar}", "an empty first tag counts as none");
+        assert_eq!(
+            partition_key(b"foo{}{bar}"),
+            b"foo{}{bar}",
+            "an empty first tag counts as none"
+        );
         assert_eq!(partition_key(b"foo{{bar}}zap"), b"{bar");
         assert_eq!(partition_key(b"foo{bar}{zap}"), b"bar");
         assert_eq!(partition_key(b"foo{bar"), b"foo{bar", "an open tag is no tag");
