@@ -5,10 +5,12 @@
 //! | [`verify`] | every check, one line each |
 //! | [`fix`] | formats, and mends what clippy can mend |
 //! | [`tidy`] | the rules of the house that no ready-made tool knows |
+//! | [`bench_peers`] | redis and Isogrid side by side: a table of ratios |
 //! | [`step`] | runs one step and prints its line |
 
 #![allow(clippy::print_stdout, reason = "a command-line tool prints")]
 
+mod bench_peers;
 mod fix;
 mod step;
 mod tidy;
@@ -35,6 +37,8 @@ enum Chore {
     Fix,
     /// Check the tidy rules alone: a second instead of minutes.
     Tidy,
+    /// Measure redis and Isogrid side by side on this machine, and print a table of ratios.
+    BenchPeers(bench_peers::Options),
 }
 
 fn main() -> Result<ExitCode> {
@@ -43,6 +47,7 @@ fn main() -> Result<ExitCode> {
         Chore::Verify => verify::run(&root)?,
         Chore::Fix => fix::run(&root)?,
         Chore::Tidy => tidy::run(&root)?,
+        Chore::BenchPeers(options) => bench_peers::run(&root, &options)?,
     };
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -240,6 +240,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The map has reached its entries_max or bytes_max and has no eviction policy, so nothing may make room.",
         "delete entries, raise the map's limit, or set its eviction to lru or lfu",
     ),
+    later(
+        ErrorCode::ReplyTooLarge,
+        ErrorKind::Overloaded,
+        "reply too large",
+        "The values read by one batch filled a frame (limits.frame_bytes_max), so this read was left out. The reads before \
+         it were answered.",
+        "ask for it again in a batch of its own",
+    ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,
         kind: ErrorKind::DeadlineExceeded,

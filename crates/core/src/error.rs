@@ -111,6 +111,8 @@ pub enum ErrorCode {
     RetryBudgetSpent = 308,
     /// A map without eviction has reached its own limit.
     MapFull = 309,
+    /// The reply of a batch grew beyond a frame.
+    ReplyTooLarge = 310,
     /// The deadline passed before the operation was executed.
     DeadlineBeforeStart = 401,
     /// The deadline passed while the operation was on its way.

@@ -1,1 +1,39 @@
-//! placeholder
+//! The process: the only crate that spawns threads, binds sockets and reads clocks. Everything it decides, it asks of the
+//! pure crates below it.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`node`] | starts and stops a node |
+//! | [`config`] | defaults < file < environment < flags, and where each value came from |
+//! | [`engine`] | the partitions of this node and the maps in them; executes batches of operations |
+//! | [`grpc`] | the services: sessions of frames, typed data calls, admin, health, reflection |
+//! | [`http`] | health for probes |
+//! | [`acceptor`] | takes connections and gives each to a core |
+//! | [`connection`] | what is known of a connection, and how to end it |
+//! | [`janitor`] | expiry, eviction, memory figures, stuck clients |
+//! | [`memory`] | how much memory there is, and when to refuse more |
+//! | [`identity`] | the node's name and its data folder |
+//! | [`worker`] | background work that can be seen |
+//! | [`logging`] | log lines, as text or JSON |
+//!
+//! A put is followed through all of them in docs/life-of-a-put.md.
+
+mod acceptor;
+mod clock;
+pub mod config;
+mod connection;
+mod engine;
+mod grpc;
+mod http;
+mod identity;
+mod janitor;
+pub mod logging;
+mod memory;
+pub mod node;
+mod worker;
+
+pub use config::Config;
+pub use node::Node;
+
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

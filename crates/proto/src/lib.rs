@@ -12,7 +12,14 @@ pub mod operation;
 pub mod status;
 
 /// Code generated from the contract in `proto/isogrid/v1`.
-#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::too_many_lines,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
 pub mod pb {
     tonic::include_proto!("isogrid.v1");
 

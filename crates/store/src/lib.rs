@@ -1,1 +1,47 @@
-//! placeholder
+//! One partition's data: the records of its maps in memory, with versions, expiry, eviction, scans and a digest.
+//! Synchronous and deterministic: no clock, no randomness, no IO. A node keeps each [`Partition`] behind a mutex.
+//!
+//! From the operation down to the memory:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`partition`] | [`Partition`]: all maps of a partition, single operations and batches |
+//! | `execute` | what each operation means |
+//! | `map_store` | one map: every change, with its index, digest and accounts |
+//! | `room` | what a write does at a limit or over the memory mark |
+//! | `eviction` | how cold a record is |
+//! | `expiry` | which record expires next |
+//! | `scan`, `glob` | pages in hash order, and their filters |
+//! | `number` | numbers as codecs write them |
+//! | `digest` | the sum over all records |
+//! | [`usage`] | [`MapUsage`]: what a map uses on the whole node |
+//! | `table` | extendible hashing: directory, segments |
+//! | `segment`, `bucket` | up to 64 cache lines of slots with linear probing |
+//! | [`hash`] | [`KeyHash`], and which of its bits choose what |
+//! | `shape`, `record` | the parts of a record |
+//! | `raw` | the only unsafe code: a record's memory, a slot's bits, prefetch |
+
+mod bucket;
+mod digest;
+mod eviction;
+mod execute;
+mod expiry;
+mod glob;
+pub mod hash;
+mod map_store;
+#[cfg(test)]
+mod model_test;
+mod number;
+pub mod partition;
+mod raw;
+mod record;
+mod room;
+mod scan;
+mod segment;
+mod shape;
+mod table;
+pub mod usage;
+
+pub use hash::{KeyHash, hash_key};
+pub use partition::{Context, Partition, Request};
+pub use usage::MapUsage;

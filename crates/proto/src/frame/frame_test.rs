@@ -230,6 +230,25 @@ proptest! {
     }
 
     #[test]
+    fn replies_may_come_in_any_order(
+        replies in proptest::collection::vec(owned(), 0..20).prop_shuffle(),
+        order in Just((0..20usize).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let (mut straight, mut mixed) = (ReplyWriter::new(), ReplyWriter::new());
+        for reply in &replies {
+            straight.push(&reply.reply());
+        }
+        for index in order.into_iter().filter(|index| *index < replies.len()) {
+            mixed.put(index, &replies[index].reply());
+        }
+        let version = TableVersion(1);
+        prop_assert_eq!(mixed.finish(1, version), straight.finish(1, version));
+        mixed.push(&Reply::Missing);
+        straight.push(&Reply::Missing);
+        prop_assert_eq!(mixed.finish(2, version), straight.finish(2, version), "empty again");
+    }
+
+    #[test]
     fn garbage_is_an_error_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = read_all(&bytes);
         let _ = read_all_replies(&bytes);

@@ -6,6 +6,8 @@
 //! (failed). An entry is `version u64 · value_len u32 · [expires u64] · value`. Flags: bit 0 "an entry follows", bit 1 "it
 //! expires", bit 2 "the scan goes on at next". In a page each entry has its own flags byte before its key length.
 
+use std::ops::Range;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use isogrid_core::{
     Entry, Error, Outcome, Page, PageEntry, Reply, Result, TableVersion, Timestamp, Version,
@@ -37,23 +39,23 @@ const GOES_ON: u8 = 1 << 2;
 /// The longest error detail that travels; the rest is cut.
 const DETAIL_BYTES_MAX: usize = 1_024;
 
-/// Collects replies into a frame.
-#[derive(Debug)]
+/// Collects replies into a frame. They may come in any order; the frame has them in the order of their operations.
+#[derive(Debug, Default)]
 pub struct ReplyWriter {
+    /// The replies as they came, behind room for a header: the frame itself, as long as they come in order.
     bytes: BytesMut,
-    replies: u32,
-}
-
-impl Default for ReplyWriter {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// Where each operation's reply ends up in `bytes`.
+    places: Vec<Range<u32>>,
+    /// How many replies came in order; all of them, most often.
+    in_order: usize,
+    /// How many replies came.
+    came: usize,
 }
 
 impl ReplyWriter {
     /// An empty frame.
     pub fn new() -> Self {
-        Self { bytes: BytesMut::new(), replies: 0 }
+        Self::default()
     }
 
     /// The bytes so far.
@@ -61,32 +63,63 @@ impl ReplyWriter {
         self.bytes.len()
     }
 
-    /// Adds the next reply.
+    /// Adds the reply to the next operation.
     #[inline]
     pub fn push(&mut self, reply: &Reply<'_>) {
+        self.put(self.came, reply);
+    }
+
+    /// Adds the reply to the operation with this index. Says how many bytes there are by now.
+    #[inline]
+    pub fn put(&mut self, index: usize, reply: &Reply<'_>) -> usize {
         if self.bytes.is_empty() {
             self.bytes.put_bytes(0, HEADER_BYTES);
         }
+        let start = self.bytes.len() as u32;
         encode(reply, &mut self.bytes);
-        self.replies += 1;
+        let place = start..self.bytes.len() as u32;
+        if index == self.came && index == self.places.len() {
+            self.places.push(place);
+        } else {
+            if index >= self.places.len() {
+                self.places.resize(index + 1, 0..0);
+            }
+            self.places[index] = place;
+        }
+        if index == self.in_order && self.came == self.in_order {
+            self.in_order += 1;
+        }
+        self.came += 1;
+        self.bytes.len()
     }
 
-    /// Ends the frame and hands it over; the writer is empty again.
+    /// Ends the frame and hands it over; the writer is empty again. Every operation has its reply by now.
     pub fn finish(&mut self, frame_id: u32, table_version: TableVersion) -> Bytes {
-        if self.bytes.is_empty() {
-            self.bytes.put_bytes(0, HEADER_BYTES);
+        debug_assert_eq!(self.came, self.places.len(), "an operation has no reply, or two");
+        let mut bytes = self.bytes.split();
+        if bytes.is_empty() {
+            bytes.put_bytes(0, HEADER_BYTES);
+        }
+        if self.in_order != self.came {
+            let mut ordered = BytesMut::with_capacity(bytes.len());
+            ordered.put_bytes(0, HEADER_BYTES);
+            for place in &self.places {
+                ordered.put_slice(&bytes[place.start as usize..place.end as usize]);
+            }
+            bytes = ordered;
         }
         let header = Header {
             magic: MAGIC_REPLY,
             frame_id,
-            count: self.replies,
+            count: self.came as u32,
             deadline_ms: 0,
             dictionary: 0,
             table_version,
         };
-        self.bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
-        self.replies = 0;
-        self.bytes.split().freeze()
+        bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
+        self.places.clear();
+        (self.in_order, self.came) = (0, 0);
+        bytes.freeze()
     }
 }
 

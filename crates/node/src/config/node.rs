@@ -1,0 +1,58 @@
+//! `[node]`: who the node is and where it listens.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The port of clients and peers when nothing else is set.
+pub const GRPC_PORT_DEFAULT: u16 = 7700;
+
+/// The port of metrics, health and console when nothing else is set.
+pub const HTTP_PORT_DEFAULT: u16 = 7780;
+
+/// Who the node is and where it listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The name of the node: its identity, also across restarts. Without one it is `node-` and the gRPC port. The data
+    /// folder remembers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The name of the cluster. A data folder that belongs to another cluster is refused.
+    pub cluster: String,
+    /// Where clients and peers connect (TCP). Port 0 takes a free one.
+    pub grpc_addr: String,
+    /// Where other members reach this one (UDP). It may have the same port number as grpc_addr. This version has no
+    /// other members and only announces it.
+    pub gossip_addr: String,
+    /// Where health is served over HTTP (TCP). Port 0 takes a free one.
+    pub http_addr: String,
+    /// The folder of what must survive a restart: in this version who the node is, not its data. Without one it keeps
+    /// nothing on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// How many cores serve connections; 0 takes all that the process may use.
+    pub cores: usize,
+    /// How many partitions the data is divided into. It must be the same on every node of a cluster and never
+    /// changes.
+    pub partitions: u16,
+    /// The failure zone of the node: what fails together with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            name: None,
+            cluster: "isogrid".into(),
+            grpc_addr: format!("127.0.0.1:{GRPC_PORT_DEFAULT}"),
+            gossip_addr: format!("127.0.0.1:{GRPC_PORT_DEFAULT}"),
+            http_addr: format!("127.0.0.1:{HTTP_PORT_DEFAULT}"),
+            data_dir: None,
+            cores: 0,
+            partitions: 256,
+            zone: None,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What must hold between keys. Each rule is one function from the loaded configuration to what breaks it.
+
+use isogrid_core::{Error, ErrorCode};
+
+use super::load::Loaded;
+
+/// What a frame needs beside the largest key and value: header, map name, operation.
+pub const FRAME_SPARE_BYTES: usize = 1 << 10;
+
+/// What breaks a rule.
+pub fn broken(loaded: &Loaded) -> Vec<Error> {
+    [frame_holds_an_entry(loaded), addresses_differ(loaded)].into_iter().flatten().collect()
+}
+
+/// A frame must hold the largest entry, or such an entry could never be written.
+fn frame_holds_an_entry(loaded: &Loaded) -> Option<Error> {
+    let limits = &loaded.config.limits;
+    let needed = limits.key_bytes_max + limits.value_bytes_max + FRAME_SPARE_BYTES;
+    if limits.frame_bytes_max >= needed {
+        return None;
+    }
+    let why = format!(
+        "{needed} or more, to hold limits.key_bytes_max ({}) and limits.value_bytes_max ({}) with {FRAME_SPARE_BYTES} \
+         to spare",
+        limits.key_bytes_max, limits.value_bytes_max
+    );
+    Some(invalid(loaded, "limits.frame_bytes_max", &why))
+}
+
+/// Two listeners cannot share one TCP address. Gossip is UDP and may.
+fn addresses_differ(loaded: &Loaded) -> Option<Error> {
+    let node = &loaded.config.node;
+    if node.grpc_addr != node.http_addr || node.grpc_addr.ends_with(":0") {
+        return None;
+    }
+    Some(invalid(loaded, "node.http_addr", "another address than node.grpc_addr"))
+}
+
+fn invalid(loaded: &Loaded, key: &str, allowed: &str) -> Error {
+    let setting = loaded.setting(key).expect("rules name known keys: the tests break each one");
+    let detail =
+        format!("`{key}` = {:?} from {}; allowed: {allowed}", setting.show(), setting.origin);
+    Error::new(ErrorCode::ConfigValueInvalid, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{FileSource, Sources, load};
+
+    fn refused(text: &str) -> String {
+        let file = FileSource { path: "a.toml".into(), text: text.into() };
+        let sources = Sources { file: Some(file), ..Sources::default() };
+        load(&sources).expect_err("a rule is broken").detail().to_owned()
+    }
+
+    #[test]
+    fn a_frame_must_hold_the_largest_entry() {
+        let detail = refused("limits.value_bytes_max = \"8MiB\"");
+        assert!(
+            detail.starts_with(
+                "`limits.frame_bytes_max` = \"4194304\" from default; allowed: 8393728"
+            )
+        );
+    }
+
+    #[test]
+    fn two_listeners_need_two_addresses() {
+        let detail = refused("node.http_addr = \"127.0.0.1:7700\"");
+        assert!(detail.ends_with("allowed: another address than node.grpc_addr"), "{detail}");
+    }
+}

@@ -1,0 +1,165 @@
+//! What is known of a connection, and how to end it from outside.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::task::AtomicWaker;
+use isogrid_core::{Error, ErrorCode, Timestamp};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+use tonic::transport::server::Connected;
+
+/// How long a refused connection stays open, so that its client can read why.
+const REFUSAL_LINGER: Duration = Duration::from_secs(1);
+
+/// What is known of one connection; shared by its socket, its sessions and the janitor.
+#[derive(Debug)]
+pub(crate) struct ConnectionState {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The core that serves it.
+    pub core: usize,
+    /// Whether it came when the node had as many connections as it allows.
+    pub refused: bool,
+    ended: AtomicBool,
+    waker: AtomicWaker,
+    /// Since when a reply waits to be taken by the client, in milliseconds since the epoch; zero when none waits.
+    reply_waits_since_ms: AtomicU64,
+    open: Arc<AtomicUsize>,
+}
+
+impl ConnectionState {
+    /// A connection on a core. `open` counts the core's connections and is one lower when this one is gone.
+    pub(crate) fn new(
+        peer: SocketAddr,
+        core: usize,
+        refused: bool,
+        open: Arc<AtomicUsize>,
+    ) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self {
+            peer,
+            core,
+            refused,
+            ended: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+            reply_waits_since_ms: AtomicU64::new(0),
+            open,
+        }
+    }
+
+    /// Ends the connection: its socket reads as closed from now on.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// A reply was handed to the transport.
+    pub(crate) fn reply_handed_out(&self, now: Timestamp) {
+        self.reply_waits_since_ms.store(now.0, Ordering::Relaxed);
+    }
+
+    /// The transport asked for more: the last reply is on its way.
+    pub(crate) fn reply_taken(&self) {
+        self.reply_waits_since_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// How long a reply has been waiting for the client to take it.
+    pub(crate) fn reply_waits_ms(&self, now: Timestamp) -> u64 {
+        match self.reply_waits_since_ms.load(Ordering::Relaxed) {
+            0 => 0,
+            since => now.ms_since(Timestamp(since)),
+        }
+    }
+
+    /// The error of a client that came when the node was full.
+    pub(crate) fn check_admitted(&self) -> Result<(), Error> {
+        if self.refused { Err(Error::new(ErrorCode::TooManyConnections, "")) } else { Ok(()) }
+    }
+}
+
+impl Drop for ConnectionState {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A client's socket.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: TcpStream,
+    state: Arc<ConnectionState>,
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    /// Wraps a socket.
+    pub(crate) fn new(socket: TcpStream, state: Arc<ConnectionState>) -> Self {
+        let linger = state.refused.then(|| Box::pin(tokio::time::sleep(REFUSAL_LINGER)));
+        Self { socket, state, linger }
+    }
+
+    fn has_ended(&mut self, context: &mut Context<'_>) -> bool {
+        self.state.waker.register(context.waker());
+        let lingered = self.linger.as_mut().is_some_and(|l| l.as_mut().poll(context).is_ready());
+        lingered || self.state.ended.load(Ordering::Acquire)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Arc<ConnectionState>;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        Arc::clone(&self.state)
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.has_ended(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,83 @@
+//! The services of a node over gRPC: data, admin, health, reflection. The only part of the node that knows the generated
+//! types; each service is one file.
+
+mod admin;
+mod batch;
+mod data;
+pub(crate) mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use isogrid_proto::pb;
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::service::Routes;
+use tonic::transport::Server;
+
+use crate::connection::Connection;
+use crate::node::Shared;
+
+/// The flow-control window of one stream: large enough that a full frame and its replies never wait for an update.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+
+/// The flow-control window of one connection.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// The largest HTTP/2 frame: fewer, larger frames cost less for each operation.
+const HTTP2_FRAME_BYTES_MAX: u32 = 1 << 20;
+
+/// How often an idle connection is asked whether its client lives, and how long the client has to answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Room for the envelope around a frame.
+const ENVELOPE_BYTES: usize = 1_024;
+
+/// Serves the connections of one core until the node stops.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    core: usize,
+    connections: impl Stream<Item = std::io::Result<Connection>>,
+    stopping: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let message_bytes_max = shared.host.engine.limits().frame_bytes_max + ENVELOPE_BYTES;
+    let data = data::DataService::new(Arc::clone(&shared), core, stopping.clone());
+    let grid = pb::grid_server::GridServer::new(data)
+        .max_decoding_message_size(message_bytes_max)
+        .max_encoding_message_size(usize::MAX);
+    let admin = pb::admin_server::AdminServer::new(admin::AdminService::new(shared));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<pb::grid_server::GridServer<data::DataService>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were compiled with the code");
+    let routes =
+        Routes::new(grid).add_service(admin).add_service(health_service).add_service(reflection);
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(HTTP2_FRAME_BYTES_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_pending_accept_reset_streams(Some(1_024))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(connections, stopping.cancelled_owned())
+        .await
+}
+
+/// The connection a request came over, unless it was one too many.
+fn admitted<T>(
+    request: &tonic::Request<T>,
+) -> Result<Arc<crate::connection::ConnectionState>, Status> {
+    let connection = request
+        .extensions()
+        .get::<Arc<crate::connection::ConnectionState>>()
+        .cloned()
+        .ok_or_else(|| Status::internal("a request without a connection"))?;
+    connection.check_admitted().map_err(|error| isogrid_proto::status::error_to_status(&error))?;
+    Ok(connection)
+}

@@ -1,0 +1,120 @@
+//! Making room: what a write does when its map is at a limit or the node over its memory mark, and which record goes.
+
+use isogrid_core::{Error, ErrorCode, Eviction, Result, Timestamp};
+
+use crate::eviction::SAMPLE_LEN;
+use crate::map_store::{Common, Growth, MapStore, Target, Write};
+use crate::table::Place;
+
+impl MapStore {
+    /// Lets a write happen or refuses it. Nothing but evictions has happened when it is refused.
+    #[cold]
+    pub(crate) fn make_room(
+        &mut self,
+        common: &mut Common,
+        target: &Target<'_>,
+        place: Option<Place>,
+        write: &Write<'_>,
+    ) -> Result<()> {
+        let growth = self.growth(target, place, write);
+        if target.over_mark {
+            self.make_memory(common, target, growth)?;
+        }
+        if self.is_limited() {
+            self.keep_limits(common, target, growth)?;
+        }
+        Ok(())
+    }
+
+    /// Over the node's memory mark: frees what the write needs and one record more, so that the node gets below the mark.
+    fn make_memory(
+        &mut self,
+        common: &mut Common,
+        target: &Target<'_>,
+        growth: Growth,
+    ) -> Result<()> {
+        let mut freed = 0;
+        while freed < growth.bytes {
+            match self.evict_one(common, target.now, Some(target.key)) {
+                Some(bytes) => freed += bytes,
+                None => return Err(memory_full(growth)),
+            }
+        }
+        let one_more = self.evict_one(common, target.now, Some(target.key));
+        let has_freed = freed > 0 || one_more.is_some();
+        // Without a policy nobody may make room, and then every write that may need memory is refused alike.
+        if !has_freed && self.settings.eviction == Eviction::None {
+            return Err(memory_full(growth));
+        }
+        Ok(())
+    }
+
+    /// At a limit of the map: evicts until the write fits. With a policy the write goes on even if nothing else is left
+    /// here: other partitions hold the excess then, the node sees it in the map's usage and evicts there.
+    fn keep_limits(
+        &mut self,
+        common: &mut Common,
+        target: &Target<'_>,
+        growth: Growth,
+    ) -> Result<()> {
+        while let Some(limit) = self.exceeded_limit(growth) {
+            if self.evict_one(common, target.now, Some(target.key)).is_some() {
+                continue;
+            }
+            if self.settings.eviction == Eviction::None {
+                return Err(Error::new(ErrorCode::MapFull, limit));
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    /// The limit that the write would exceed, in words.
+    fn exceeded_limit(&self, growth: Growth) -> Option<String> {
+        let usage = self.ledger.usage();
+        let (entries_max, bytes_max) = (self.settings.entries_max, self.settings.bytes_max);
+        if entries_max != 0 && growth.is_entry && usage.entries() >= entries_max {
+            return Some(format!("entries_max is {entries_max}"));
+        }
+        let bytes = usage.bytes().saturating_add(growth.bytes as u64);
+        if bytes_max != 0 && growth.bytes != 0 && bytes > bytes_max {
+            return Some(format!("bytes_max is {bytes_max}, the write needs {}", growth.bytes));
+        }
+        None
+    }
+
+    /// Removes one record to make room: an expired one if there is any, else, if the map has a policy, the coldest of a
+    /// sample that has not the key to spare. Says how many bytes that freed.
+    pub(crate) fn evict_one(
+        &mut self,
+        common: &mut Common,
+        now: Timestamp,
+        spared: Option<&[u8]>,
+    ) -> Option<usize> {
+        if let Some(bytes) = self.expire_one(common, now) {
+            return Some(bytes);
+        }
+        if !self.clock.is_tracking() {
+            return None;
+        }
+        let mut places = [Place::NONE; SAMPLE_LEN];
+        let random = self.clock.random();
+        let found = self.table.sample(random, &mut places);
+        let victim = places[..found]
+            .iter()
+            .filter(|place| Some(self.table.record(**place).key()) != spared)
+            .max_by_key(|place| self.clock.coldness(self.table.record(**place).access()))?;
+        let hash = common.hasher.hash(self.table.record(*victim).key());
+        let before = self.bytes();
+        self.remove(common, *victim, hash);
+        Some(before - self.bytes())
+    }
+}
+
+fn memory_full(growth: Growth) -> Error {
+    Error::new(ErrorCode::MemoryFull, format!("the write needs {} bytes", growth.bytes))
+}
+
+#[cfg(test)]
+#[path = "room_test.rs"]
+mod tests;

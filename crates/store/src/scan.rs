@@ -1,0 +1,135 @@
+//! One page of a scan, in the order of the key hashes.
+//!
+//! The cursor is the next hash. A hash never changes, so it does not matter whether the table grew between two pages,
+//! shrank, or lies on another replica: a key that is present throughout is returned exactly once. Keys with the same hash
+//! are returned in the same page, since no cursor could stand between them.
+
+use isogrid_core::{Page, PageEntry, Result, Scan, Timestamp};
+
+use crate::glob::Glob;
+use crate::hash::{KeyHash, KeyHasher};
+use crate::raw::RecordRef;
+use crate::segment::Segment;
+use crate::table::Table;
+
+/// How much a page may look at, in records, before it ends with what it found.
+pub(crate) const PAGE_WORK_MAX: u64 = 16 << 10;
+
+/// How many bytes of keys and values a page may hold, unless its first entries alone have more.
+pub(crate) const PAGE_BYTES_MAX: usize = 1 << 20;
+
+/// So many steps of a glob cost as much as looking at a record.
+const GLOB_STEPS_PER_RECORD: u64 = 256;
+
+/// What a page returns of the records it looks at.
+pub(crate) struct Filter<'a> {
+    prefix: &'a [u8],
+    glob: Option<Glob>,
+}
+
+impl<'a> Filter<'a> {
+    /// Reads the filter of a scan.
+    pub(crate) fn new(scan: &Scan<'a>) -> Result<Self> {
+        let glob = if scan.glob.is_empty() { None } else { Some(Glob::new(scan.glob)?) };
+        Ok(Filter { prefix: scan.prefix, glob })
+    }
+
+    fn accepts(&self, key: &[u8], steps: &mut u64) -> bool {
+        key.starts_with(self.prefix)
+            && self.glob.as_ref().is_none_or(|glob| glob.matches(key, steps))
+    }
+}
+
+/// Collects one page.
+pub(crate) fn page<'s>(
+    table: &'s Table,
+    hasher: &KeyHasher,
+    scan: &Scan<'_>,
+    now: Timestamp,
+) -> Result<Page<'s>> {
+    let filter = Filter::new(scan)?;
+    let mut pager = Pager {
+        filter,
+        entries_max: scan.entries_max.max(1) as usize,
+        with_values: scan.with_values,
+        now,
+        page: Page::default(),
+        bytes: 0,
+        work: 0,
+        glob_steps: 0,
+    };
+    let cursor = KeyHash(scan.cursor);
+    for segment in table.segments_from(cursor) {
+        let records = in_hash_order(segment, cursor, hasher);
+        pager.work += segment.len() as u64;
+        for group in records.chunk_by(|(one, _), (other, _)| one == other) {
+            if !pager.take(group) {
+                pager.page.next = Some(group[0].0.0);
+                return Ok(pager.page);
+            }
+        }
+    }
+    Ok(pager.page)
+}
+
+/// The records of a segment from a hash on.
+fn in_hash_order<'s>(
+    segment: &'s Segment,
+    from: KeyHash,
+    hasher: &KeyHasher,
+) -> Vec<(KeyHash, RecordRef<'s>)> {
+    segment.buckets().iter().for_each(crate::bucket::Bucket::prefetch_all);
+    let hashed = segment.records().map(|record| (hasher.hash(record.key()), record));
+    let mut records: Vec<_> = hashed.filter(|(hash, _)| *hash >= from).collect();
+    records.sort_unstable_by(|(one_hash, one), (other_hash, other)| {
+        // Equal hashes by key, so that a page is the same on every replica.
+        one_hash.cmp(other_hash).then_with(|| one.key().cmp(other.key()))
+    });
+    records
+}
+
+/// A page that is being filled.
+struct Pager<'f, 's> {
+    filter: Filter<'f>,
+    entries_max: usize,
+    with_values: bool,
+    now: Timestamp,
+    page: Page<'s>,
+    bytes: usize,
+    work: u64,
+    glob_steps: u64,
+}
+
+impl<'s> Pager<'_, 's> {
+    /// Adds what matches among records with one hash, or says that the page ended before them. The first group of a page
+    /// is always taken, so that a scan always gets on.
+    fn take(&mut self, group: &[(KeyHash, RecordRef<'s>)]) -> bool {
+        let is_worked_out = self.work + self.glob_steps / GLOB_STEPS_PER_RECORD > PAGE_WORK_MAX;
+        if self.page.entries.len() >= self.entries_max || is_worked_out {
+            return false;
+        }
+        let before = (self.page.entries.len(), self.bytes);
+        for &(_, record) in group {
+            let is_wanted = !record.is_expired(self.now)
+                && self.filter.accepts(record.key(), &mut self.glob_steps);
+            if is_wanted {
+                let mut entry = record.entry();
+                if !self.with_values {
+                    entry.value = &[];
+                }
+                self.bytes += record.key().len() + entry.value.len();
+                self.page.entries.push(PageEntry { key: record.key(), entry });
+            }
+        }
+        if self.bytes > PAGE_BYTES_MAX && before.0 > 0 {
+            self.page.entries.truncate(before.0);
+            self.bytes = before.1;
+            return false;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "scan_test.rs"]
+mod tests;
