@@ -1,5 +1,5 @@
 //! [`MapUsage`]: what one map uses on this node, shared by its partitions, so that a limit holds for the node; and
-//! [`Ledger`]: what one partition has put on that account.
+//! `Ledger`: what one partition has put on that account.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
