@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 /// that no record fills, so the two differ a little all the time.
 const RESIDENT_SLACK_PERCENT: u64 = 5;
 
+/// Below this share of the mark the data alone decides: whatever else is resident then are pages that the allocator keeps
+/// for reuse, and refusing writes would not bring them back.
+const DATA_SHARE_PERCENT_MIN: u64 = 50;
+
 /// The memory of a node: what its data takes, what the process takes, and the mark.
 #[derive(Debug)]
 pub(crate) struct MemoryGauge {
@@ -41,9 +45,12 @@ impl MemoryGauge {
     }
 
     fn judge(&self, data_bytes: i64) {
-        let resident_max = self.limit_bytes + self.limit_bytes / 100 * RESIDENT_SLACK_PERCENT;
-        let over = data_bytes >= self.limit_bytes.cast_signed()
-            || self.resident_bytes.load(Ordering::Relaxed) >= resident_max;
+        let percent = self.limit_bytes / 100;
+        let data_bytes = data_bytes.max(0).cast_unsigned();
+        let resident_max = self.limit_bytes + percent * RESIDENT_SLACK_PERCENT;
+        let over = data_bytes >= self.limit_bytes
+            || (data_bytes >= percent * DATA_SHARE_PERCENT_MIN
+                && self.resident_bytes.load(Ordering::Relaxed) >= resident_max);
         // Written only when it changes: every core reads this line for every frame.
         if over != self.over.load(Ordering::Relaxed) {
             self.over.store(over, Ordering::Relaxed);
@@ -114,10 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn resident_memory_counts_too() {
+    fn resident_memory_counts_once_there_is_data() {
         let gauge = MemoryGauge::new(1_000);
         gauge.refresh_resident();
-        assert!(gauge.resident_bytes() > 1_000 && gauge.is_over());
+        assert!(gauge.resident_bytes() > 1_000 && !gauge.is_over(), "pages kept for reuse");
+        gauge.add_data(500);
+        assert!(gauge.is_over());
     }
 
     #[test]

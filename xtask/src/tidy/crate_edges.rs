@@ -12,7 +12,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-cluster", &["isogrid-core"]),
     ("isogrid-wal", &["isogrid-core"]),
     ("isogrid-proto", &["isogrid-core"]),
-    ("isogrid-client", &["isogrid-proto", "isogrid-core"]),
+    // The node only for the client's feature `testing`: docs/adr/0004-testing-cluster-in-the-client.md.
+    ("isogrid-client", &["isogrid-proto", "isogrid-core", "isogrid-node"]),
     ("isogrid-query", &["isogrid-core"]),
     ("isogrid-resp", &["isogrid-core"]),
     ("isogrid-console", &["isogrid-core"]),

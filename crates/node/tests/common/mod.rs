@@ -124,3 +124,10 @@ impl Session {
         self.requests.send(request).await.is_ok()
     }
 }
+
+/// How many bytes the node's data takes.
+pub(crate) async fn data_bytes(node: &Node) -> u64 {
+    let mut admin = isogrid_proto::pb::admin_client::AdminClient::new(channel(node).await);
+    let reply = admin.status(isogrid_proto::pb::StatusRequest::default()).await;
+    reply.expect("an answer").into_inner().members[0].data_bytes
+}
