@@ -101,8 +101,12 @@ impl<'a> Batch<'a> {
     fn route(&mut self, map: usize, op: &Op<'_>) -> Result<(MapId, u16, KeyHash)> {
         let (partition, hash) = self.engine.place(op)?;
         let map = &mut self.maps[map];
-        if map.id == NO_MAP && op.may_grow() {
-            map.id = self.engine.make_map(map.name)?;
+        if map.id == NO_MAP {
+            // A batch may name a map twice, so an operation before this one may have made it.
+            map.id = match self.engine.map_id(map.name) {
+                None if op.may_grow() => self.engine.make_map(map.name)?,
+                found => found.unwrap_or(NO_MAP),
+            };
         }
         Ok((map.id, partition.0, hash))
     }
