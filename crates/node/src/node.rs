@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tracing::{error, info};
 
 use crate::acceptor::{Accepted, Acceptor, CoreDoor, HANDOVER_QUEUE_LEN_MAX};
@@ -98,9 +99,10 @@ impl Node {
             threads: Vec::new(),
             identity,
         };
+        let services = grpc::shared_services(&node.shared);
         let mut entrance = Some(Entrance { acceptor, grpc_listener, http_listener });
         for (core, inbox) in inboxes.into_iter().enumerate() {
-            node.start_core(core, inbox, entrance.take())?;
+            node.start_core(core, inbox, services.clone(), entrance.take())?;
         }
         let shared = &node.shared;
         info!(
@@ -155,6 +157,7 @@ impl Node {
         &mut self,
         core: usize,
         inbox: mpsc::Receiver<Accepted>,
+        services: Routes,
         entrance: Option<Entrance>,
     ) -> Result<()> {
         let runtime =
@@ -171,6 +174,7 @@ impl Node {
             shared: Arc::clone(&self.shared),
             core,
             inbox,
+            services,
             connections,
             janitor,
             stopping: self.stopping.clone(),
@@ -204,6 +208,7 @@ struct CoreWork {
     shared: Arc<Shared>,
     core: usize,
     inbox: mpsc::Receiver<Accepted>,
+    services: Routes,
     connections: Arc<CoreConnections>,
     janitor: Janitor,
     stopping: CancellationToken,
@@ -224,7 +229,8 @@ impl CoreWork {
             Ok(Connection::new(socket, accepted.state))
         });
         let stopping = self.stopping.clone();
-        let serving = grpc::serve(Arc::clone(&self.shared), self.core, incoming, stopping.clone());
+        let serving =
+            grpc::serve(self.shared, self.services, self.core, incoming, stopping.clone());
         let impatience = async {
             stopping.cancelled().await;
             let _ = tokio::time::timeout(STOP_PATIENCE, self.cut_off.cancelled()).await;

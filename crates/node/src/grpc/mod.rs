@@ -35,28 +35,39 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Room for the envelope around a frame.
 const ENVELOPE_BYTES: usize = 1_024;
 
+/// The services that all cores share: admin, health, and reflection in both versions that tools ask for. Made once, because
+/// the descriptors take some memory.
+pub(crate) fn shared_services(shared: &Arc<Shared>) -> Routes {
+    let admin = pb::admin_server::AdminServer::new(admin::AdminService::new(Arc::clone(shared)));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    futures::executor::block_on(
+        health.set_serving::<pb::grid_server::GridServer<data::DataService>>(),
+    );
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let good = "the descriptors were compiled with the code";
+    Routes::new(admin)
+        .add_service(health_service)
+        .add_service(reflection().build_v1().expect(good))
+        .add_service(reflection().build_v1alpha().expect(good))
+}
+
 /// Serves the connections of one core until the node stops.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
+    shared_services: Routes,
     core: usize,
     connections: impl Stream<Item = std::io::Result<Connection>>,
     stopping: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let message_bytes_max = shared.host.engine.limits().frame_bytes_max + ENVELOPE_BYTES;
-    let data = data::DataService::new(Arc::clone(&shared), core, stopping.clone());
+    let data = data::DataService::new(shared, core, stopping.clone());
     let grid = pb::grid_server::GridServer::new(data)
         .max_decoding_message_size(message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let admin = pb::admin_server::AdminServer::new(admin::AdminService::new(shared));
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<pb::grid_server::GridServer<data::DataService>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptors were compiled with the code");
-    let routes =
-        Routes::new(grid).add_service(admin).add_service(health_service).add_service(reflection);
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -64,7 +75,7 @@ pub(crate) async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_pending_accept_reset_streams(Some(1_024))
-        .add_routes(routes)
+        .add_routes(shared_services.add_service(grid))
         .serve_with_incoming_shutdown(connections, stopping.cancelled_owned())
         .await
 }
