@@ -1,1 +1,95 @@
-//! placeholder
+//! The smart client of Isogrid: typed maps over a partitioned in-memory data grid.
+//!
+//! ```
+//! # use isogrid_client::testing::Cluster;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> isogrid_client::Result<()> {
+//! # let cluster = Cluster::start(1).await?;
+//! # let address = cluster.endpoints().remove(0);
+//! use isogrid_client::Grid;
+//!
+//! let grid = Grid::connect(&format!("isogrid://{address}")).await?;
+//! let users = grid.map::<String, String>("users");
+//! users.put("u1", &"Ann".into()).await?;
+//! assert_eq!(users.get("u1").await?.as_deref(), Some("Ann"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to expect
+//!
+//! - **Speed without batching by hand.** Operations of many tasks gather into frames by themselves. For top speed: one
+//!   [`Grid`] per thread, each on a `current_thread` runtime.
+//! - **Every call ends.** It has a deadline (2 seconds unless told otherwise), which also travels to the node.
+//! - **Only what is safe is retried**: reads, and what certainly changed nothing. [`Error::outcome`] says which is which.
+//! - **Memory is bounded.** Callers beyond [`in_flight_ops_max`](GridBuilder::in_flight_ops_max) wait their turn.
+//! - **Dropping a future** gives up its answer and frees its place; it never harms a connection.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `blocking` | the same client for programs without an async runtime |
+//! | `testing` | nodes inside the process of a test |
+//!
+//! # The modules, for those who change them
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `builder`, `url` | how a client is set up |
+//! | `grid`, `map` | the handles |
+//! | `ops`, `many`, `scan`, `pipeline` | the operations, each file with its options and results |
+//! | `key`, `codec`, `value`, `error` | what goes in and comes out |
+//! | `prepared` | an operation that can be sent more than once |
+//! | `call`, `batch`, `attempts`, `retry` | one operation, or many, from the first poll to the reply |
+//! | `lane` | one connection and everything that waits for it: the hot path |
+//! | `routes` | from a partition to its lane |
+//! | `link`, `session`, `addresses`, `clock` | connecting, reconnecting, keeping time |
+//! | `admin`, `span` | status, tracing |
+
+#![deny(missing_docs)]
+
+mod addresses;
+mod admin;
+mod attempts;
+mod batch;
+#[cfg(feature = "blocking")]
+pub mod blocking;
+mod builder;
+mod call;
+mod clock;
+mod codec;
+mod error;
+mod grid;
+mod key;
+mod lane;
+mod link;
+mod many;
+mod map;
+pub mod ops;
+mod pipeline;
+mod prepared;
+mod retry;
+mod routes;
+mod scan;
+mod session;
+mod span;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod url;
+mod value;
+
+pub use admin::{ClusterStatus, MapInfo, MemberStatus, WorkerStatus};
+pub use builder::GridBuilder;
+pub use codec::{Codec, Json, MessagePack, Raw};
+pub use error::{Error, Result};
+pub use grid::Grid;
+pub use isogrid_core::{ErrorCode, ErrorKind, NextStep, NumberFormat, Outcome, Timestamp, Version};
+pub use key::{Decimal, Key, KeyBytes, OwnedKey};
+pub use many::{DeleteMany, GetMany, PutMany, Report};
+pub use map::Map;
+pub use ops::Operation;
+pub use pipeline::{Pipeline, Replies, Ticket};
+pub use retry::Retry;
+pub use scan::{Scan, ScanKeys, ScanStream};
+pub use value::{Delete, Previous, Put, Versioned};

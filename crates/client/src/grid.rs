@@ -1,0 +1,172 @@
+//! [`Grid`]: the client itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::builder::GridBuilder;
+use crate::codec::{Codec, MessagePack, Raw};
+use crate::error::Result;
+use crate::key::Key;
+use crate::link::Link;
+use crate::map::Map;
+use crate::pipeline::Pipeline;
+
+/// A connection to the grid. Cheap to clone; all clones share the same connections.
+///
+/// ```
+/// # use isogrid_client::testing::Cluster;
+/// use isogrid_client::Grid;
+/// use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> isogrid_client::Result<()> {
+/// # let cluster = Cluster::start(1).await?;
+/// # let address = cluster.endpoints().remove(0);
+/// let grid = Grid::builder()
+///     .seeds([address])
+///     .request_timeout(Duration::from_secs(1))
+///     .build()
+///     .await?;
+/// let users = grid.map::<String, String>("users");
+/// users.put("u1", &"Ann".into()).await?;
+/// assert_eq!(users.get("u1").await?.as_deref(), Some("Ann"));
+/// grid.close().await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Grid(Arc<Handle>);
+
+/// What all clones of a client share. Dropping it ends the tasks behind the link.
+struct Handle {
+    link: Arc<Link>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.link.close();
+    }
+}
+
+impl Grid {
+    pub(crate) fn new(link: Arc<Link>, tasks: Vec<JoinHandle<()>>) -> Self {
+        Grid(Arc::new(Handle { link, tasks: Mutex::new(tasks) }))
+    }
+
+    /// Sets up a client step by step.
+    pub fn builder() -> GridBuilder {
+        GridBuilder::default()
+    }
+
+    /// Connects to a URL: `isogrid://HOST:PORT[,HOST:PORT…][?option=value&…]`.
+    ///
+    /// | option | example | as in the builder |
+    /// |---|---|---|
+    /// | `request_timeout` | `2s` | [`request_timeout`](GridBuilder::request_timeout) |
+    /// | `connect_timeout` | `500ms` | [`connect_timeout`](GridBuilder::connect_timeout) |
+    /// | `in_flight_ops_max` | `256` | [`in_flight_ops_max`](GridBuilder::in_flight_ops_max) |
+    /// | `connections_max` | `1` | [`connections_max`](GridBuilder::connections_max) |
+    /// | `client_name` | `billing` | [`client_name`](GridBuilder::client_name) |
+    /// | `retry` | `false` | [`retry`](GridBuilder::retry) with [`Retry::none`](crate::Retry::none) |
+    ///
+    /// # Errors
+    ///
+    /// `EndpointInvalid` for a URL that cannot be read, with a hint; `CannotConnect` if no address answers.
+    ///
+    /// ```
+    /// # use isogrid_client::testing::Cluster;
+    /// use isogrid_client::Grid;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> isogrid_client::Result<()> {
+    /// # let cluster = Cluster::start(1).await?;
+    /// # let address = cluster.endpoints().remove(0);
+    /// let grid = Grid::connect(&format!("isogrid://{address}/?request_timeout=2s")).await?;
+    /// let error = Grid::connect("isogrid://localhost/?requst_timeout=2s").await.unwrap_err();
+    /// assert!(error.to_string().contains("did you mean \"request_timeout\"?"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect(url: &str) -> Result<Grid> {
+        GridBuilder::from_url(url)?.build().await
+    }
+
+    /// A typed handle to a map, with values as MessagePack. No I/O: a map exists once something is written to it.
+    pub fn map<K: Key, V>(&self, name: &str) -> Map<K, V>
+    where
+        MessagePack: Codec<V>,
+    {
+        Map::new(self.clone(), name, MessagePack)
+    }
+
+    /// A typed handle to a map, with a codec of your choice. No I/O.
+    ///
+    /// ```
+    /// # use isogrid_client::testing::Cluster;
+    /// use bytes::Bytes;
+    /// use isogrid_client::{Json, Raw};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> isogrid_client::Result<()> {
+    /// # let cluster = Cluster::start(1).await?;
+    /// # let grid = cluster.grid().await?;
+    /// let people = grid.map_with::<u64, Vec<String>, _>("people", Json);
+    /// people.put(&1, &vec!["Ann".into()]).await?;
+    /// let blobs = grid.map_with::<u64, Bytes, _>("people", Raw);
+    /// assert_eq!(blobs.get(&1).await?.as_deref(), Some(&b"[\"Ann\"]"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map_with<K: Key, V, C: Codec<V>>(&self, name: &str, codec: C) -> Map<K, V, C> {
+        Map::new(self.clone(), name, codec)
+    }
+
+    /// A map of plain bytes, for tools that do not know what is in it. No I/O.
+    pub fn raw_map(&self, name: &str) -> Map<Bytes, Bytes, Raw> {
+        self.map_with(name, Raw)
+    }
+
+    /// Collects operations to be sent together: see [`Pipeline`].
+    pub fn pipeline(&self) -> Pipeline<'_> {
+        Pipeline::new(self)
+    }
+
+    /// Closes the connections, for this handle and all its clones. Operations under way are given their time to end;
+    /// later ones fail. Dropping the future leaves the client open or closes it without waiting.
+    pub async fn close(&self) -> Result<()> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(2);
+        let link = self.link();
+        let drained = async {
+            // Every operation has a deadline, so this ends.
+            while link.routes.lanes().iter().any(|lane| lane.is_busy()) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        // A second limit, since operations that begin meanwhile could keep the first from being reached.
+        let _ = tokio::time::timeout(link.settings.request_timeout, drained).await;
+        link.close();
+        let tasks = std::mem::take(&mut *self.0.tasks.lock());
+        for task in tasks {
+            // A task that was cancelled with its runtime has ended too.
+            let _ = task.await;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.0.link
+    }
+}
+
+impl fmt::Debug for Grid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = self.link();
+        f.debug_struct("Grid")
+            .field("address", &link.addresses.lock().current())
+            .field("connections", &link.routes.lanes().len())
+            .field("closed", &link.is_closed())
+            .finish()
+    }
+}

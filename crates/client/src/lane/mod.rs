@@ -1,0 +1,172 @@
+//! A lane: one connection to one core of a node, and everything that waits for it.
+//!
+//! Callers encode their operations straight into the lane's open frame, under its lock. The first one wakes the sender;
+//! the sender takes all that has gathered by then as one frame, without ever waiting for more. So one caller alone pays no
+//! delay, and a thousand callers share the cost of a message. Replies come back in frames too, and one lock hands them all
+//! out.
+//!
+//! A lane outlives its connection: what was not sent when a connection broke goes out on the next.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `state` | the state machine |
+//! | `slots` | where callers wait |
+//! | `pending` | frames on their way out |
+//! | `reply` | replies that outlive their frame |
+//! | `outgoing` | the stream that the connection takes its frames from |
+
+mod outgoing;
+mod pending;
+mod reply;
+mod slots;
+mod state;
+#[cfg(test)]
+mod state_test;
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use isogrid_core::{Error, ErrorCode, Limits};
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+use crate::retry::Budget;
+pub(crate) use outgoing::Outgoing;
+pub(crate) use pending::FRAME_BYTES_TARGET;
+pub(crate) use reply::{OwnedEntry, OwnedPage, OwnedReply};
+pub(crate) use slots::{Answer, Room, SlotKey};
+pub(crate) use state::Operations;
+use state::{State, Wakers};
+
+/// One connection to one core, and its waiting callers.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// Held for one step of the state machine: encoding one caller's operations, or handing out one frame's replies.
+    state: Mutex<State>,
+    clock: Arc<Clock>,
+    budget: Arc<Budget>,
+    /// The node at the other end, for errors. Read only when something failed.
+    node: Mutex<Option<Arc<str>>>,
+}
+
+impl Lane {
+    pub(crate) fn new(clock: Arc<Clock>, budget: Arc<Budget>) -> Self {
+        Self { state: Mutex::new(State::new()), clock, budget, node: Mutex::new(None) }
+    }
+
+    /// The node at the other end.
+    pub(crate) fn node(&self) -> Option<Arc<str>> {
+        self.node.lock().clone()
+    }
+
+    /// Takes operations in. Their caller then polls with the key it was given, and releases it if it leaves early.
+    #[inline]
+    pub(crate) fn submit(
+        &self,
+        operations: &impl Operations,
+        deadline_ms: u64,
+        waker: &Waker,
+    ) -> Result<SlotKey, Error> {
+        let mut state = self.state.lock();
+        let is_first = !state.is_busy();
+        let (key, sender) = state.submit(operations, deadline_ms, waker, self.clock.now_ms())?;
+        drop(state);
+        if is_first {
+            self.clock.start();
+        }
+        if let Some(sender) = sender {
+            sender.wake();
+        }
+        Ok(key)
+    }
+
+    /// The answer, if it is there; it is given once.
+    #[inline]
+    pub(crate) fn poll(
+        &self,
+        key: SlotKey,
+        operations: &impl Operations,
+        cx: &mut Context<'_>,
+    ) -> Poll<Answer> {
+        let mut state = self.state.lock();
+        let (answer, sender) = state.poll(key, operations, cx.waker(), self.clock.now_ms());
+        drop(state);
+        if let Some(sender) = sender {
+            sender.wake();
+        }
+        answer
+    }
+
+    /// The caller leaves before its answer.
+    pub(crate) fn release(&self, key: SlotKey) {
+        self.step(|state, wakers| state.release(key, wakers));
+    }
+
+    fn step<T>(&self, step: impl FnOnce(&mut State, &mut Wakers) -> T) -> T {
+        let mut wakers = Wakers::new();
+        let result = step(&mut self.state.lock(), &mut wakers);
+        wake_all(&mut wakers);
+        result
+    }
+
+    /// A connection attempt begins; returns its number. Earlier connections get nothing any more.
+    fn begin(&self) -> u64 {
+        self.state.lock().begin()
+    }
+
+    /// The next frame of a connection.
+    fn take_frame(&self, connection: u64, waker: &Waker) -> Poll<Option<Bytes>> {
+        let now_ms = self.clock.now_ms();
+        self.step(|state, wakers| state.take_frame(connection, waker, now_ms, wakers))
+    }
+
+    /// The handshake is done.
+    pub(crate) fn connected(&self, node: Arc<str>, limits: &Limits) {
+        *self.node.lock() = Some(node);
+        self.step(|state, wakers| state.connected(limits, wakers));
+    }
+
+    /// The connection broke, or could not be made.
+    pub(crate) fn disconnected(&self, trouble: Error) {
+        self.step(|state, wakers| state.disconnected(trouble, wakers));
+    }
+
+    /// Hands out the replies of a frame. `wakers` is only there to be used again.
+    pub(crate) fn complete(&self, frame: &Bytes, wakers: &mut Wakers) -> Result<(), Error> {
+        let completed = self.state.lock().complete(frame, wakers);
+        wake_all(wakers);
+        // Replies that do not follow their layout say nothing about what the node did with the operations.
+        let completed = completed.map_err(|error| match error.code() {
+            ErrorCode::Internal => error,
+            _ => Error::new(ErrorCode::Internal, error.detail()),
+        })?;
+        self.budget.earn(completed);
+        Ok(())
+    }
+
+    /// Ends the waiting of all whose time is over; returns whether anybody still waits.
+    pub(crate) fn sweep(&self, now_ms: u64) -> bool {
+        self.step(|state, wakers| {
+            state.sweep(now_ms, wakers);
+            state.is_busy()
+        })
+    }
+
+    /// Whether anybody waits.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.state.lock().is_busy()
+    }
+
+    /// Ends everything.
+    pub(crate) fn close(&self) {
+        let now_ms = self.clock.now_ms();
+        self.step(|state, wakers| state.close(now_ms, wakers));
+    }
+}
+
+fn wake_all(wakers: &mut Wakers) {
+    for waker in wakers.drain(..) {
+        waker.wake();
+    }
+}

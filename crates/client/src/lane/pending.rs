@@ -1,0 +1,183 @@
+//! Operations on their way out: callers encode straight into the open frame, and the sender takes whole frames.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use isogrid_core::{Op, TableVersion};
+use isogrid_proto::frame::{RequestFrame, RequestWriter};
+
+use super::slots::SlotKey;
+
+/// How large a frame grows before the next one is begun; far below what nodes accept.
+pub(crate) const FRAME_BYTES_TARGET: usize = 1 << 20;
+
+/// Neighbouring operations of one caller in a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) slot: SlotKey,
+    /// The first operation's place among the caller's.
+    pub(super) first: u32,
+    pub(super) count: u32,
+}
+
+/// A frame without its bytes: who waits for its replies.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) id: u32,
+    pub(super) ops: usize,
+    pub(super) parts: Vec<Part>,
+    /// The longest deadline among its operations.
+    deadline_ms: u64,
+}
+
+/// The operation to be added, and for whom.
+pub(super) struct Entry<'a> {
+    pub(super) slot: SlotKey,
+    pub(super) index: u32,
+    pub(super) map: &'a Arc<str>,
+    pub(super) op: &'a Op<'a>,
+    pub(super) bytes: usize,
+    pub(super) deadline_ms: u64,
+}
+
+/// The open frame and those that are full.
+#[derive(Debug)]
+pub(super) struct Pending {
+    writer: RequestWriter,
+    parts: Vec<Part>,
+    /// The longest deadline among the open frame's operations.
+    deadline_ms: u64,
+    next_id: u32,
+    sealed: VecDeque<(Bytes, Frame)>,
+    sealed_bytes: usize,
+    /// Lists of frames that were answered, to be used again.
+    spare: Vec<Vec<Part>>,
+    pub(super) frame_ops_max: usize,
+    pub(super) frame_bytes_max: usize,
+}
+
+impl Pending {
+    pub(super) fn new() -> Self {
+        Self {
+            writer: RequestWriter::new(),
+            parts: Vec::new(),
+            deadline_ms: 0,
+            next_id: 1,
+            sealed: VecDeque::new(),
+            sealed_bytes: 0,
+            spare: Vec::new(),
+            frame_ops_max: 1_024,
+            frame_bytes_max: FRAME_BYTES_TARGET,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.writer.is_empty() && self.sealed.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.writer.bytes() + self.sealed_bytes
+    }
+
+    /// Adds an operation to the open frame, or to the next one when this one is full.
+    #[inline]
+    pub(super) fn push(&mut self, entry: &Entry<'_>, now_ms: u64) {
+        let is_full = self.writer.ops() >= self.frame_ops_max
+            || self.writer.bytes() + entry.bytes > self.frame_bytes_max;
+        if is_full && !self.writer.is_empty() {
+            self.seal(now_ms);
+        }
+        if !self.writer.push(entry.map, entry.op) {
+            self.seal(now_ms);
+            let added = self.writer.push(entry.map, entry.op);
+            debug_assert!(added, "an empty frame names no maps");
+        }
+        self.deadline_ms = self.deadline_ms.max(entry.deadline_ms);
+        match self.parts.last_mut() {
+            Some(part) if part.slot == entry.slot => part.count += 1,
+            _ => self.parts.push(Part { slot: entry.slot, first: entry.index, count: 1 }),
+        }
+    }
+
+    /// Ends the open frame.
+    fn close(&mut self, now_ms: u64) -> (Bytes, Frame) {
+        let spare = self.spare.pop().unwrap_or_default();
+        let parts = std::mem::replace(&mut self.parts, spare);
+        let deadline_ms = std::mem::take(&mut self.deadline_ms);
+        let frame = Frame { id: self.next_id, ops: self.writer.ops(), parts, deadline_ms };
+        let left_ms = deadline_ms.saturating_sub(now_ms).clamp(1, u64::from(u32::MAX));
+        let bytes = self.writer.finish(self.next_id, left_ms as u32, TableVersion::default());
+        self.next_id = self.next_id.wrapping_add(1);
+        (bytes, frame)
+    }
+
+    fn seal(&mut self, now_ms: u64) {
+        let (bytes, frame) = self.close(now_ms);
+        self.sealed_bytes += bytes.len();
+        self.sealed.push_back((bytes, frame));
+    }
+
+    /// The next frame to send.
+    pub(super) fn take(&mut self, now_ms: u64) -> Option<(Bytes, Frame)> {
+        if let Some((bytes, frame)) = self.sealed.pop_front() {
+            self.sealed_bytes -= bytes.len();
+            return Some((bytes, frame));
+        }
+        (!self.writer.is_empty()).then(|| self.close(now_ms))
+    }
+
+    /// Keeps the list of an answered frame for the next one.
+    pub(super) fn recycle(&mut self, mut parts: Vec<Part>) {
+        const SPARE_MAX: usize = 8;
+        if self.spare.len() < SPARE_MAX {
+            parts.clear();
+            self.spare.push(parts);
+        }
+    }
+
+    /// Takes out the operations of all parts that `keep` refuses and returns those parts. Rare and slow: every frame
+    /// that has not been sent is read and written again.
+    pub(super) fn retain(&mut self, now_ms: u64, mut keep: impl FnMut(&Part) -> bool) -> Vec<Part> {
+        let mut removed = Vec::new();
+        if self.is_empty() {
+            return removed;
+        }
+        if !self.writer.is_empty() {
+            self.seal(now_ms);
+        }
+        let frames = std::mem::take(&mut self.sealed);
+        self.sealed_bytes = 0;
+        for (bytes, frame) in frames {
+            self.copy(&bytes, &frame, &mut keep, &mut removed);
+            if !self.writer.is_empty() {
+                self.deadline_ms = frame.deadline_ms;
+                self.seal(now_ms);
+            }
+        }
+        removed
+    }
+
+    /// Copies what is kept of a frame into the open frame.
+    fn copy(
+        &mut self,
+        bytes: &[u8],
+        frame: &Frame,
+        keep: &mut impl FnMut(&Part) -> bool,
+        removed: &mut Vec<Part>,
+    ) {
+        let mut source = RequestFrame::parse(bytes).expect("this lane wrote the frame");
+        let maps: Vec<Arc<str>> = source.maps.iter().map(|name| Arc::from(*name)).collect();
+        for part in &frame.parts {
+            let kept = keep(part);
+            for _ in 0..part.count {
+                let (map, op) = source.next_op().expect("the frame holds the operations it names");
+                if kept {
+                    let added = self.writer.push(&maps[map], &op);
+                    debug_assert!(added, "a part of a frame names no more maps than the frame");
+                }
+            }
+            if kept { self.parts.push(*part) } else { removed.push(*part) }
+        }
+    }
+}

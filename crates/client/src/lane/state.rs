@@ -1,0 +1,380 @@
+//! The state machine of a lane: pure, one call per event, no clock and no waiting. [`Lane`](super::Lane) puts a lock
+//! around it and wakes callers once the lock is gone.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use isogrid_core::{Error, ErrorCode, Limits, Op, Outcome};
+use isogrid_proto::frame::ReplyFrame;
+
+use super::pending::{Entry, FRAME_BYTES_TARGET, Frame, Pending};
+use super::reply::OwnedReply;
+use super::slots::{Answer, Room, SlotKey, Slots, Stage};
+
+/// Frames sent and not answered yet: enough to keep both sides busy, few enough that frames grow under load.
+const FRAMES_IN_FLIGHT_MAX: usize = 4;
+
+/// Bytes encoded and not sent yet.
+const PENDING_BYTES_MAX: usize = 8 << 20;
+
+/// What a caller brings to a lane: one operation, or many that are answered together.
+pub(crate) trait Operations {
+    /// How much room they take.
+    fn room(&self) -> Room;
+
+    /// Whether the answer is a list.
+    fn are_many(&self) -> bool;
+
+    /// Shows each operation: its place, its map, itself, and about how many bytes it takes.
+    fn each(&self, show: impl FnMut(u32, &Arc<str>, &Op<'_>, usize));
+}
+
+/// Callers to be woken once the lock is gone.
+pub(super) type Wakers = Vec<Waker>;
+
+#[derive(Debug)]
+pub(super) struct State {
+    slots: Slots,
+    pending: Pending,
+    in_flight: VecDeque<Frame>,
+    /// Operations pending, in flight, and admitted.
+    ops: usize,
+    /// Bytes that admitted callers are about to add.
+    admitted_bytes: usize,
+    /// Callers waiting for room, in order.
+    queue: VecDeque<SlotKey>,
+    /// The sender, when it has nothing to do.
+    sender: Option<Waker>,
+    /// Which connection is the lane's; an earlier one gets nothing any more.
+    pub(super) connection: u64,
+    connected: bool,
+    closed: bool,
+    /// Some callers left before they were answered.
+    abandoned: bool,
+    /// Why there is no connection.
+    trouble: Option<Error>,
+    in_flight_ops_max: usize,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: Slots::default(),
+            pending: Pending::new(),
+            in_flight: VecDeque::new(),
+            ops: 0,
+            admitted_bytes: 0,
+            queue: VecDeque::new(),
+            sender: None,
+            connection: 0,
+            connected: false,
+            closed: false,
+            abandoned: false,
+            trouble: None,
+            in_flight_ops_max: Limits::default().in_flight_ops_max,
+        }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.slots.taken() > 0
+    }
+
+    fn has_room(&self, room: Room) -> bool {
+        let ops_fit = self.ops + room.ops as usize <= self.in_flight_ops_max || self.ops == 0;
+        let bytes = self.pending.bytes() + self.admitted_bytes;
+        ops_fit && (bytes + room.bytes <= PENDING_BYTES_MAX || bytes == 0)
+    }
+
+    /// Takes operations in, or queues their caller until there is room.
+    #[inline]
+    pub(super) fn submit(
+        &mut self,
+        operations: &impl Operations,
+        deadline_ms: u64,
+        waker: &Waker,
+        now_ms: u64,
+    ) -> Result<(SlotKey, Option<Waker>), Error> {
+        if self.closed {
+            return Err(closed());
+        }
+        let room = operations.room();
+        if !self.queue.is_empty() || !self.has_room(room) {
+            let key = self.slots.take(Stage::Queued(room), deadline_ms, waker);
+            self.queue.push_back(key);
+            return Ok((key, None));
+        }
+        let key = self.slots.take(stage_of(operations), deadline_ms, waker);
+        self.ops += room.ops as usize;
+        Ok((key, self.push(key, operations, deadline_ms, now_ms)))
+    }
+
+    /// Encodes operations into the open frame; returns the sender if it must be woken.
+    #[inline]
+    fn push(
+        &mut self,
+        slot: SlotKey,
+        operations: &impl Operations,
+        deadline_ms: u64,
+        now_ms: u64,
+    ) -> Option<Waker> {
+        let pending = &mut self.pending;
+        operations.each(|index, map, op, bytes| {
+            pending.push(&Entry { slot, index, map, op, bytes, deadline_ms }, now_ms);
+        });
+        if self.may_send() { self.sender.take() } else { None }
+    }
+
+    fn may_send(&self) -> bool {
+        self.connected && self.in_flight.len() < FRAMES_IN_FLIGHT_MAX
+    }
+
+    /// Gives a caller its answer, or takes its operations in if it was admitted meanwhile.
+    #[inline]
+    pub(super) fn poll(
+        &mut self,
+        key: SlotKey,
+        operations: &impl Operations,
+        waker: &Waker,
+        now_ms: u64,
+    ) -> (Poll<Answer>, Option<Waker>) {
+        let mut sender = None;
+        if let Some(Stage::Admitted(room)) = self.slots.stage(key) {
+            self.admitted_bytes -= room.bytes;
+            let deadline_ms = self.slots.deadline_ms(key).unwrap_or(now_ms);
+            if let Some(stage) = self.slots.stage(key) {
+                *stage = stage_of(operations);
+            }
+            sender = self.push(key, operations, deadline_ms, now_ms);
+        }
+        (self.slots.poll(key, waker), sender)
+    }
+
+    /// A caller leaves before its answer.
+    pub(super) fn release(&mut self, key: SlotKey, wakers: &mut Wakers) {
+        match self.slots.release(key) {
+            Some(Stage::Admitted(room)) => {
+                self.give_back(room);
+                self.admit(wakers);
+            }
+            Some(Stage::Queued(_)) => self.admit(wakers),
+            Some(_) => self.abandoned = true,
+            None => {}
+        }
+    }
+
+    fn give_back(&mut self, room: Room) {
+        self.ops -= room.ops as usize;
+        self.admitted_bytes -= room.bytes;
+    }
+
+    /// Wakes the callers for whom there is room now, in order.
+    fn admit(&mut self, wakers: &mut Wakers) {
+        while let Some(&key) = self.queue.front() {
+            if let Some(&mut Stage::Queued(room)) = self.slots.stage(key) {
+                if !self.has_room(room) {
+                    return;
+                }
+                self.ops += room.ops as usize;
+                self.admitted_bytes += room.bytes;
+                if let Some(stage) = self.slots.stage(key) {
+                    *stage = Stage::Admitted(room);
+                }
+                wakers.extend(self.slots.waker(key));
+            }
+            self.queue.pop_front();
+        }
+    }
+
+    /// The next frame for a connection; `None` in `Ready` when the connection is no longer the lane's.
+    pub(super) fn take_frame(
+        &mut self,
+        connection: u64,
+        waker: &Waker,
+        now_ms: u64,
+        wakers: &mut Wakers,
+    ) -> Poll<Option<Bytes>> {
+        if connection != self.connection || self.closed {
+            return Poll::Ready(None);
+        }
+        if self.may_send()
+            && let Some((bytes, frame)) = self.pending.take(now_ms)
+        {
+            self.in_flight.push_back(frame);
+            self.admit(wakers);
+            return Poll::Ready(Some(bytes));
+        }
+        if !self.sender.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.sender = Some(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    /// Hands the replies of a frame to their callers. Returns how many there were; after an error nothing on this
+    /// connection can be trusted any more.
+    pub(super) fn complete(&mut self, bytes: &Bytes, wakers: &mut Wakers) -> Result<usize, Error> {
+        let mut replies = ReplyFrame::parse(bytes)?;
+        let id = replies.frame_id;
+        let Some(position) = self.in_flight.iter().position(|frame| frame.id == id) else {
+            return Err(defect(format!("a reply to frame {id}, which is not in flight")));
+        };
+        if self.in_flight[position].ops != replies.replies {
+            let ops = self.in_flight[position].ops;
+            return Err(defect(format!("{} replies to {ops} operations", replies.replies)));
+        }
+        let Some(frame) = self.in_flight.remove(position) else {
+            return Err(defect("a frame vanished"));
+        };
+        self.ops -= frame.ops;
+        let mut fault = None;
+        for part in &frame.parts {
+            for index in part.first..part.first + part.count {
+                let reply = match &fault {
+                    None => replies.next_reply(),
+                    Some(error) => Err(Error::clone(error)),
+                };
+                let reply = match reply {
+                    Ok(reply) => OwnedReply::from_frame(reply, bytes),
+                    Err(error) => {
+                        fault = Some(error);
+                        OwnedReply::Failed(defect("the replies cannot be read"))
+                    }
+                };
+                wakers.extend(self.slots.answer(part.slot, index, reply));
+            }
+        }
+        let ops = frame.ops;
+        self.pending.recycle(frame.parts);
+        self.admit(wakers);
+        if self.may_send() && !self.pending.is_empty() {
+            wakers.extend(self.sender.take());
+        }
+        match fault {
+            None => replies.finish().map(|()| ops),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// A connection attempt begins; returns its number.
+    pub(super) fn begin(&mut self) -> u64 {
+        self.connection += 1;
+        self.connected = false;
+        self.sender = None;
+        self.connection
+    }
+
+    /// The handshake is done: frames may go out.
+    pub(super) fn connected(&mut self, limits: &Limits, wakers: &mut Wakers) {
+        self.connected = true;
+        self.trouble = None;
+        self.in_flight_ops_max = limits.in_flight_ops_max.max(1);
+        self.pending.frame_ops_max = limits.batch_ops_max.max(1);
+        self.pending.frame_bytes_max = FRAME_BYTES_TARGET.min(limits.frame_bytes_max / 2);
+        self.admit(wakers);
+        wakers.extend(self.sender.take());
+    }
+
+    /// There is no connection (any more): what was sent has an unknown outcome, what was not is kept.
+    pub(super) fn disconnected(&mut self, trouble: Error, wakers: &mut Wakers) {
+        self.connected = false;
+        self.connection += 1;
+        wakers.extend(self.sender.take());
+        let error = match trouble.code() {
+            ErrorCode::Internal => trouble.clone(),
+            _ => Error::new(ErrorCode::ConnectionLost, trouble.detail()),
+        };
+        self.trouble = Some(trouble);
+        for frame in std::mem::take(&mut self.in_flight) {
+            self.ops -= frame.ops;
+            for part in &frame.parts {
+                for index in part.first..part.first + part.count {
+                    let reply = OwnedReply::Failed(error.clone());
+                    wakers.extend(self.slots.answer(part.slot, index, reply));
+                }
+            }
+        }
+        self.admit(wakers);
+    }
+
+    /// Ends the waiting of all whose time is over. What was not sent is taken back, so that it certainly never happens.
+    pub(super) fn sweep(&mut self, now_ms: u64, wakers: &mut Wakers) {
+        let expired = self.slots.expired(now_ms);
+        if expired.is_empty() && (!self.abandoned || self.may_send()) {
+            return;
+        }
+        let slots = &mut self.slots;
+        let unsent = self.pending.retain(now_ms, |part| {
+            slots.deadline_ms(part.slot).is_some_and(|deadline_ms| deadline_ms > now_ms)
+        });
+        self.abandoned = false;
+        let too_late = self.unsent_error();
+        for part in unsent {
+            self.ops -= part.count as usize;
+            for index in part.first..part.first + part.count {
+                let reply = OwnedReply::Failed(too_late.clone());
+                wakers.extend(self.slots.answer(part.slot, index, reply));
+            }
+        }
+        let no_reply = Error::new(ErrorCode::DeadlineInFlight, "");
+        for key in expired {
+            self.fail(key, &too_late, &no_reply, wakers);
+        }
+        self.admit(wakers);
+    }
+
+    /// Ends the waiting of one caller, with one error if nothing was sent and the other if something was.
+    fn fail(&mut self, key: SlotKey, unsent: &Error, sent: &Error, wakers: &mut Wakers) {
+        let error = match self.slots.stage(key) {
+            Some(&mut Stage::Admitted(room)) => {
+                self.give_back(room);
+                unsent
+            }
+            Some(Stage::Queued(_)) => unsent,
+            _ => sent,
+        };
+        wakers.extend(self.slots.fail(key, error));
+    }
+
+    fn unsent_error(&self) -> Error {
+        let detail = match &self.trouble {
+            Some(trouble) => format!("no connection ({})", trouble.detail()),
+            None if self.connected => "the connection was full".to_owned(),
+            None => "not connected yet".to_owned(),
+        };
+        Error::new(ErrorCode::DeadlineBeforeStart, detail)
+    }
+
+    /// Ends everything; nothing is accepted any more.
+    pub(super) fn close(&mut self, now_ms: u64, wakers: &mut Wakers) {
+        self.closed = true;
+        let unsent = self.pending.retain(now_ms, |_| false);
+        for part in unsent {
+            for index in part.first..part.first + part.count {
+                wakers.extend(self.slots.answer(part.slot, index, OwnedReply::Failed(closed())));
+            }
+        }
+        let sent = Error::new(ErrorCode::ConnectionLost, "the client was closed");
+        for key in self.slots.waiting() {
+            self.fail(key, &closed(), &sent, wakers);
+        }
+        wakers.extend(self.sender.take());
+    }
+}
+
+fn stage_of(operations: &impl Operations) -> Stage {
+    if operations.are_many() {
+        let count = operations.room().ops;
+        Stage::Many { replies: vec![OwnedReply::Awaited; count as usize], awaited: count }
+    } else {
+        Stage::One
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorCode::ShuttingDown, "this client was closed").with_outcome(Outcome::NotApplied)
+}
+
+fn defect(detail: impl Into<String>) -> Error {
+    Error::new(ErrorCode::Internal, detail)
+}

@@ -1,0 +1,84 @@
+//! What operations give back: values with their versions, and the results of conditional writes.
+
+use isogrid_core::{Timestamp, Version};
+
+/// A value with the version and expiry of its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versioned<V> {
+    /// The value.
+    pub value: V,
+    /// The version of the record: give it to `if_version` to write only if nobody else did.
+    pub version: Version,
+    /// When the record expires, if it does.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a write that returns the old value gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Previous<V> {
+    /// The version of the record now.
+    pub version: Version,
+    /// What was there before, if anything was.
+    pub old: Option<Versioned<V>>,
+}
+
+/// The result of a conditional write: a lost race is a value, not an error.
+///
+/// ```
+/// # use isogrid_client::testing::Cluster;
+/// use isogrid_client::Put;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> isogrid_client::Result<()> {
+/// # let cluster = Cluster::start(1).await?;
+/// # let grid = cluster.grid().await?;
+/// let seats = grid.map::<String, String>("seats");
+/// assert!(seats.put("12a", &"ann".into()).if_absent().await?.is_stored());
+/// match seats.put("12a", &"bob".into()).if_absent().await? {
+///     Put::Stored(version) => panic!("sold twice: {version}"),
+///     Put::Conflict(holder) => assert_eq!(holder.map(|h| h.value).as_deref(), Some("ann")),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the condition may not have held, and then nothing was written"]
+pub enum Put<V, S = Version> {
+    /// The write happened. Holds the record's version, or also the old value if it was asked for.
+    Stored(S),
+    /// The condition did not hold and nothing was written. Holds what stands there.
+    Conflict(Option<Versioned<V>>),
+}
+
+impl<V, S> Put<V, S> {
+    /// Whether the write happened.
+    pub fn is_stored(&self) -> bool {
+        matches!(self, Put::Stored(_))
+    }
+
+    /// What the write gave back, if it happened.
+    pub fn stored(self) -> Option<S> {
+        match self {
+            Put::Stored(stored) => Some(stored),
+            Put::Conflict(_) => None,
+        }
+    }
+}
+
+/// The result of a conditional removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the condition may not have held, and then nothing was removed"]
+pub enum Delete<V> {
+    /// The key was removed. Holds the removed value if it was asked for.
+    Deleted(Option<Versioned<V>>),
+    /// There was no such key.
+    Missing,
+    /// The record has another version and was left alone. Holds what stands there.
+    Conflict(Versioned<V>),
+}
+
+impl<V> Delete<V> {
+    /// Whether the key was removed.
+    pub fn is_deleted(&self) -> bool {
+        matches!(self, Delete::Deleted(_))
+    }
+}

@@ -1,0 +1,17 @@
+//! What the client promises, tried against real nodes in this process. One behaviour per file; one binary, so that it
+//! links once.
+
+mod blocking;
+mod cancellation;
+mod codecs;
+mod concurrency;
+mod contention;
+mod deadlines;
+mod limits;
+mod operations;
+mod pipeline;
+mod proxy;
+mod reconnect;
+mod retries;
+mod scan;
+mod spans;

@@ -1,0 +1,31 @@
+//! `isogrid config`: look at the configuration without starting anything.
+
+mod explain;
+mod print_default;
+mod validate;
+
+use clap::Subcommand;
+
+use crate::exit::CommandResult;
+use crate::output::Format;
+
+use super::settings::SettingArgs;
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every key with its explanation and default, as a file to start from
+    PrintDefault,
+    /// Check a configuration and list everything that is wrong with it
+    Validate(SettingArgs),
+    /// Show a value and where it comes from; without a key, all of them
+    Explain(explain::ExplainArgs),
+}
+
+pub(crate) fn run(command: ConfigCommand, format: Format) -> CommandResult {
+    match command {
+        ConfigCommand::PrintDefault => print_default::run(format),
+        ConfigCommand::Validate(args) => validate::run(&args, format),
+        ConfigCommand::Explain(args) => explain::run(&args, format),
+    }
+}

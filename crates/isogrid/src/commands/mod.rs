@@ -1,0 +1,30 @@
+//! The commands, one per file. [`run`] hands the command line to the one it names.
+
+pub(crate) mod bench;
+pub(crate) mod completion;
+pub(crate) mod config;
+pub(crate) mod dev;
+pub(crate) mod error;
+pub(crate) mod map;
+mod settings;
+pub(crate) mod start;
+mod status;
+mod stop;
+
+use crate::cli::{Cli, Command};
+use crate::exit::CommandResult;
+
+/// Runs the command that the command line names.
+pub(crate) fn run(cli: Cli) -> CommandResult {
+    let global = cli.global;
+    match cli.command {
+        Command::Start(args) => start::run(&args, global.output),
+        Command::Dev(args) => dev::run(&args, global.output),
+        Command::Map(command) => map::run(command, &global),
+        Command::Status => status::run(&global),
+        Command::Config(command) => config::run(command, global.output),
+        Command::Bench(command) => bench::run(command, &global),
+        Command::Error(args) => error::run(&args, global.output),
+        Command::Completion(args) => completion::run(&args),
+    }
+}

@@ -1,0 +1,91 @@
+//! `isogrid start`: run a node until it is told to stop.
+
+use std::thread;
+
+use clap::Args;
+use isogrid_node::{Node, VERSION, logging};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use crate::exit::{CommandResult, Exit, Failure};
+use crate::output::{Format, print_json};
+
+use super::settings::SettingArgs;
+use super::stop::StopSignals;
+
+/// How a node runs.
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    #[command(flatten)]
+    settings: SettingArgs,
+
+    /// Stop when standard input ends: how `isogrid dev` takes its nodes with it, however it ends itself
+    #[arg(long, hide = true)]
+    stop_with_stdin: bool,
+}
+
+/// A running node, as `-o json` prints it once clients can connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunningNode {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its process.
+    pub(crate) pid: u32,
+    /// Where clients connect.
+    pub(crate) grpc: String,
+    /// Where it serves HTTP.
+    pub(crate) http: String,
+}
+
+pub(crate) fn run(args: &StartArgs, format: Format) -> CommandResult {
+    let config = args.settings.load()?.config;
+    logging::init(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Listening begins before the node: a signal that comes while it starts is not lost.
+    let mut signals = {
+        let _inside = runtime.enter();
+        StopSignals::listen(args.stop_with_stdin)?
+    };
+    info!(
+        version = VERSION,
+        cluster = config.node.cluster,
+        grpc = config.node.grpc_addr,
+        gossip = config.node.gossip_addr,
+        http = config.node.http_addr,
+        "isogrid starting"
+    );
+    let node = Node::start(config)?;
+    if format == Format::Json {
+        print_json(&describe(&node))?;
+    }
+    let cause = runtime.block_on(signals.next());
+    info!(cause, "isogrid stopping");
+    runtime.block_on(stop(node, &mut signals))
+}
+
+fn describe(node: &Node) -> RunningNode {
+    RunningNode {
+        name: node.id().to_string(),
+        pid: std::process::id(),
+        grpc: node.grpc_addr().to_string(),
+        http: node.http_addr().to_string(),
+    }
+}
+
+/// Stops the node gracefully. A second signal means that somebody has no patience: then the process just ends.
+async fn stop(node: Node, signals: &mut StopSignals) -> Result<Exit, Failure> {
+    let (stopped, when_stopped) = oneshot::channel();
+    thread::Builder::new().name("stop".into()).spawn(move || {
+        node.stop();
+        // Nobody waits any more after a second signal.
+        let _ = stopped.send(());
+    })?;
+    tokio::select! {
+        _ = when_stopped => Ok(Exit::Ok),
+        cause = signals.next_signal() => {
+            warn!(cause, "isogrid ends without waiting for its clients");
+            Ok(Exit::Failed)
+        }
+    }
+}
