@@ -57,6 +57,8 @@ pub(crate) struct Batch<'a> {
     refused: Vec<(usize, Error)>,
     /// The maps of the batch, by the caller's index.
     maps: Vec<NamedMap<'a>>,
+    /// Whether an operation may change data. Reads never do, so a batch of reads leaves the accounts alone.
+    may_change: bool,
 }
 
 struct NamedMap<'a> {
@@ -78,6 +80,7 @@ impl<'a> Batch<'a> {
             order: Vec::with_capacity(ops),
             refused: Vec::new(),
             maps: maps.into_iter().map(resolve).collect(),
+            may_change: false,
         }
     }
 
@@ -87,6 +90,7 @@ impl<'a> Batch<'a> {
         let index = self.ops.len();
         match self.route(map, &op) {
             Ok((map, partition, hash)) => {
+                self.may_change |= !op.is_read();
                 self.order.push(u32::from(partition) << 16 | index as u32);
                 self.ops.push(Routed { op, hash, map, partition });
             }
@@ -117,6 +121,7 @@ struct Conditions {
     context: Context,
     deadline: Deadline,
     reply_bytes_max: usize,
+    may_change: bool,
 }
 
 impl Engine {
@@ -130,7 +135,7 @@ impl Engine {
         deadline: Deadline,
         mut reply: impl FnMut(usize, &Reply<'_>) -> usize,
     ) {
-        let Batch { ops, mut order, refused, maps, .. } = batch;
+        let Batch { ops, mut order, refused, maps, may_change, .. } = batch;
         for (index, error) in refused {
             reply(index, &Reply::Failed(error));
         }
@@ -142,15 +147,21 @@ impl Engine {
             return;
         }
         let context = Context { now: clock::now(), over_mark: self.memory.is_over() };
-        let conditions =
-            Conditions { context, deadline, reply_bytes_max: self.limits.frame_bytes_max };
+        let conditions = Conditions {
+            context,
+            deadline,
+            reply_bytes_max: self.limits.frame_bytes_max,
+            may_change,
+        };
         order.sort_unstable();
         let mut guards = Vec::with_capacity(WINDOW);
         for window in order.chunks(WINDOW) {
             self.execute_window(&ops, window, &conditions, &mut guards, &mut reply);
         }
         self.operations[core].0.fetch_add(order.len() as u64, std::sync::atomic::Ordering::Relaxed);
-        self.keep_limits(&maps, context);
+        if may_change {
+            self.keep_limits(&maps, context);
+        }
     }
 
     fn execute_window<'e>(
@@ -200,7 +211,9 @@ impl Engine {
             reply_bytes = reply(index, &answer);
         }
         for mut shard in guards.drain(..) {
-            self.count(&mut shard);
+            if conditions.may_change {
+                self.count(&mut shard);
+            }
         }
     }
 
