@@ -51,12 +51,13 @@ impl Attempts {
         if !worth_it || link.is_closed() || now >= self.deadline {
             return Err(error);
         }
-        if error.code() == ErrorCode::ReplyTooLarge {
-            // The node is well; its reply frame was just full. Every attempt gets further.
-            return Ok(());
+        // A reply that did not fit its frame needs no pause: every attempt gets further.
+        self.must_pause |= error.code() != ErrorCode::ReplyTooLarge;
+        if !retry::costs_budget(&error) || link.budget.spend(now) {
+            Ok(())
+        } else {
+            Err(error.without_budget())
         }
-        self.must_pause = true;
-        if link.budget.spend(now) { Ok(()) } else { Err(error.without_budget()) }
     }
 
     /// The pause before the next attempt: never past the deadline.

@@ -18,7 +18,8 @@
 //! users.put("u1", &"Ann".into())?;
 //! assert_eq!(users.get("u1")?.as_deref(), Some("Ann"));
 //! // Whatever has options is called through its async twin.
-//! users.call(|users| users.put("u2", &"Bob".into()).ttl(Duration::from_secs(60)))?;
+//! let bob = "Bob".to_string();
+//! users.call(|users| users.put("u2", &bob).ttl(Duration::from_secs(60)))?;
 //! # drop(grid);
 //! # runtime.block_on(cluster.stop(0))?;
 //! # Ok::<(), isogrid_client::Error>(())

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 
-/// How many retries can be saved up.
-const BUDGET_MAX: f64 = 100.0;
+/// How many retries can be saved up: all reads of a few full connections that break at once.
+const BUDGET_MAX: f64 = 4_096.0;
 
 /// How many retries per second are always allowed, so that a client with little traffic can retry at all.
 const BUDGET_PER_SECOND: f64 = 10.0;
@@ -45,7 +45,8 @@ impl Retry {
     }
 
     /// How many retries each successful operation earns: 0.1 lets retries add a tenth to the load. Ten retries per
-    /// second are allowed in any case, and a hundred can be saved up.
+    /// second are allowed in any case, and 4,096 can be saved up. What a node refuses because it starts or stops costs
+    /// nothing: a rolling restart fails no request.
     #[must_use]
     pub fn budget(mut self, retries_per_operation: f64) -> Self {
         self.budget = retries_per_operation.max(0.0);
@@ -88,6 +89,13 @@ pub(crate) fn is_worth_it(error: &Error, is_read: bool) -> bool {
     let may_help = error.next_step() == NextStep::RetryLater
         || (is_read && error.code() == ErrorCode::ConnectionLost);
     safe && may_help
+}
+
+/// Whether another attempt must be paid for from the budget. A node that starts or stops refuses without work, and soon
+/// either serves or is gone; a reply that did not fit its frame was not the node's fault.
+pub(crate) fn costs_budget(error: &Error) -> bool {
+    use ErrorCode::{NotReady, ReplyTooLarge, ShuttingDown};
+    !matches!(error.code(), NotReady | ReplyTooLarge | ShuttingDown)
 }
 
 /// A number in `0.0..1.0`; good enough to spread callers, and needs no crate.

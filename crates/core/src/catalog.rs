@@ -233,13 +233,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "So many operations failed lately that more retries would only add load.",
         "look at the error beneath it, and back off",
     ),
-    later(
-        ErrorCode::MapFull,
-        ErrorKind::Overloaded,
-        "map full",
-        "The map has reached its entries_max or bytes_max and has no eviction policy, so nothing may make room.",
-        "delete entries, raise the map's limit, or set its eviction to lru or lfu",
-    ),
+    Explanation {
+        code: ErrorCode::MapFull,
+        kind: ErrorKind::Overloaded,
+        outcome: Outcome::NotApplied,
+        next_step: NextStep::AskOperator,
+        what: "map full",
+        why: "The map has reached its entries_max or bytes_max and has no eviction policy, so nothing may make room.",
+        next: "delete entries, raise the map's limit, or set its eviction to lru or lfu",
+    },
     later(
         ErrorCode::ReplyTooLarge,
         ErrorKind::Overloaded,

@@ -264,18 +264,18 @@ fn replies_that_do_not_fit_are_a_defect() {
 fn frames_are_bounded_and_a_full_one_does_not_hold_up_the_next() {
     let limits = Limits { batch_ops_max: 2, ..Limits::default() };
     let mut bench = Bench::connected(&limits);
-    let keys = ["a", "b", "c", "d", "e"];
+    let keys = ["a", "b", "c", "d"];
     let slot = bench.submit(&keys, 1_000);
     let mut frames = Vec::new();
     while let Some((frame, keys, _)) = bench.sent() {
         assert!(keys.len() <= 2);
         frames.push((frame, keys));
     }
-    assert_eq!(frames.len(), 3);
+    assert_eq!(frames.len(), 2);
     // Also when the node answers in another order.
-    for (frame, keys) in frames.into_iter().rev() {
-        assert_eq!(bench.poll(slot, &["a", "b", "c", "d", "e"]), None);
-        assert!(bench.answer(frame, &keys).is_ok());
+    for (frame, sent) in frames.into_iter().rev() {
+        assert_eq!(bench.poll(slot, &keys), None);
+        assert!(bench.answer(frame, &sent).is_ok());
     }
     assert_eq!(texts(bench.poll(slot, &keys)), keys);
 }

@@ -6,7 +6,7 @@
 //! | module | operations |
 //! |---|---|
 //! | [`read`] | get, contains, touch |
-//! | [`write`] | put, compare and set, delete |
+//! | [`mod@write`] | put, compare and set, delete |
 //! | [`expiry`] | expire, persist |
 //! | [`number`] | increments |
 //! | [`append`] | append |

@@ -63,8 +63,8 @@ async fn pass(client: TcpStream, server: TcpStream, watching: watch::Receiver<Mo
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
     tokio::select! {
-        () = copy(client_in, server_out, watching.clone()) => {}
-        () = copy(server_in, client_out, watching) => {}
+        () = copy(client_in, server_out, begun, watching.clone()) => {}
+        () = copy(server_in, client_out, begun, watching) => {}
         _ = cut.wait_for(|mood| matches!(mood, Mood::Cut(_)) && *mood != begun) => {}
     }
 }
@@ -72,11 +72,14 @@ async fn pass(client: TcpStream, server: TcpStream, watching: watch::Receiver<Mo
 async fn copy(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
+    begun: Mood,
     mut watching: watch::Receiver<Mood>,
 ) {
+    // What was held when a cut came must not slip through.
+    let may_pass = |mood: &Mood| *mood == Mood::Open || (*mood == begun && begun != Mood::Held);
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read) = from.read(&mut buffer).await {
-        if read == 0 || watching.wait_for(|mood| *mood != Mood::Held).await.is_err() {
+        if read == 0 || watching.wait_for(may_pass).await.is_err() {
             return;
         }
         if to.write_all(&buffer[..read]).await.is_err() {

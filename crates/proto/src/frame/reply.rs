@@ -50,6 +50,8 @@ pub struct ReplyWriter {
     in_order: usize,
     /// How many replies came.
     came: usize,
+    /// The length of the last frame: the next one is likely to need as much.
+    last_bytes: usize,
 }
 
 impl ReplyWriter {
@@ -73,6 +75,7 @@ impl ReplyWriter {
     #[inline]
     pub fn put(&mut self, index: usize, reply: &Reply<'_>) -> usize {
         if self.bytes.is_empty() {
+            self.bytes.reserve(self.last_bytes);
             self.bytes.put_bytes(0, HEADER_BYTES);
         }
         let start = self.bytes.len() as u32;
@@ -96,6 +99,7 @@ impl ReplyWriter {
     /// Ends the frame and hands it over; the writer is empty again. Every operation has its reply by now.
     pub fn finish(&mut self, frame_id: u32, table_version: TableVersion) -> Bytes {
         debug_assert_eq!(self.came, self.places.len(), "an operation has no reply, or two");
+        self.last_bytes = self.bytes.len();
         let mut bytes = self.bytes.split();
         if bytes.is_empty() {
             bytes.put_bytes(0, HEADER_BYTES);

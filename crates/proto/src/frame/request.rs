@@ -24,6 +24,8 @@ pub struct RequestWriter {
     bytes: BytesMut,
     maps: Vec<Arc<str>>,
     ops: u32,
+    /// The length of the last frame: the next one is likely to need as much.
+    last_bytes: usize,
 }
 
 impl RequestWriter {
@@ -53,6 +55,7 @@ impl RequestWriter {
     pub fn push(&mut self, map: &Arc<str>, op: &Op<'_>) -> bool {
         let Some(map) = self.map_index(map) else { return false };
         if self.bytes.is_empty() {
+            self.bytes.reserve(self.last_bytes);
             self.bytes.put_bytes(0, HEADER_BYTES);
         }
         op::encode(map, op, &mut self.bytes);
@@ -92,6 +95,7 @@ impl RequestWriter {
             self.bytes.put_slice(map.as_bytes());
         }
         self.ops = 0;
+        self.last_bytes = self.bytes.len();
         self.bytes.split().freeze()
     }
 }

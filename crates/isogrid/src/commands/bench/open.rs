@@ -1,13 +1,14 @@
 //! The open loop: calls are due on a schedule, whatever the node does, and latency counts from when a call was due. A node
 //! that stalls for a second is charged for every call that was due in that second (no coordinated omission).
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use isogrid_client::Grid;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::exit::Failure;
 
@@ -21,6 +22,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The shortest sleep of the pacer: about what the system can keep.
 const PACE_MIN: Duration = Duration::from_micros(50);
 
+/// Into how many groups the calls that were never started are divided.
+const NOT_STARTED_GROUPS: u64 = 4_096;
+
 /// The calls of one thread, numbered; each is due at a time of its own.
 struct Schedule {
     window: Window,
@@ -30,16 +34,91 @@ struct Schedule {
     /// The next call to be started.
     next: AtomicU64,
     /// One permit for each call that is due.
-    due: Arc<Semaphore>,
+    due: Semaphore,
+    /// Wakes the dispatcher.
+    tick: Notify,
 }
 
 impl Schedule {
+    fn new(window: Window, interval: Duration) -> Arc<Self> {
+        let total = (window.end - window.begin).as_nanos() / interval.as_nanos().max(1);
+        Arc::new(Self {
+            window,
+            interval,
+            total: total as u64,
+            next: AtomicU64::new(0),
+            due: Semaphore::new(0),
+            tick: Notify::new(),
+        })
+    }
+
+    /// When a call is due, from the beginning.
+    fn at(&self, number: u64) -> Duration {
+        Duration::from_nanos_u128(self.interval.as_nanos() * u128::from(number))
+    }
+
+    /// How many calls have been due until now.
+    fn due_by_now(&self) -> u64 {
+        let elapsed = self.window.begin.elapsed().as_nanos();
+        let due = (elapsed / self.interval.as_nanos().max(1)) as u64 + 1;
+        due.min(self.total)
+    }
+
     /// The next call that is due: its time, or `None` when there are no more.
     async fn next(&self) -> Option<Instant> {
         // Nobody closes the semaphore.
         self.due.acquire().await.ok()?.forget();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        (number < self.total).then(|| self.window.begin + at(self.interval, number))
+        (number < self.total).then(|| self.window.begin + self.at(number))
+    }
+
+    /// Hands out a permit for each call that is due. It runs beside the callers: waking them from another thread would
+    /// take a system call for each.
+    async fn dispatch(self: Arc<Self>, callers: usize) {
+        let mut released = 0;
+        while released < self.total {
+            self.tick.notified().await;
+            let due = self.due_by_now();
+            self.due.add_permits((due - released) as usize);
+            released = due;
+        }
+        // Those who still wait learn that there are no more.
+        self.due.add_permits(callers);
+    }
+
+    /// How many calls nobody came to start. They count with the time they have waited so far, or a node that is far too
+    /// slow would look fast: by the few calls it did answer.
+    fn not_started(&self, now: Instant, tally: &mut Tally) -> u64 {
+        let first = self.next.load(Ordering::Relaxed).min(self.total);
+        let left = self.total - first;
+        // Neighbours have waited almost equally long, so a few thousand groups are as good as millions of calls.
+        let group = left / NOT_STARTED_GROUPS + 1;
+        for number in (first..self.total).step_by(group as usize) {
+            let due = self.window.begin + self.at(number);
+            if self.window.counts(due) {
+                let calls = group.min(self.total - number);
+                tally.latencies(now.saturating_duration_since(due), calls);
+            }
+        }
+        left
+    }
+
+    /// Starts the thread that wakes the dispatcher whenever a call is due. The runtime's own timers tick in milliseconds,
+    /// which would be seen in the latencies.
+    fn start_pacer(self: &Arc<Self>) -> io::Result<()> {
+        let schedule = self.clone();
+        thread::Builder::new().name("pacer".into()).spawn(move || {
+            loop {
+                let due = schedule.due_by_now();
+                schedule.tick.notify_one();
+                if due == schedule.total {
+                    return;
+                }
+                let until_next = schedule.at(due).saturating_sub(schedule.window.begin.elapsed());
+                thread::sleep(until_next.max(PACE_MIN));
+            }
+        })?;
+        Ok(())
     }
 }
 
@@ -50,25 +129,23 @@ pub(super) async fn run(
     window: Window,
     thread: usize,
 ) -> Result<Tally, Failure> {
-    let interval = plan.interval();
-    let total = ((window.end - window.begin).as_nanos() / interval.as_nanos().max(1)) as u64;
-    let callers = plan.callers_of(thread);
-    let due = Arc::new(Semaphore::new(0));
-    start_pacer(window.begin, interval, total, (due.clone(), callers))?;
-    let schedule = Arc::new(Schedule { window, interval, total, next: AtomicU64::new(0), due });
-    let callers: Vec<_> = (0..callers)
+    let schedule = Schedule::new(window, plan.interval());
+    let count = plan.callers_of(thread);
+    let callers: Vec<_> = (0..count)
         .map(|caller| {
             let load = Load::new(plan.clone(), grid, seed(thread, caller));
             tokio::spawn(call_when_due(load, schedule.clone()))
         })
         .collect();
+    let dispatcher = tokio::spawn(schedule.clone().dispatch(count));
+    schedule.start_pacer()?;
     for caller in callers {
         // A caller that panics has told so on standard error; the others go on.
         let _ = caller.await;
     }
+    dispatcher.abort();
     let mut tally = tally::take();
-    let left = schedule.total.saturating_sub(schedule.next.load(Ordering::Relaxed));
-    tally.not_started += left * plan.batch as u64;
+    tally.not_started += schedule.not_started(Instant::now(), &mut tally) * plan.batch as u64;
     Ok(tally)
 }
 
@@ -93,48 +170,32 @@ async fn call_when_due(mut load: Load, schedule: Arc<Schedule>) {
     }
 }
 
-/// When a call is due, from the beginning.
-fn at(interval: Duration, number: u64) -> Duration {
-    Duration::from_nanos_u128(interval.as_nanos() * u128::from(number))
-}
-
-/// Starts the thread that hands out the permits. The runtime's own timers tick in milliseconds, which would be seen in
-/// the latencies.
-fn start_pacer(
-    begin: Instant,
-    interval: Duration,
-    total: u64,
-    (due, callers): (Arc<Semaphore>, usize),
-) -> Result<(), Failure> {
-    thread::Builder::new().name("pacer".into()).spawn(move || {
-        let mut released = 0;
-        while released < total {
-            let elapsed = begin.elapsed();
-            let now_due = (elapsed.as_nanos() / interval.as_nanos().max(1)) as u64 + 1;
-            let now_due = now_due.min(total);
-            due.add_permits((now_due - released) as usize);
-            released = now_due;
-            let until_next = at(interval, released).saturating_sub(begin.elapsed());
-            thread::sleep(until_next.max(PACE_MIN));
-        }
-        // Those who still wait learn that there are no more.
-        due.add_permits(callers);
-    })?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_that_were_never_started_count_with_their_wait() {
+        let begin = Instant::now();
+        let second = Duration::from_secs(1);
+        let window = Window { begin, start: begin + second, end: begin + 2 * second };
+        let schedule = Schedule::new(window, Duration::from_micros(10));
+        schedule.next.store(50_000, Ordering::Relaxed);
+        let mut tally = Tally::default();
+        assert_eq!(schedule.not_started(begin + 7 * second, &mut tally), 150_000);
+        // Due between the first and the second second, they have waited for 5 to 6 of them.
+        assert!((tally.percentile_us(50.0) - 5_500_000.0).abs() < 10_000.0);
+        assert!((tally.max_us() - 6_000_000.0).abs() < 10_000.0);
+    }
 
     #[tokio::test]
     async fn every_call_is_due_in_its_time() {
         let begin = Instant::now();
         let interval = Duration::from_micros(500);
-        let due = Arc::new(Semaphore::new(0));
-        start_pacer(begin, interval, 100, (due.clone(), 1)).expect("a thread starts");
         let window = Window { begin, start: begin, end: begin + Duration::from_millis(50) };
-        let schedule = Schedule { window, interval, total: 100, next: AtomicU64::new(0), due };
+        let schedule = Schedule::new(window, interval);
+        tokio::spawn(schedule.clone().dispatch(1));
+        schedule.start_pacer().expect("a thread starts");
         let mut calls = 0;
         while let Some(due) = schedule.next().await {
             assert!(Instant::now() >= due, "call {calls} was started before its time");

@@ -89,6 +89,11 @@ impl Tally {
         self.latencies_ns.saturating_record(latency.as_nanos() as u64);
     }
 
+    /// Counts the latency of several calls.
+    pub(super) fn latencies(&mut self, latency: Duration, calls: u64) {
+        self.latencies_ns.saturating_record_n(latency.as_nanos() as u64, calls);
+    }
+
     /// Adds what another thread has seen.
     pub(super) fn add(&mut self, other: &Tally) {
         self.latencies_ns.add(&other.latencies_ns).expect("all tallies have the same bounds");
