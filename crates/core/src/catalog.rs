@@ -251,6 +251,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "ask for it again in a batch of its own",
     ),
     Explanation {
+        code: ErrorCode::ClientClosed,
+        kind: ErrorKind::Unavailable,
+        outcome: Outcome::NotApplied,
+        next_step: NextStep::FixRequest,
+        what: "client closed",
+        why: "The program closed this client, or the runtime it was made on has ended.",
+        next: "make a new client, and keep it as long as it is used",
+    },
+    Explanation {
         code: ErrorCode::DeadlineBeforeStart,
         kind: ErrorKind::DeadlineExceeded,
         outcome: Outcome::NotApplied,

@@ -113,6 +113,8 @@ pub enum ErrorCode {
     MapFull = 309,
     /// The reply of a batch grew beyond a frame.
     ReplyTooLarge = 310,
+    /// The client was closed.
+    ClientClosed = 311,
     /// The deadline passed before the operation was executed.
     DeadlineBeforeStart = 401,
     /// The deadline passed while the operation was on its way.

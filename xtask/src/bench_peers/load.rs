@@ -153,7 +153,7 @@ mod tests {
     fn loads_are_named_by_their_options() {
         let load = Load::redis(Operation::Get, 50, 64);
         assert_eq!(load.to_string(), "redis GET -c 50 -P 64");
-        let load = Load::isogrid(Operation::Set, 16, 64);
-        assert_eq!(load.to_string(), "isogrid SET --callers 16 --batch 64");
+        let load = Load::isogrid(Operation::Set, 50, 64);
+        assert_eq!(load.to_string(), "isogrid SET --callers 50 --batch 64");
     }
 }

@@ -22,8 +22,8 @@ pub(super) const PIPELINES: [u32; 3] = [1, 16, 64];
 /// Many callers with one operation each: callers and batch.
 pub(super) const SINGLE: (u32, u32) = (1_024, 1);
 
-/// Few callers with many operations each.
-pub(super) const BATCHES: (u32, u32) = (16, 64);
+/// Callers with many operations each: as many in flight as redis-benchmark has with `-c 50 -P 64`.
+pub(super) const BATCHES: (u32, u32) = (50, 64);
 
 /// How much longer than planned redis-benchmark may take: its number of operations is a guess.
 const GRACE: Duration = Duration::from_secs(120);

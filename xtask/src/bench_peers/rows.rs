@@ -111,7 +111,7 @@ fn throughput(report: &Report) -> Vec<Row> {
             ("1,024 single-op callers", SINGLE, high, Target::RatioAtLeast(3.0)),
             ("1,024 single-op callers", SINGLE, middle, Target::None),
             ("1,024 single-op callers", SINGLE, low, Target::None),
-            ("16 callers with batches of 64", BATCHES, high, batches),
+            ("50 callers with batches of 64", BATCHES, high, batches),
         ] {
             pairs.push(Pair {
                 figure: format!("{operation}/s, {what}, against P={pipeline}"),

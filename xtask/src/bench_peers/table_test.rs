@@ -31,7 +31,7 @@ fn full_report() -> Report {
     report.loads = vec![
         measured(Load::redis(Operation::Get, 50, 64), [7e5, 6e5, 8e5], 1_300.0, 4_000.0),
         measured(Load::isogrid(Operation::Get, 1_024, 1), [3e6, 2.1e6, 2e6], 105.0, 330.0),
-        measured(Load::isogrid(Operation::Get, 16, 64), [3e6, 3e6, 3e6], 201.0, 330.0),
+        measured(Load::isogrid(Operation::Get, 50, 64), [3e6, 3e6, 3e6], 201.0, 330.0),
         measured(Load::redis(Operation::Get, 1, 1), [3e4, 3e4, 3e4], 9_000.0, 16.0),
         measured(Load::isogrid(Operation::Get, 1, 1), [2e4, 2e4, 2e4], 9_500.0, 21.0),
     ];
@@ -54,7 +54,7 @@ random keys of 16 B, values of 100 B.
 | figure | redis | isogrid | ratio | target | met? |
 |---|--:|--:|--:|--:|---|
 | GET/s, 1,024 single-op callers, against P=64 | 700k | 2.10M | 3.00x | ≥ 3x | yes |
-| GET/s, 16 callers with batches of 64, against P=64 | 700k | 3.00M | 4.29x | ≥ 5x | **no** |
+| GET/s, 50 callers with batches of 64, against P=64 | 700k | 3.00M | 4.29x | ≥ 5x | **no** |
 | server CPU per GET, single-op callers, against P=64 | 1300 ns | 105 ns | 0.08x | ≤ 200 ns | yes |
 | client CPU per GET, single-op callers, against P=64 | 215 ns | 215 ns | 1.00x | ≤ 350 ns | yes |
 | server CPU per GET, batches of 64, against P=64 | 1300 ns | 201 ns | 0.15x | ≤ 200 ns | **no** |
@@ -71,7 +71,7 @@ random keys of 16 B, values of 100 B.
 |---|--:|--:|--:|--:|--:|--:|
 | `redis GET -c 50 -P 64` | 700k | 600k – 800k | 1300 | 215 | 4000 | 8000 |
 | `isogrid GET --callers 1024 --batch 1` | 2.10M | 2.00M – 3.00M | 105 | 215 | 330 | 660 |
-| `isogrid GET --callers 16 --batch 64` | 3.00M | 3.00M – 3.00M | 201 | 215 | 330 | 660 |
+| `isogrid GET --callers 50 --batch 64` | 3.00M | 3.00M – 3.00M | 201 | 215 | 330 | 660 |
 | `redis GET -c 1 -P 1` | 30k | 30k – 30k | 9000 | 215 | 16 | 32 |
 | `isogrid GET --callers 1 --batch 1` | 20k | 20k – 20k | 9500 | 215 | 21 | 42 |
 

@@ -113,7 +113,7 @@ mod tests {
             ["isogrid-core must not depend on isogrid-store: see docs/architecture.md"]
         );
         let packages: [(&str, &[&str]); 2] =
-            [("isogrid-client", &["build:isogrid-node"]), ("isogrid-node", &[])];
+            [("isogrid-proto", &["build:isogrid-node"]), ("isogrid-node", &[])];
         assert_eq!(findings(&packages).len(), 1, "build dependencies count");
     }
 

@@ -4,7 +4,8 @@ use super::Finding;
 use super::tree::Tree;
 
 /// Where wire types may be named. Tests that send what no client would send are an edge too.
-const EDGE: &[&str] = &["crates/proto/", "crates/client/", "crates/node/src/grpc", "tests/"];
+const EDGE: &[&str] =
+    &["crates/proto/", "crates/client/", "crates/node/src/grpc", "crates/node/tests/", "tests/"];
 
 /// The name of the generated code; put together here so that this file does not find itself.
 const GENERATED: &str = concat!("pb", "::");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, Limits, Op, Outcome};
+use isogrid_core::{Error, ErrorCode, Limits, Op};
 use isogrid_proto::frame::ReplyFrame;
 
 use super::pending::{Entry, FRAME_BYTES_TARGET, Frame, Pending};
@@ -372,7 +372,7 @@ fn stage_of(operations: &impl Operations) -> Stage {
 }
 
 fn closed() -> Error {
-    Error::new(ErrorCode::ShuttingDown, "this client was closed").with_outcome(Outcome::NotApplied)
+    Error::new(ErrorCode::ClientClosed, "")
 }
 
 fn defect(detail: impl Into<String>) -> Error {

@@ -11,6 +11,7 @@ mod limits;
 mod operations;
 mod pipeline;
 mod proxy;
+mod readme;
 mod reconnect;
 mod retries;
 mod scan;

@@ -103,11 +103,12 @@ impl Slot {
         std::mem::replace(self, Slot(head)).into_record()
     }
 
-    /// Asks for the first three cache lines of the record: header, key and the beginning of the value.
+    /// Asks for the first two cache lines of the record: header, key and the beginning of the value. A third would help
+    /// larger records, but a window of 32 then asks for more lines than the core can have under way.
     #[inline]
     pub(crate) fn prefetch(&self) {
         let head = self.0.map_addr(|address| address & POINTER_MASK);
-        for line in 0..3 {
+        for line in 0..2 {
             prefetch_line(head.wrapping_add(line * 64));
         }
     }
