@@ -5,15 +5,15 @@
 //! |---|---|
 //! | [`node`] | starts and stops a node |
 //! | [`config`] | defaults < file < environment < flags, and where each value came from |
-//! | [`engine`] | the partitions of this node and the maps in them; executes batches of operations |
-//! | [`grpc`] | the services: sessions of frames, typed data calls, admin, health, reflection |
-//! | [`http`] | health for probes |
-//! | [`acceptor`] | takes connections and gives each to a core |
-//! | [`connection`] | what is known of a connection, and how to end it |
-//! | [`janitor`] | expiry, eviction, memory figures, stuck clients |
-//! | [`memory`] | how much memory there is, and when to refuse more |
-//! | [`identity`] | the node's name and its data folder |
-//! | [`worker`] | background work that can be seen |
+//! | `engine` | the partitions of this node and the maps in them; executes batches of operations |
+//! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
+//! | `http` | health for probes |
+//! | `acceptor` | takes connections and gives each to a core |
+//! | `connection` | what is known of a connection, and how to end it |
+//! | `janitor` | expiry, eviction, memory figures, stuck clients |
+//! | `memory` | how much memory there is, and when to refuse more |
+//! | `identity` | the node's name and its data folder |
+//! | `worker` | background work that can be seen |
 //! | [`logging`] | log lines, as text or JSON |
 //!
 //! A put is followed through all of them in docs/life-of-a-put.md.

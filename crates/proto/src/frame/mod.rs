@@ -1,5 +1,5 @@
 //! The compact frame: many operations, or their replies, as one run of bytes. The layout is frozen per version and
-//! described in docs/wire.md; [`header`], [`op`] and [`reply`] are its data dictionary.
+//! described in docs/wire.md; the modules `header`, `op` and `reply` are its data dictionary.
 //!
 //! A frame is written by [`RequestWriter`] or [`ReplyWriter`] and read by [`RequestFrame`] or [`ReplyFrame`]. Readers
 //! borrow from the bytes they were given and never trust them.
