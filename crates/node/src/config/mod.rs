@@ -9,11 +9,11 @@
 //! | [`keys`] | every key with its kind and explanation: the one list that all layers are checked against |
 //! | [`kind`] | what a key may hold, and reading it from TOML or text |
 //! | [`source`] | the layers as plain data, read by the caller |
-//! | [`file`], [`environment`] | from a layer's text to settings |
-//! | [`load`] | the layers on top of each other, checked, with origins |
+//! | [`mod@file`], [`environment`] | from a layer's text to settings |
+//! | [`mod@load`] | the layers on top of each other, checked, with origins |
 //! | [`rules`] | what must hold between keys |
 //! | [`suggest`] | "did you mean" |
-//! | [`print`] | the defaults as commented TOML |
+//! | [`mod@print`] | the defaults as commented TOML |
 
 pub mod environment;
 pub mod file;
