@@ -3,13 +3,20 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-/// How far the resident memory may pass the mark before it counts as over the mark too. The allocator holds some pages
-/// that no record fills, so the two differ a little all the time.
-const RESIDENT_SLACK_PERCENT: u64 = 5;
+/// From this share of the mark on the resident memory holds the data where it is. The allocator keeps some pages that no
+/// record fills, so data and resident memory differ a little all the time.
+const RESIDENT_HOLD_PERCENT: u64 = 105;
 
-/// Below this share of the mark the data alone decides: whatever else is resident then are pages that the allocator keeps
-/// for reuse, and refusing writes would not bring them back.
-const DATA_SHARE_PERCENT_MIN: u64 = 50;
+/// From this share of the mark on the resident memory makes the data shrink, slowly: freed records give back a page only
+/// when the whole of it is free.
+const RESIDENT_SHRINK_PERCENT: u64 = 110;
+
+/// The lowest share of the mark that the data is brought down to. What is resident beyond that are not records, and
+/// evicting more of them would not help.
+const CEILING_PERCENT_MIN: u64 = 50;
+
+/// In how many steps the ceiling goes from nothing to the mark, one for each reading of the resident memory.
+const CEILING_STEPS: u64 = 500;
 
 /// The memory of a node: what its data takes, what the process takes, and the mark.
 #[derive(Debug)]
@@ -18,6 +25,8 @@ pub(crate) struct MemoryGauge {
     data_bytes: AtomicI64,
     resident_bytes: AtomicU64,
     limit_bytes: u64,
+    /// What the data may take: the mark, or less when the process takes more than its data explains.
+    ceiling_bytes: AtomicU64,
     over: AtomicBool,
 }
 
@@ -28,29 +37,44 @@ impl MemoryGauge {
             data_bytes: AtomicI64::new(0),
             resident_bytes: AtomicU64::new(resident_bytes()),
             limit_bytes,
+            ceiling_bytes: AtomicU64::new(limit_bytes),
             over: AtomicBool::new(false),
         }
     }
 
     /// Adds a difference in data bytes.
     pub(crate) fn add_data(&self, difference: i64) {
-        let data = self.data_bytes.fetch_add(difference, Ordering::Relaxed) + difference;
-        self.judge(data);
+        self.data_bytes.fetch_add(difference, Ordering::Relaxed);
+        self.judge();
     }
 
     /// Reads the resident memory of the process anew.
     pub(crate) fn refresh_resident(&self) {
-        self.resident_bytes.store(resident_bytes(), Ordering::Relaxed);
-        self.judge(self.data_bytes.load(Ordering::Relaxed));
+        self.adapt(resident_bytes());
     }
 
-    fn judge(&self, data_bytes: i64) {
+    /// Moves the ceiling of the data by what is resident.
+    fn adapt(&self, resident_bytes: u64) {
+        self.resident_bytes.store(resident_bytes, Ordering::Relaxed);
         let percent = self.limit_bytes / 100;
-        let data_bytes = data_bytes.max(0).cast_unsigned();
-        let resident_max = self.limit_bytes + percent * RESIDENT_SLACK_PERCENT;
-        let over = data_bytes >= self.limit_bytes
-            || (data_bytes >= percent * DATA_SHARE_PERCENT_MIN
-                && self.resident_bytes.load(Ordering::Relaxed) >= resident_max);
+        let step = self.limit_bytes / CEILING_STEPS;
+        let ceiling = self.ceiling_bytes.load(Ordering::Relaxed);
+        let ceiling = if resident_bytes >= percent * RESIDENT_SHRINK_PERCENT {
+            ceiling.min(self.data_bytes()).saturating_sub(step)
+        } else if resident_bytes >= percent * RESIDENT_HOLD_PERCENT {
+            ceiling.min(self.data_bytes())
+        } else if resident_bytes < self.limit_bytes {
+            ceiling + step
+        } else {
+            ceiling
+        };
+        let ceiling = ceiling.clamp(percent * CEILING_PERCENT_MIN, self.limit_bytes);
+        self.ceiling_bytes.store(ceiling, Ordering::Relaxed);
+        self.judge();
+    }
+
+    fn judge(&self) {
+        let over = self.data_bytes() >= self.ceiling_bytes.load(Ordering::Relaxed);
         // Written only when it changes: every core reads this line for every frame.
         if over != self.over.load(Ordering::Relaxed) {
             self.over.store(over, Ordering::Relaxed);
@@ -121,12 +145,34 @@ mod tests {
     }
 
     #[test]
-    fn resident_memory_counts_once_there_is_data() {
-        let gauge = MemoryGauge::new(1_000);
-        gauge.refresh_resident();
-        assert!(gauge.resident_bytes() > 1_000 && !gauge.is_over(), "pages kept for reuse");
-        gauge.add_data(500);
-        assert!(gauge.is_over());
+    fn more_resident_memory_than_data_lowers_the_ceiling() {
+        let gauge = MemoryGauge::new(1_000_000);
+        gauge.add_data(900_000);
+        gauge.adapt(1_049_000);
+        assert!(!gauge.is_over());
+        gauge.adapt(1_060_000);
+        assert!(gauge.is_over(), "held where it is");
+        gauge.add_data(-1);
+        assert!(!gauge.is_over(), "and not below");
+        for _ in 0..1_000 {
+            gauge.adapt(1_200_000);
+        }
+        gauge.add_data(-399_999);
+        assert!(gauge.is_over(), "the ceiling is at half the mark");
+        gauge.add_data(-1);
+        assert!(!gauge.is_over(), "and no lower");
+        for _ in 0..500 {
+            gauge.adapt(900_000);
+        }
+        gauge.add_data(500_000);
+        assert!(!gauge.is_over(), "memory that came back may be used again");
+    }
+
+    #[test]
+    fn pages_without_data_refuse_nothing() {
+        let gauge = MemoryGauge::new(1_000_000);
+        gauge.adapt(5_000_000);
+        assert!(!gauge.is_over());
     }
 
     #[test]
