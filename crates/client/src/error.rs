@@ -104,6 +104,12 @@ impl Error {
         self.outcome() == Outcome::NotApplied && self.next_step() == NextStep::RetryLater
     }
 
+    /// The same error with another outcome.
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.error = self.0.error.with_outcome(outcome);
+        self
+    }
+
     /// The node that answered, or on whose connection the operation was, if there was one.
     pub fn node(&self) -> Option<&str> {
         self.0.node.as_deref()

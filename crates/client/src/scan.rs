@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use isogrid_core::{ErrorCode, PartitionId};
+use isogrid_core::{ErrorCode, Outcome, PartitionId};
 
 use crate::batch::count_of;
 use crate::call::{Call, MapTarget, unexpected};
@@ -132,7 +132,22 @@ impl<K: Key, V, C: Codec<V>> Map<K, V, C> {
         let operations: Vec<Prepared<'_>> =
             partitions.iter().map(|partition| Prepared::on_partition(action(partition))).collect();
         let replies = self.run_many(name, &operations, None).await?;
-        replies.into_iter().map(count_of).sum()
+        let mut total = 0;
+        let mut failure = None;
+        for count in replies.into_iter().map(count_of) {
+            match count {
+                Ok(count) => total += count,
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            None => Ok(total),
+            // Some partitions were cleared before: the whole is neither done nor undone.
+            Some(error) if total > 0 && name == "clear" => {
+                Err(error.with_outcome(Outcome::Unknown))
+            }
+            Some(error) => Err(error),
+        }
     }
 }
 

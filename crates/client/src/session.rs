@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use isogrid_core::limits::{KEY_BYTES_HARD_MAX, VALUE_BYTES_HARD_MAX};
 use isogrid_core::{Error, ErrorCode, Limits, PartitionCount};
 use isogrid_proto::frame::FRAME_VERSION;
 use isogrid_proto::pb;
@@ -133,8 +134,8 @@ fn welcome_from_pb(welcome: pb::Welcome) -> Result<Welcome, Error> {
     let partitions =
         partitions.ok_or_else(|| defect(format!("{} partitions", welcome.partitions)))?;
     let limits = Limits {
-        key_bytes_max: welcome.key_bytes_max as usize,
-        value_bytes_max: welcome.value_bytes_max as usize,
+        key_bytes_max: (welcome.key_bytes_max as usize).min(KEY_BYTES_HARD_MAX),
+        value_bytes_max: (welcome.value_bytes_max as usize).min(VALUE_BYTES_HARD_MAX),
         frame_bytes_max: welcome.frame_bytes_max as usize,
         batch_ops_max: welcome.batch_ops_max as usize,
         in_flight_ops_max: welcome.in_flight_ops_max as usize,

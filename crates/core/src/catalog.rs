@@ -246,8 +246,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
         ErrorCode::ReplyTooLarge,
         ErrorKind::Overloaded,
         "reply too large",
-        "The values read by one batch filled a frame (limits.frame_bytes_max), so this read was left out. The reads before \
-         it were answered.",
+        "The replies to one batch filled a frame (limits.frame_bytes_max), so this operation was left out. Those before it \
+         were executed.",
         "ask for it again in a batch of its own",
     ),
     Explanation {

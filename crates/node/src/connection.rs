@@ -106,6 +106,13 @@ impl Connection {
         Self { socket, state, linger }
     }
 
+    fn check_ended(&self) -> io::Result<()> {
+        match self.state.ended.load(Ordering::Acquire) {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
+        }
+    }
+
     fn has_ended(&mut self, context: &mut Context<'_>) -> bool {
         self.state.waker.register(context.waker());
         let lingered = self.linger.as_mut().is_some_and(|l| l.as_mut().poll(context).is_ready());
@@ -140,6 +147,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.check_ended()?;
         Pin::new(&mut self.socket).poll_write(context, bytes)
     }
 
@@ -148,6 +156,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check_ended()?;
         Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
     }
 

@@ -138,6 +138,60 @@ async fn replies_stop_growing_at_a_frame() {
 }
 
 #[tokio::test]
+async fn replies_of_writes_stop_growing_too() {
+    let node = start(config());
+    let mut session = Session::open(&node).await;
+    let value = vec![7; 1 << 20];
+    let keys: Vec<String> = (0..100).map(|n| format!("k{n}")).collect();
+    for key in &keys {
+        session.call("m", &[Op::put(key.as_bytes(), &value)], |_| ()).await;
+    }
+    // Small requests with large replies, over several windows.
+    let ops: Vec<Op<'_>> = keys
+        .iter()
+        .map(|key| Op::Delete {
+            key: key.as_bytes(),
+            condition: isogrid_core::Condition::Always,
+            return_old: true,
+        })
+        .collect();
+    let deleted = session
+        .call("m", &ops, |replies| {
+            let deleted = |r: &&Reply<'_>| matches!(r, Reply::Deleted { old: Some(_), .. });
+            replies.iter().filter(deleted).count()
+        })
+        .await;
+    assert_eq!(deleted, 4);
+    let gets: Vec<Op<'_>> = keys.iter().map(|key| Op::Exists { key: key.as_bytes() }).collect();
+    session
+        .call("m", &gets, |replies| {
+            let left = replies.iter().filter(|r| **r == Reply::Flag(true)).count();
+            assert_eq!(left, 96, "what was refused was not applied");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_refused_write_makes_no_map() {
+    let node = start(config());
+    let mut session = Session::open(&node).await;
+    session
+        .call("refused", &[Op::put(&[b'k'; 5_000], b"v")], |replies| {
+            assert!(matches!(&replies[0], Reply::Failed(_)));
+        })
+        .await;
+    assert_eq!(common::maps(&node).await, Vec::<String>::new());
+}
+
+#[test]
+fn a_batch_that_cannot_be_numbered_is_refused_at_the_start() {
+    let mut config = config();
+    config.limits.batch_ops_max = 65_537;
+    let error = isogrid_node::Node::start(config).err().expect("must be refused");
+    assert_eq!(error.code(), ErrorCode::ConfigValueInvalid);
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_are_told_so() {
     let mut config = config();
     config.limits.connections_max = 3;

@@ -57,6 +57,12 @@ impl MapStore {
         target: &Target<'_>,
         growth: Growth,
     ) -> Result<()> {
+        let bytes_max = self.settings.bytes_max;
+        if bytes_max != 0 && growth.bytes as u64 > bytes_max {
+            let detail =
+                format!("the write needs {} bytes, the map may have {bytes_max}", growth.bytes);
+            return Err(Error::new(ErrorCode::MapFull, detail));
+        }
         while let Some(limit) = self.exceeded_limit(growth) {
             if self.evict_one(common, target.now, Some(target.key)).is_some() {
                 continue;

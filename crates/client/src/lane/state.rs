@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, Limits, Op};
+use isogrid_core::{Error, ErrorCode, Limits, Op, Outcome};
 use isogrid_proto::frame::ReplyFrame;
 
 use super::pending::{Entry, FRAME_BYTES_TARGET, Frame, Pending};
@@ -281,7 +281,7 @@ impl State {
         self.connection += 1;
         wakers.extend(self.sender.take());
         let error = match trouble.code() {
-            ErrorCode::Internal => trouble.clone(),
+            ErrorCode::Internal => trouble.clone().with_outcome(Outcome::Unknown),
             _ => Error::new(ErrorCode::ConnectionLost, trouble.detail()),
         };
         self.trouble = Some(trouble);

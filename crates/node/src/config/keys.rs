@@ -137,7 +137,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "limits.batch_ops_max",
-        Kind::Integer { min: 1, max: 1_000_000 },
+        Kind::Integer { min: 1, max: 65_536 },
         "The most operations of one frame or typed batch.",
     ),
     key(

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use isogrid_core::{Error, ErrorCode, MapId, Op, Reply, Result};
+use isogrid_core::{Error, ErrorCode, MapId, Op, Reply, Result, Target};
 use isogrid_store::{Context, KeyHash};
 
 use super::{Engine, MapInfo, Shard};
@@ -15,6 +15,9 @@ use crate::clock;
 
 /// How many operations are in flight to memory at once. 16 to 64 are alike; see docs/performance.md.
 const WINDOW: usize = 32;
+
+/// The most operations that a batch can number, whatever is configured: their index shares 32 bits with the partition.
+pub(crate) const BATCH_OPS_HARD_MAX: usize = 1 << 16;
 
 /// The number of a map that does not exist. The store answers for it as for an empty map.
 const NO_MAP: MapId = MapId(u32::MAX);
@@ -86,8 +89,11 @@ impl<'a> Batch<'a> {
 
     /// Adds an operation on the map with this index. One that cannot be executed gets its error as its reply.
     #[inline]
-    pub(crate) fn push(&mut self, map: usize, op: Op<'a>) {
+    pub(crate) fn push(&mut self, map: usize, mut op: Op<'a>) {
         let index = self.ops.len();
+        if let Op::Scan(scan) = &mut op {
+            scan.entries_max = scan.entries_max.min(self.engine.limits.scan_entries_max as u32);
+        }
         match self.route(map, &op) {
             Ok((map, partition, hash)) => {
                 self.may_change |= !op.is_read();
@@ -104,6 +110,11 @@ impl<'a> Batch<'a> {
     #[inline]
     fn route(&mut self, map: usize, op: &Op<'_>) -> Result<(MapId, u16, KeyHash)> {
         let (partition, hash) = self.engine.place(op)?;
+        // Before a map is made for it: an operation that is refused must leave nothing behind.
+        if let Target::Key(key) = op.target() {
+            self.engine.limits.check_key(key)?;
+        }
+        self.engine.limits.check_value(op.value().unwrap_or_default())?;
         let map = &mut self.maps[map];
         if map.id == NO_MAP {
             // A batch may name a map twice, so an operation before this one may have made it.
@@ -113,6 +124,19 @@ impl<'a> Batch<'a> {
             };
         }
         Ok((map.id, partition.0, hash))
+    }
+}
+
+/// Where the replies of a batch go, and how many bytes they are by now.
+struct Replies<F> {
+    sink: F,
+    bytes: usize,
+}
+
+impl<F: FnMut(usize, &Reply<'_>) -> usize> Replies<F> {
+    #[inline]
+    fn put(&mut self, index: usize, reply: &Reply<'_>) {
+        self.bytes = (self.sink)(index, reply);
     }
 }
 
@@ -127,7 +151,7 @@ struct Conditions {
 impl Engine {
     /// Executes a batch. `reply` is called once for each operation, with its index in the batch, in the order of execution:
     /// that of the batch for operations on one partition. It says how many bytes of replies there are by now; beyond
-    /// `frame_bytes_max` reads are refused, so that a batch of huge values cannot fill the memory.
+    /// `frame_bytes_max` nothing more is executed, so that the replies to a small request cannot fill the memory.
     pub(crate) fn execute(
         &self,
         core: usize,
@@ -155,8 +179,9 @@ impl Engine {
         };
         order.sort_unstable();
         let mut guards = Vec::with_capacity(WINDOW);
+        let mut replies = Replies { sink: reply, bytes: 0 };
         for window in order.chunks(WINDOW) {
-            self.execute_window(&ops, window, &conditions, &mut guards, &mut reply);
+            self.execute_window(&ops, window, &conditions, &mut guards, &mut replies);
         }
         self.operations[core].0.fetch_add(order.len() as u64, std::sync::atomic::Ordering::Relaxed);
         if may_change {
@@ -170,12 +195,12 @@ impl Engine {
         window: &[u32],
         conditions: &Conditions,
         guards: &mut Vec<parking_lot::MutexGuard<'e, Shard>>,
-        reply: &mut impl FnMut(usize, &Reply<'_>) -> usize,
+        replies: &mut Replies<impl FnMut(usize, &Reply<'_>) -> usize>,
     ) {
         if conditions.deadline.has_passed() {
             for &key in window {
                 let late = Error::new(ErrorCode::DeadlineBeforeStart, "the node was too busy");
-                reply(index_of(key), &Reply::Failed(late));
+                replies.put(index_of(key), &Reply::Failed(late));
             }
             return;
         }
@@ -197,18 +222,17 @@ impl Engine {
                 guards[usize::from(shard)].partition.prefetch_record(op.map, op.hash);
             }
         }
-        let mut reply_bytes = 0;
         for (&key, &shard) in window.iter().zip(&shard_of) {
             let index = index_of(key);
             let Routed { op, hash, map, .. } = &ops[index];
-            if reply_bytes > conditions.reply_bytes_max && op.is_read() {
+            if replies.bytes > conditions.reply_bytes_max {
                 let full = Error::new(ErrorCode::ReplyTooLarge, "");
-                reply_bytes = reply(index, &Reply::Failed(full));
+                replies.put(index, &Reply::Failed(full));
                 continue;
             }
             let partition = &mut guards[usize::from(shard)].partition;
             let answer = partition.execute(*map, op, *hash, &conditions.context);
-            reply_bytes = reply(index, &answer);
+            replies.put(index, &answer);
         }
         for mut shard in guards.drain(..) {
             if conditions.may_change {

@@ -14,7 +14,7 @@ use isogrid_core::{
 use isogrid_store::{KeyHash, Partition, hash_key};
 use parking_lot::Mutex;
 
-pub(crate) use execute::{Batch, Deadline};
+pub(crate) use execute::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use maps::{MapInfo, Maps};
 
 use crate::config::Config;
@@ -68,6 +68,13 @@ impl Engine {
             let detail = format!("node.partitions = {count}: a power of two from 1 to 16384");
             Error::new(ErrorCode::ConfigValueInvalid, detail)
         })?;
+        if config.limits.batch_ops_max > BATCH_OPS_HARD_MAX {
+            let detail = format!(
+                "limits.batch_ops_max = {}: at most {BATCH_OPS_HARD_MAX}",
+                config.limits.batch_ops_max
+            );
+            return Err(Error::new(ErrorCode::ConfigValueInvalid, detail));
+        }
         let shard = |id| {
             let partition = Partition::new(id, hash_seed, &config.limits);
             ShardCell(Mutex::new(Shard { partition, counted_bytes: 0 }))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use isogrid_core::{Error, ErrorCode, Op, PartitionId, Reply, Result, Scan};
+use isogrid_core::{Error, ErrorCode, Op, Outcome, PartitionId, Reply, Result, Scan};
 use isogrid_proto::operation::page_to_pb;
 use isogrid_proto::pb::{self, grid_server::Grid, operation::Operation, operation_reply};
 use isogrid_proto::status::{error_from_pb, error_to_status};
@@ -74,12 +74,13 @@ impl DataService {
     ) -> Result<u64> {
         isogrid_core::limits::check_map_name(map)?;
         let partitions = partitions(self.engine(), partition)?;
+        let changes = partitions.iter().any(|partition| !op(*partition).is_read());
         let mut batch = Batch::new(self.engine(), [map], partitions.len());
         for partition in partitions {
             batch.push(0, op(partition));
         }
         let mut total = 0;
-        let mut failure = None;
+        let mut failure: Option<Error> = None;
         self.engine().execute(self.core, batch, deadline, |_, reply| {
             match reply {
                 Reply::Count(count) => total += count,
@@ -88,7 +89,12 @@ impl DataService {
             }
             0
         });
-        failure.map_or(Ok(total), Err)
+        match failure {
+            None => Ok(total),
+            // Some partitions were cleared before: the whole is neither done nor undone.
+            Some(error) if changes && total > 0 => Err(error.with_outcome(Outcome::Unknown)),
+            Some(error) => Err(error),
+        }
     }
 }
 
@@ -109,7 +115,9 @@ fn partitions(engine: &Engine, partition: Option<u32>) -> Result<Vec<PartitionId
 fn deadline<T>(request: &Request<T>) -> Deadline {
     let timeout = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
     match timeout.and_then(parse_timeout) {
-        Some(timeout) => Deadline::after_ms((timeout.as_millis() as u32).max(1)),
+        Some(timeout) => {
+            Deadline::after_ms(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1))
+        }
         None => Deadline::none(),
     }
 }
@@ -117,6 +125,9 @@ fn deadline<T>(request: &Request<T>) -> Deadline {
 /// Reads a gRPC timeout: up to eight digits and a unit.
 fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 {
+        return None;
+    }
     let number: u64 = digits.parse().ok()?;
     Some(match unit {
         "H" => Duration::from_secs(number * 3_600),
@@ -201,11 +212,11 @@ impl Grid for DataService {
         request: Request<pb::ScanRequest>,
     ) -> Result<Response<Self::ScanStream>, Status> {
         admitted(&request)?;
-        let request = request.into_inner();
-        let walk = Walk::new(Arc::clone(&self.shared), self.core, request)
+        let deadline = deadline(&request);
+        let walk = Walk::new(Arc::clone(&self.shared), self.core, request.into_inner(), deadline)
             .map_err(|error| error_to_status(&error))?;
         let pages = futures::stream::unfold(walk, |mut walk| async move {
-            let page = walk.next_page()?;
+            let page = walk.next_page().await?;
             Some((page.map_err(|error| error_to_status(&error)), walk))
         });
         Ok(Response::new(Box::pin(pages)))
@@ -230,24 +241,30 @@ struct Walk {
     /// The partitions still to walk, the next one last.
     partitions: Vec<PartitionId>,
     cursor: u64,
+    deadline: Deadline,
 }
 
 impl Walk {
-    fn new(shared: Arc<Shared>, core: usize, mut request: pb::ScanRequest) -> Result<Self> {
+    fn new(
+        shared: Arc<Shared>,
+        core: usize,
+        mut request: pb::ScanRequest,
+        deadline: Deadline,
+    ) -> Result<Self> {
         isogrid_core::limits::check_map_name(&request.map)?;
         let mut partitions = partitions(&shared.host.engine, request.partition)?;
         partitions.reverse();
         let page_max = shared.host.engine.limits().scan_entries_max as u32;
         let asked = if request.page_entries_max == 0 { page_max } else { request.page_entries_max };
         request.page_entries_max = asked.min(page_max);
-        Ok(Self { shared, core, request, partitions, cursor: 0 })
+        Ok(Self { shared, core, request, partitions, cursor: 0, deadline })
     }
 
-    /// The next page that has entries; `None` at the end.
-    fn next_page(&mut self) -> Option<Result<pb::Page>> {
+    /// The next page that has entries; `None` at the end. A scan that finds little lets others work in between.
+    async fn next_page(&mut self) -> Option<Result<pb::Page>> {
         while let Some(&partition) = self.partitions.last() {
             match self.page_of(partition) {
-                Ok(page) if page.entries.is_empty() => {}
+                Ok(page) if page.entries.is_empty() => tokio::task::yield_now().await,
                 Ok(page) => return Some(Ok(page)),
                 Err(error) => {
                     self.partitions.clear();
@@ -272,7 +289,7 @@ impl Walk {
         batch.push(0, Op::Scan(scan));
         let mut result = Err(Error::new(ErrorCode::Internal, "a scan without a page"));
         let mut next = None;
-        engine.execute(self.core, batch, Deadline::none(), |_, reply| {
+        engine.execute(self.core, batch, self.deadline, |_, reply| {
             match reply {
                 Reply::Page(page) => {
                     next = page.next;
@@ -303,7 +320,7 @@ mod tests {
         assert_eq!(parse_timeout("2S"), Some(Duration::from_secs(2)));
         assert_eq!(parse_timeout("150m"), Some(Duration::from_millis(150)));
         assert_eq!(parse_timeout("1H"), Some(Duration::from_secs(3_600)));
-        for bad in ["", "S", "12", "1x", "ü"] {
+        for bad in ["", "S", "12", "1x", "ü", "999999999H"] {
             assert_eq!(parse_timeout(bad), None, "{bad:?}");
         }
     }

@@ -25,6 +25,10 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// The flow-control window of one connection.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
+/// How many calls one connection may have under way; further ones wait in the client. It bounds the replies that a client
+/// can ask for and not take.
+const STREAMS_PER_CONNECTION_MAX: u32 = 128;
+
 /// The largest HTTP/2 frame: fewer, larger frames cost less for each operation.
 const HTTP2_FRAME_BYTES_MAX: u32 = 1 << 20;
 
@@ -72,6 +76,7 @@ pub(crate) async fn serve(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(HTTP2_FRAME_BYTES_MAX)
+        .max_concurrent_streams(Some(STREAMS_PER_CONNECTION_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_pending_accept_reset_streams(Some(1_024))

@@ -146,6 +146,13 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    /// A session that is given up waits for nobody: its connection may live on.
+    fn drop(&mut self) {
+        self.connection.reply_taken();
+    }
+}
+
 impl Stream for Session {
     type Item = Result<SessionReply, Status>;
 
