@@ -3,9 +3,12 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-/// From this share of the mark on the resident memory holds the data where it is. The allocator keeps some pages that no
-/// record fills, so data and resident memory differ a little all the time.
-const RESIDENT_HOLD_PERCENT: u64 = 105;
+/// From this share of the mark on the resident memory holds the data where it is: what the process takes counts, and the
+/// allocator keeps some pages that no record fills.
+const RESIDENT_HOLD_PERCENT: u64 = 100;
+
+/// Below this share of the mark the resident memory lets the data grow again.
+const RESIDENT_RELEASE_PERCENT: u64 = 95;
 
 /// From this share of the mark on the resident memory makes the data shrink, slowly: freed records give back a page only
 /// when the whole of it is free.
@@ -63,7 +66,7 @@ impl MemoryGauge {
             ceiling.min(self.data_bytes()).saturating_sub(step)
         } else if resident_bytes >= percent * RESIDENT_HOLD_PERCENT {
             ceiling.min(self.data_bytes())
-        } else if resident_bytes < self.limit_bytes {
+        } else if resident_bytes < percent * RESIDENT_RELEASE_PERCENT {
             ceiling + step
         } else {
             ceiling
@@ -148,9 +151,9 @@ mod tests {
     fn more_resident_memory_than_data_lowers_the_ceiling() {
         let gauge = MemoryGauge::new(1_000_000);
         gauge.add_data(900_000);
-        gauge.adapt(1_049_000);
+        gauge.adapt(999_000);
         assert!(!gauge.is_over());
-        gauge.adapt(1_060_000);
+        gauge.adapt(1_000_000);
         assert!(gauge.is_over(), "held where it is");
         gauge.add_data(-1);
         assert!(!gauge.is_over(), "and not below");

@@ -206,3 +206,14 @@ fn over_the_memory_mark_a_write_frees_more_than_it_needs() {
     assert_eq!(code(&reply), Some(ErrorCode::MemoryFull));
     partition.check();
 }
+
+#[test]
+fn a_write_larger_than_its_map_evicts_nothing() {
+    let (mut partition, _) = limited(Eviction::Lru, 0, 4_000);
+    for number in 0..5 {
+        assert_eq!(code(&partition.run(MAP, Op::put(&key(number), b"v"), 1)), None);
+    }
+    let refused = partition.run(MAP, Op::put(&key(9), &[7; 5_000]), 1);
+    assert_eq!(code(&refused), Some(ErrorCode::MapFull));
+    assert!((0..5).all(|number| has(&mut partition, number)));
+}
