@@ -179,8 +179,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
         ErrorCode::MemoryFull,
         ErrorKind::Overloaded,
         "memory mark reached",
-        "The node refuses writes that need memory before the operating system would kill it. Reads, deletes and expiry \
-         go on.",
+        "The data, or all that the process takes, has reached memory.limit. The node refuses writes that need memory before \
+         the operating system would kill it. Reads, deletes and expiry go on.",
         "delete data, set an eviction policy, raise memory.limit or add nodes",
     ),
     later(

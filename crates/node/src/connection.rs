@@ -91,19 +91,28 @@ impl Drop for ConnectionState {
     }
 }
 
+/// How long a client may take to send its first bytes: a connection that says nothing holds a place for nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// What a client sends first, whatever it wants: the preface of HTTP/2. Its bytes are looked at elsewhere.
+const PREFACE_BYTES: usize = 24;
+
 /// A client's socket.
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: TcpStream,
     state: Arc<ConnectionState>,
-    linger: Option<Pin<Box<Sleep>>>,
+    /// Ends a refused connection, or one whose client has not said enough yet.
+    patience: Option<Pin<Box<Sleep>>>,
+    received: usize,
 }
 
 impl Connection {
     /// Wraps a socket.
     pub(crate) fn new(socket: TcpStream, state: Arc<ConnectionState>) -> Self {
-        let linger = state.refused.then(|| Box::pin(tokio::time::sleep(REFUSAL_LINGER)));
-        Self { socket, state, linger }
+        let patience = if state.refused { REFUSAL_LINGER } else { SILENCE_MAX };
+        let patience = Some(Box::pin(tokio::time::sleep(patience)));
+        Self { socket, state, patience, received: 0 }
     }
 
     fn check_ended(&self) -> io::Result<()> {
@@ -115,8 +124,9 @@ impl Connection {
 
     fn has_ended(&mut self, context: &mut Context<'_>) -> bool {
         self.state.waker.register(context.waker());
-        let lingered = self.linger.as_mut().is_some_and(|l| l.as_mut().poll(context).is_ready());
-        lingered || self.state.ended.load(Ordering::Acquire)
+        let patience = self.patience.as_mut();
+        let over = patience.is_some_and(|sleep| sleep.as_mut().poll(context).is_ready());
+        over || self.state.ended.load(Ordering::Acquire)
     }
 }
 
@@ -137,7 +147,15 @@ impl AsyncRead for Connection {
         if self.has_ended(context) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if self.patience.is_some() && !self.state.refused {
+            self.received += buffer.filled().len() - before;
+            if self.received >= PREFACE_BYTES {
+                self.patience = None;
+            }
+        }
+        read
     }
 }
 
@@ -170,5 +188,40 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Both ends of a connection, the node's end wrapped.
+    async fn pair() -> (TcpStream, Connection) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let client = TcpStream::connect(address).await.expect("it listens");
+        let (socket, peer) = listener.accept().await.expect("connected");
+        let state = ConnectionState::new(peer, 0, false, Arc::default());
+        (client, Connection::new(socket, Arc::new(state)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_says_nothing_is_ended() {
+        let (_client, mut connection) = pair().await;
+        let error = connection.read(&mut [0; 64]).await.expect_err("must be ended");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_spoken_may_be_silent() {
+        let (mut client, mut connection) = pair().await;
+        client.write_all(&[0; PREFACE_BYTES]).await.expect("sent");
+        connection.read_exact(&mut [0; PREFACE_BYTES]).await.expect("received");
+        assert!(connection.patience.is_none());
+        connection.state.end();
+        assert!(connection.read(&mut [0; 64]).await.is_err(), "ended from outside");
+        assert!(connection.write_all(b"x").await.is_err());
     }
 }

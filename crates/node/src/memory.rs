@@ -62,10 +62,12 @@ impl MemoryGauge {
         let percent = self.limit_bytes / 100;
         let step = self.limit_bytes / CEILING_STEPS;
         let ceiling = self.ceiling_bytes.load(Ordering::Relaxed);
-        let ceiling = if resident_bytes >= percent * RESIDENT_SHRINK_PERCENT {
-            ceiling.min(self.data_bytes()).saturating_sub(step)
-        } else if resident_bytes >= percent * RESIDENT_HOLD_PERCENT {
-            ceiling.min(self.data_bytes())
+        let is_held = ceiling < self.limit_bytes;
+        let ceiling = if resident_bytes >= percent * RESIDENT_SHRINK_PERCENT && is_held {
+            ceiling.saturating_sub(step)
+        } else if resident_bytes >= percent * RESIDENT_HOLD_PERCENT && !is_held {
+            // Once, not at every reading: data that dips because records expire may come back.
+            self.data_bytes().min(self.limit_bytes - 1)
         } else if resident_bytes < percent * RESIDENT_RELEASE_PERCENT {
             ceiling + step
         } else {
@@ -155,8 +157,10 @@ mod tests {
         assert!(!gauge.is_over());
         gauge.adapt(1_000_000);
         assert!(gauge.is_over(), "held where it is");
-        gauge.add_data(-1);
-        assert!(!gauge.is_over(), "and not below");
+        gauge.add_data(-100_000);
+        gauge.adapt(1_000_000);
+        gauge.add_data(99_999);
+        assert!(!gauge.is_over(), "and not below, also after a dip");
         for _ in 0..1_000 {
             gauge.adapt(1_200_000);
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use isogrid_core::{Error, ErrorCode, NodeId, Result, Timestamp};
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -30,6 +31,9 @@ use crate::{VERSION, clock, grpc, http};
 
 /// How long a stopping node waits for requests in progress.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many connections may wait to be accepted: a burst of clients that all come back at once.
+const WAITING_CONNECTIONS_MAX: i32 = 4_096;
 
 /// What all services of a node share.
 pub(crate) struct Shared {
@@ -290,9 +294,12 @@ fn bind(address: &str, key: &str) -> Result<std::net::TcpListener> {
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(WAITING_CONNECTIONS_MAX)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 fn local_addr(listener: &std::net::TcpListener) -> Result<SocketAddr> {

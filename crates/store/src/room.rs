@@ -33,6 +33,9 @@ impl MapStore {
         target: &Target<'_>,
         growth: Growth,
     ) -> Result<()> {
+        if growth.bytes == 0 {
+            return Ok(());
+        }
         let mut freed = 0;
         while freed < growth.bytes {
             match self.evict_one(common, target.now, Some(target.key)) {

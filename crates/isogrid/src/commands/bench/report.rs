@@ -22,11 +22,11 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// All operations done are 0, some 4, none 1.
+    /// All operations done are 0, some 4, none 1: a measurement of nothing is no success.
     pub(super) fn exit(&self) -> Exit {
         match (self.tally.operations, self.tally.failed() + self.tally.not_started) {
-            (_, 0) => Exit::Ok,
             (0, _) => Exit::Failed,
+            (_, 0) => Exit::Ok,
             _ => Exit::Partial,
         }
     }
@@ -174,6 +174,6 @@ mod tests {
         let report = Report { plan: &plan, tally, cpu: Duration::ZERO };
         assert_eq!(report.exit(), Exit::Failed);
         let report = Report { plan: &plan, tally: Tally::default(), cpu: Duration::ZERO };
-        assert_eq!(report.exit(), Exit::Ok);
+        assert_eq!(report.exit(), Exit::Failed, "a measurement of nothing");
     }
 }

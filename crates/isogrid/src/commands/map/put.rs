@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use isogrid_client::{Grid, Put};
-use isogrid_core::Version;
+use isogrid_core::limits::VALUE_BYTES_HARD_MAX;
+use isogrid_core::{Error, ErrorCode, Version};
 use serde_json::json;
 
 use crate::duration;
@@ -70,7 +71,12 @@ fn read_value(argument: &str) -> Result<Bytes, Failure> {
         return Ok(Bytes::copy_from_slice(argument.as_bytes()));
     }
     let mut value = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut value)?;
+    // One byte more than any node takes tells a value that is too large from one that just fits.
+    std::io::stdin().lock().take(VALUE_BYTES_HARD_MAX as u64 + 1).read_to_end(&mut value)?;
+    if value.len() > VALUE_BYTES_HARD_MAX {
+        let detail = format!("standard input has more than {VALUE_BYTES_HARD_MAX} bytes");
+        return Err(Error::new(ErrorCode::ValueTooLarge, detail).into());
+    }
     Ok(value.into())
 }
 
