@@ -176,16 +176,19 @@ fn over_mark<'s>(partition: &'s mut Partition, op: Op<'_>) -> Reply<'s> {
 }
 
 #[test]
-fn over_the_memory_mark_a_map_without_policy_refuses_writes_and_nothing_else() {
+fn over_the_memory_mark_a_map_without_policy_refuses_what_needs_memory_and_nothing_else() {
     let mut partition = partition();
     partition.run(MAP, Op::put(&key(1), b"v"), 1);
     let before = partition.digest();
     let full = Some(ErrorCode::MemoryFull);
+    let large = [7; 100];
     assert_eq!(code(&over_mark(&mut partition, Op::put(&key(2), b"v"))), full);
-    assert_eq!(code(&over_mark(&mut partition, Op::put(&key(1), b"w"))), full);
-    assert_eq!(code(&over_mark(&mut partition, Op::Append { key: &key(1), value: b"w" })), full);
+    assert_eq!(code(&over_mark(&mut partition, Op::put(&key(1), &large))), full);
+    assert_eq!(code(&over_mark(&mut partition, Op::Append { key: &key(1), value: &large })), full);
     assert_eq!(partition.digest(), before);
-    assert!(matches!(over_mark(&mut partition, Op::Get { key: &key(1) }), Reply::Found(_)));
+    assert_eq!(code(&over_mark(&mut partition, Op::put(&key(1), b"w"))), None, "in its place");
+    let found = over_mark(&mut partition, Op::Get { key: &key(1) });
+    assert!(matches!(found, Reply::Found(entry) if entry.value == b"w"));
     assert!(matches!(over_mark(&mut partition, Op::delete(&key(1))), Reply::Deleted { .. }));
 }
 
