@@ -24,7 +24,9 @@ pub(crate) async fn grid_without_retries(endpoint: &str) -> Result<Grid, Failure
 }
 
 fn builder(endpoint: &str) -> GridBuilder {
-    Grid::builder().seeds([endpoint]).client_name("isogrid")
+    // `dev` and the client's documentation show URLs, so one that is pasted here is understood.
+    let address = endpoint.strip_prefix("isogrid://").unwrap_or(endpoint);
+    Grid::builder().seeds([address.trim_end_matches('/')]).client_name("isogrid")
 }
 
 /// Connects and runs a command on the grid.

@@ -89,7 +89,7 @@ fn exit_of(error: &Error) -> Exit {
     match (error.code(), error.kind(), error.outcome()) {
         (ErrorCode::AddressUnavailable | ErrorCode::DataDirUnusable, _, _) => Exit::Failed,
         (_, ErrorKind::Configuration, _) => Exit::Usage,
-        (_, ErrorKind::Unavailable, _) => Exit::NotReady,
+        (ErrorCode::TooManyConnections, _, _) | (_, ErrorKind::Unavailable, _) => Exit::NotReady,
         (_, _, Outcome::Unknown) => Exit::Unknown,
         _ => Exit::Failed,
     }
@@ -128,6 +128,7 @@ mod tests {
             (ErrorCode::ConfigKeyUnknown, Exit::Usage),
             (ErrorCode::EndpointInvalid, Exit::Usage),
             (ErrorCode::AddressUnavailable, Exit::Failed),
+            (ErrorCode::TooManyConnections, Exit::NotReady),
         ] {
             assert_eq!(Failure::Error(Error::new(code, "")).exit(), exit, "{code}");
         }

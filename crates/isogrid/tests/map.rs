@@ -166,3 +166,15 @@ fn status_tells_how_the_members_are() {
     assert!(text.starts_with("healthy"), "{text}");
     assert!(text.contains("anna"), "{text}");
 }
+
+#[test]
+fn a_pasted_url_is_an_endpoint_and_input_without_end_is_refused() {
+    let node = Node::start(&[]);
+    let url = format!("isogrid://{}/", node.endpoint);
+    let status = isogrid_fed(&["status", "--endpoint", &url], b"");
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    let endless = vec![0; (16 << 20) + 100];
+    let put = isogrid_fed(&node.with_endpoint(&["map", "put", "m", "k", "-"]), &endless);
+    assert_eq!(put.code, 1);
+    assert!(put.stderr.contains("IG-0102"), "{}", put.stderr);
+}
