@@ -257,3 +257,46 @@ impl Engine {
 fn index_of(key: u32) -> usize {
     (key & 0xffff) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::memory::MemoryGauge;
+
+    fn engine() -> Engine {
+        Engine::new(&Config::default(), 1, MemoryGauge::new(1 << 40), 1).expect("a good default")
+    }
+
+    /// Puts a key and says how that ended.
+    fn put(engine: &Engine, deadline: Deadline) -> Option<ErrorCode> {
+        let mut batch = Batch::new(engine, ["m"], 1);
+        batch.push(0, Op::put(b"k", b"v"));
+        let mut code = None;
+        engine.execute(0, batch, deadline, |_, reply| {
+            if let Reply::Failed(error) = reply {
+                code = Some(error.code());
+            }
+            0
+        });
+        code
+    }
+
+    #[test]
+    fn what_comes_too_late_is_not_executed() {
+        let engine = engine();
+        let past = Deadline(Some(Instant::now()));
+        assert_eq!(put(&engine, past), Some(ErrorCode::DeadlineBeforeStart));
+        assert_eq!(engine.entries(), 0);
+        assert_eq!(put(&engine, Deadline::after_ms(60_000)), None);
+        assert_eq!(engine.entries(), 1);
+    }
+
+    #[test]
+    fn a_stopping_engine_executes_nothing() {
+        let engine = engine();
+        engine.stop();
+        assert_eq!(put(&engine, Deadline::none()), Some(ErrorCode::ShuttingDown));
+        assert_eq!(engine.entries(), 0);
+    }
+}

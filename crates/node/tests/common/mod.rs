@@ -118,6 +118,11 @@ pub(crate) async fn maps(node: &Node) -> Vec<String> {
 }
 
 impl Session {
+    /// Waits until the connection takes no more requests.
+    pub(crate) async fn ended(&self) {
+        self.requests.closed().await;
+    }
+
     /// Sends bytes as a frame; says whether the session still took them.
     pub(crate) async fn try_send(&self, frame: Bytes) -> bool {
         let request = SessionRequest { frame, ..SessionRequest::default() };
