@@ -10,6 +10,7 @@
 //! | [`error`] | [`Error`]: what went wrong, its outcome, and what to do next |
 //! | [`catalog`] | every error code with its explanation |
 //! | [`limits`] | every limit, named, with its unit |
+//! | [`log`] | the words of a partition's log: positions, request ids, effects |
 //! | [`map`] | the settings of a map |
 //! | [`members`] | who is in the cluster |
 //! | [`table`] | who owns which partition, as a versioned value |
@@ -19,6 +20,7 @@ pub mod catalog;
 pub mod error;
 pub mod id;
 pub mod limits;
+pub mod log;
 pub mod map;
 pub mod members;
 pub mod op;
@@ -32,6 +34,9 @@ pub use id::{
     Epoch, Incarnation, MapId, NodeId, PartitionId, SlotId, TableVersion, Timestamp, Version,
 };
 pub use limits::Limits;
+pub use log::{
+    Cause, Effect, EndedSessions, Hlc, LogPosition, RequestId, SessionId, version_of,
+};
 pub use map::{Eviction, MapSettings};
 pub use members::{Member, MemberState, Members};
 pub use op::{Condition, Expiry, NumberFormat, Op, Scan, Target};
