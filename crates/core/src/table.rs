@@ -16,7 +16,7 @@ use crate::members::Member;
 use crate::slot::PartitionCount;
 
 /// One life of a node as the holder of a partition's copy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Replica {
     /// The node.
     pub node: NodeId,

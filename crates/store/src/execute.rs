@@ -3,13 +3,13 @@
 //! A record whose expiry has passed counts as absent everywhere. A read leaves it where it is; a write removes it first,
 //! as a change with a version of its own.
 
-use isogrid_core::{Condition, Error, ErrorCode, Expiry, NumberFormat, Op, Reply, Result};
+use isogrid_core::{Cause, Condition, Error, ErrorCode, Expiry, NumberFormat, Op, Reply, Result};
 
 use crate::hash::KeyHash;
-use crate::map_store::{Common, MapStore, Target, Write, resolve_expiry};
+use crate::map_store::{Common, MapStore, Target, Write, displaced, resolve_expiry};
 use crate::number;
 use crate::partition::Context;
-use crate::raw::{NewValue, Record};
+use crate::raw::NewValue;
 use crate::scan;
 use crate::table::Place;
 
@@ -48,7 +48,7 @@ impl MapStore {
                 self.put(common, &to(key), &Put { value, condition, expiry, return_old })
             }
             Op::Exists { key } => {
-                let record = self.table.get(hash, key);
+                let record = self.content.table.get(hash, key);
                 Reply::Flag(record.is_some_and(|record| !record.is_expired(now)))
             }
             Op::Touch { key } => Reply::Flag(matches!(self.get(&to(key)), Reply::Found(_))),
@@ -66,10 +66,12 @@ impl MapStore {
                 self.increment_float(common, &to(key), (delta, format), expiry)
             }
             Op::Append { key, value } => self.append(common, &to(key), value),
-            Op::Scan(ref scan) => match scan::page(&self.table, &common.hasher, scan, now) {
-                Ok(page) => Reply::Page(page),
-                Err(error) => Reply::Failed(error),
-            },
+            Op::Scan(ref scan) => {
+                match scan::page(&self.content.table, &common.hasher, scan, now) {
+                    Ok(page) => Reply::Page(page),
+                    Err(error) => Reply::Failed(error),
+                }
+            }
             Op::Len { .. } => Reply::Count(self.live_len(now) as u64),
             Op::Clear { .. } => {
                 let live = self.live_len(now);
@@ -85,15 +87,17 @@ impl MapStore {
         if self.clock.is_tracking() {
             return self.get_and_note_use(target);
         }
-        match self.table.get(target.hash, target.key) {
+        match self.content.table.get(target.hash, target.key) {
             Some(record) if !record.is_expired(target.now) => Reply::Found(record.entry()),
             _ => Reply::Missing,
         }
     }
 
     fn get_and_note_use(&mut self, target: &Target<'_>) -> Reply<'_> {
-        let Some(place) = self.table.find(target.hash, target.key) else { return Reply::Missing };
-        let mut record = self.table.record_mut(place);
+        let Some(place) = self.content.table.find(target.hash, target.key) else {
+            return Reply::Missing;
+        };
+        let mut record = self.content.table.record_mut(place);
         if record.to_ref().is_expired(target.now) {
             return Reply::Missing;
         }
@@ -120,7 +124,7 @@ impl MapStore {
             keep_old: put.return_old,
         };
         match self.store(common, target, place, &write) {
-            Ok(version) => Reply::Written { version, old: displaced(common) },
+            Ok(version) => Reply::Written { version, old: displaced(common, put.return_old) },
             Err(error) => Reply::Failed(error),
         }
     }
@@ -139,9 +143,9 @@ impl MapStore {
             Verdict::Missing => return Reply::Missing,
             Verdict::Conflict => return self.conflict(place),
         }
-        let old = self.remove(common, present, target.hash);
-        common.displaced = return_old.then_some(old);
-        Reply::Deleted { version: common.version, old: displaced(common) }
+        let old = self.remove(common, present, target.hash, Cause::Deleted);
+        common.displaced = old.filter(|_| return_old);
+        Reply::Deleted { version: common.version, old: displaced(common, return_old) }
     }
 
     fn compare_and_set<'s>(
@@ -152,7 +156,7 @@ impl MapStore {
         (value, expiry): (&[u8], Expiry),
     ) -> Reply<'s> {
         let place = self.live_place(common, target);
-        if place.map(|place| self.table.record(place).value()) != expected {
+        if place.map(|place| self.content.table.record(place).value()) != expected {
             return self.conflict(place);
         }
         let expires_at = self.expiry_of(expiry, target, place);
@@ -184,7 +188,7 @@ impl MapStore {
         expiry: Expiry,
     ) -> Reply<'static> {
         let place = self.live_place(common, target);
-        let present = place.map(|place| self.table.record(place).value());
+        let present = place.map(|place| self.content.table.record(place).value());
         let incremented = number::add_integer(present, delta, format).and_then(|value| {
             let written = number::write_integer(value, format);
             let version = self.store_number(common, target, place, (written.as_slice(), expiry))?;
@@ -201,7 +205,7 @@ impl MapStore {
         expiry: Expiry,
     ) -> Reply<'static> {
         let place = self.live_place(common, target);
-        let present = place.map(|place| self.table.record(place).value());
+        let present = place.map(|place| self.content.table.record(place).value());
         let incremented = number::add_float(present, delta, format).and_then(|value| {
             let written = number::write_float(value, format);
             let version = self.store_number(common, target, place, (written.as_slice(), expiry))?;
@@ -225,7 +229,7 @@ impl MapStore {
 
     fn append(&mut self, common: &mut Common, target: &Target<'_>, value: &[u8]) -> Reply<'static> {
         let place = self.live_place(common, target);
-        let present = place.map(|place| self.table.record(place));
+        let present = place.map(|place| self.content.table.record(place));
         let len = present.map_or(0, |record| record.shape().value_len()) + value.len();
         if let Err(error) = common.check_value(len) {
             return Reply::Failed(error);
@@ -246,7 +250,7 @@ impl MapStore {
             (Condition::IfPresent, None) => Verdict::Missing,
             (Condition::IfAbsent, Some(_)) | (Condition::IfVersion(_), None) => Verdict::Conflict,
             (Condition::IfVersion(version), Some(place)) => {
-                if self.table.record(place).version() == version {
+                if self.content.table.record(place).version() == version {
                     Verdict::Go
                 } else {
                     Verdict::Conflict
@@ -256,7 +260,7 @@ impl MapStore {
     }
 
     fn conflict(&self, place: Option<Place>) -> Reply<'_> {
-        Reply::Conflict { current: place.map(|place| self.table.record(place).entry()) }
+        Reply::Conflict { current: place.map(|place| self.content.table.record(place).entry()) }
     }
 
     fn expiry_of(
@@ -265,7 +269,7 @@ impl MapStore {
         target: &Target<'_>,
         place: Option<Place>,
     ) -> Option<isogrid_core::Timestamp> {
-        let present = place.and_then(|place| self.table.record(place).expires_at());
+        let present = place.and_then(|place| self.content.table.record(place).expires_at());
         resolve_expiry(expiry, target.now, present)
     }
 }
@@ -294,10 +298,6 @@ impl Common {
 #[cold]
 fn too_long(code: ErrorCode, bytes: usize, bytes_max: usize) -> Error {
     Error::new(code, format!("{bytes} bytes, at most {bytes_max}"))
-}
-
-fn displaced(common: &Common) -> Option<isogrid_core::Entry<'_>> {
-    common.displaced.as_ref().map(Record::borrow).map(|record| record.entry())
 }
 
 #[cfg(test)]

@@ -7,7 +7,14 @@
 //! |---|---|
 //! | [`partition`] | [`Partition`]: all maps of a partition, single operations and batches |
 //! | `execute` | what each operation means |
-//! | `map_store` | one map: every change, with its index, digest and accounts |
+//! | `apply` | effects and copied records of another replica |
+//! | `replay` | what a change of roles needs: effects that can be taken back, a version to begin from |
+//! | `undo` | taking changes back, until they are settled |
+//! | [`journal`] | [`Changes`]: what the last call changed, and what stood there before |
+//! | [`walk`] | all records page by page, for copies |
+//! | [`buckets`] | [`BucketDigests`]: where two replicas differ |
+//! | `map_store` | one map: every change, with its version, journal and accounts |
+//! | `content` | one map's records, with their index and digest |
 //! | `room` | what a write does at a limit or over the memory mark |
 //! | `eviction` | how cold a record is |
 //! | `expiry` | which record expires next |
@@ -21,13 +28,17 @@
 //! | `shape`, `record` | the parts of a record |
 //! | `raw` | the only unsafe code: a record's memory, a slot's bits, prefetch |
 
+mod apply;
 mod bucket;
+pub mod buckets;
+mod content;
 mod digest;
 mod eviction;
 mod execute;
 mod expiry;
 mod glob;
 pub mod hash;
+pub mod journal;
 mod map_store;
 #[cfg(test)]
 mod model_test;
@@ -35,13 +46,21 @@ mod number;
 pub mod partition;
 mod raw;
 mod record;
+mod replay;
+#[cfg(test)]
+mod replication_test;
 mod room;
 mod scan;
 mod segment;
 mod shape;
 mod table;
+mod undo;
 pub mod usage;
+pub mod walk;
 
+pub use buckets::BucketDigests;
 pub use hash::{KeyHash, hash_key};
+pub use journal::{Changes, Executed};
 pub use partition::{Context, Partition, Request};
 pub use usage::MapUsage;
+pub use walk::{WalkCursor, Walked, WalkedRecord};

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use isogrid_core::{Error, ErrorCode, Expiry, MapSettings, Result, Timestamp, Version};
+use isogrid_core::{
+    Cause, Entry, Error, ErrorCode, Expiry, MapId, MapSettings, Result, Timestamp, Version,
+};
 
-use crate::digest;
+use crate::content::{Content, Stored};
 use crate::eviction::AccessClock;
-use crate::expiry::{EXPIRY_ENTRY_BYTES, ExpiryIndex};
 use crate::hash::{KeyHash, KeyHasher};
-use crate::raw::{Fields, NewValue, Record, RecordRef};
-use crate::shape::Shape;
-use crate::table::{Place, Table};
+use crate::journal::{Journal, Was};
+use crate::raw::{NewValue, Record, RecordRef};
+use crate::table::Place;
 use crate::usage::{Ledger, MapUsage};
 
 /// What the maps of a partition share.
@@ -21,11 +22,19 @@ pub(crate) struct Common {
     pub(crate) version: Version,
     /// An old record that the reply borrows from; lives until the next operation.
     pub(crate) displaced: Option<Record>,
+    pub(crate) journal: Journal,
     pub(crate) key_bytes_max: usize,
     pub(crate) value_bytes_max: usize,
 }
 
 impl Common {
+    /// Begins a call: what the last one left for its reply and its changes is forgotten.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.displaced = None;
+        self.journal.begin();
+    }
+
     /// The version of one more change.
     #[inline]
     pub(crate) fn next_version(&mut self) -> Version {
@@ -53,11 +62,18 @@ pub(crate) struct Write<'a> {
     pub(crate) keep_old: bool,
 }
 
+impl<'a> Write<'a> {
+    #[inline]
+    fn stored(&self, target: &Target<'a>, version: Version) -> Stored<'a> {
+        let (key, hash) = (target.key, target.hash);
+        Stored { key, hash, value: self.value, version, expires_at: self.expires_at }
+    }
+}
+
 /// One map's data in one partition.
 pub(crate) struct MapStore {
-    pub(crate) table: Table,
-    expiry: ExpiryIndex,
-    digest: u128,
+    id: MapId,
+    pub(crate) content: Content,
     pub(crate) settings: MapSettings,
     pub(crate) clock: AccessClock,
     pub(crate) ledger: Ledger,
@@ -65,11 +81,10 @@ pub(crate) struct MapStore {
 
 impl MapStore {
     /// A map without records.
-    pub(crate) fn new(settings: &MapSettings, usage: Arc<MapUsage>, seed: u64) -> Self {
+    pub(crate) fn new(id: MapId, settings: &MapSettings, usage: Arc<MapUsage>, seed: u64) -> Self {
         MapStore {
-            table: Table::default(),
-            expiry: ExpiryIndex::default(),
-            digest: 0,
+            id,
+            content: Content::default(),
             settings: settings.clone(),
             clock: AccessClock::new(settings.eviction, seed),
             ledger: Ledger::new(usage),
@@ -85,25 +100,25 @@ impl MapStore {
         self.report();
     }
 
+    /// The number of the map.
+    pub(crate) fn id(&self) -> MapId {
+        self.id
+    }
+
     /// All bytes of the map in this partition.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
-        self.table.bytes() + self.expiry.bytes()
-    }
-
-    /// The digest of the map, whatever its number is.
-    pub(crate) fn digest(&self) -> u128 {
-        self.digest
+        self.content.bytes()
     }
 
     /// How many records are there and have not expired.
     pub(crate) fn live_len(&self, now: Timestamp) -> usize {
-        self.table.len() - self.expiry.due(now)
+        self.content.table.len() - self.content.expiry.due(now)
     }
 
     /// The earliest expiry.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
-        self.expiry.next().map(|(at, _)| at)
+        self.content.expiry.next().map(|(at, _)| at)
     }
 
     /// Whether writes must look at the map's limits.
@@ -114,12 +129,12 @@ impl MapStore {
 
     /// Brings the node-wide account up to date.
     pub(crate) fn report(&mut self) {
-        self.ledger.report(self.table.len() as u64, self.bytes() as u64);
+        self.ledger.report(self.content.table.len() as u64, self.bytes() as u64);
     }
 
     #[inline]
-    fn changed(&mut self) {
-        let (entries, bytes) = (self.table.len() as u64, self.bytes() as u64);
+    pub(crate) fn changed(&mut self) {
+        let (entries, bytes) = (self.content.table.len() as u64, self.bytes() as u64);
         if self.is_limited() {
             self.ledger.report(entries, bytes);
         } else {
@@ -131,9 +146,9 @@ impl MapStore {
     /// own.
     #[inline]
     pub(crate) fn live_place(&mut self, common: &mut Common, target: &Target<'_>) -> Option<Place> {
-        let place = self.table.find(target.hash, target.key)?;
-        if self.table.record(place).is_expired(target.now) {
-            self.remove(common, place, target.hash);
+        let place = self.content.table.find(target.hash, target.key)?;
+        if self.content.table.record(place).is_expired(target.now) {
+            self.remove(common, place, target.hash, Cause::Expired);
             return None;
         }
         Some(place)
@@ -154,7 +169,7 @@ impl MapStore {
         if self.is_limited() || target.over_mark {
             self.make_room(common, target, place, write)?;
             // What was evicted may have moved the record.
-            place = place.and_then(|_| self.table.find(target.hash, target.key));
+            place = place.and_then(|_| self.content.table.find(target.hash, target.key));
         }
         let version = match place {
             Some(place) => self.update(common, target, place, write),
@@ -164,7 +179,8 @@ impl MapStore {
         Ok(version)
     }
 
-    /// A write whose expiry has passed: the record is gone at once, and no longer takes the place of an older one.
+    /// A write whose expiry has passed: the record is gone at once, and no longer takes the place of an older one. The
+    /// cause is the expiry, as it would be had the record been written a moment earlier: nobody asked for a removal.
     #[cold]
     fn vanish(
         &mut self,
@@ -173,10 +189,18 @@ impl MapStore {
         place: Option<Place>,
         keep_old: bool,
     ) -> Version {
-        let Some(place) = place else { return common.next_version() };
-        let old = self.remove(common, place, target.hash);
-        common.displaced = keep_old.then_some(old);
-        common.version
+        match place {
+            Some(place) => {
+                let old = self.remove(common, place, target.hash, Cause::Expired);
+                common.displaced = old.filter(|_| keep_old);
+                common.version
+            }
+            None => {
+                let version = common.next_version();
+                common.journal.note(version, self.id, target.hash, Was::Nothing);
+                version
+            }
+        }
     }
 
     #[inline]
@@ -186,29 +210,39 @@ impl MapStore {
         target: &Target<'_>,
         write: &Write<'_>,
     ) -> Result<Version> {
-        if self.table.reserve(target.hash, &common.hasher).is_err() {
+        if self.content.table.reserve(target.hash, &common.hasher).is_err() {
             return Err(self.table_full());
         }
         let version = common.next_version();
-        let (NewValue::Whole(value) | NewValue::Appended(value)) = write.value;
-        let record = Record::new(&Fields {
-            key: target.key,
-            value: [value, &[]],
-            version,
-            expires_at: write.expires_at,
-            access: self.clock.first(),
-        });
-        self.digest = self.digest.wrapping_add(digest::of_record(record.borrow()));
-        self.table.insert(target.hash, record);
-        if let Some(at) = write.expires_at {
-            self.expiry.add(at, target.hash);
-        }
+        let place = self.content.add(&write.stored(target, version), self.clock.first());
+        common.journal.note_put(version, self.id, target.hash, (place, Was::Absent));
         Ok(version)
+    }
+
+    /// Puts what another replica put: nothing is refused.
+    pub(crate) fn replay_put(
+        &mut self,
+        common: &mut Common,
+        target: &Target<'_>,
+        write: &Write<'_>,
+    ) {
+        match self.content.table.find(target.hash, target.key) {
+            Some(place) => {
+                self.update(common, target, place, write);
+            }
+            None => {
+                self.content.table.reserve_deep(target.hash, &common.hasher);
+                let version = common.next_version();
+                let place = self.content.add(&write.stored(target, version), self.clock.first());
+                common.journal.note_put(version, self.id, target.hash, (place, Was::Absent));
+            }
+        }
+        self.changed();
     }
 
     #[cold]
     fn table_full(&self) -> Error {
-        let detail = format!("{} entries in this partition", self.table.len());
+        let detail = format!("{} entries in this partition", self.content.table.len());
         Error::new(ErrorCode::TableFull, detail)
     }
 
@@ -220,40 +254,16 @@ impl MapStore {
         write: &Write<'_>,
     ) -> Version {
         let version = common.next_version();
-        let mut record = self.table.record_mut(place);
-        let old = record.to_ref();
-        let old_expiry = old.expires_at();
-        let old_digest = digest::of_record(old);
-        let access = self.clock.used(old.access());
-        let in_place =
-            !write.keep_old && record.overwrite(write.value, version, write.expires_at, access);
-        if !in_place {
-            let old = record.into_ref();
-            let value = match write.value {
-                NewValue::Whole(value) => [value, &[]],
-                NewValue::Appended(value) => [old.value(), value],
-            };
-            let expires_at = write.expires_at;
-            let key = target.key;
-            let fresh = Record::new(&Fields { key, value, version, expires_at, access });
-            let old = self.table.replace(place, fresh);
-            common.displaced = write.keep_old.then_some(old);
-        }
-        let new_digest = digest::of_record(self.table.record(place));
-        self.digest = self.digest.wrapping_sub(old_digest).wrapping_add(new_digest);
-        if old_expiry != write.expires_at {
-            self.move_expiry(target.hash, old_expiry, write.expires_at);
+        let keep_old = write.keep_old || common.journal.is_on();
+        let stored = write.stored(target, version);
+        let old = self.content.write_over(place, &stored, &mut self.clock, keep_old);
+        if common.journal.is_on() {
+            let was = Was::Replaced(old.expect("the old record was to be kept"));
+            common.journal.note_put(version, self.id, target.hash, (place, was));
+        } else {
+            common.displaced = old.filter(|_| write.keep_old);
         }
         version
-    }
-
-    fn move_expiry(&mut self, hash: KeyHash, old: Option<Timestamp>, new: Option<Timestamp>) {
-        if let Some(at) = old {
-            self.expiry.remove(at, hash);
-        }
-        if let Some(at) = new {
-            self.expiry.add(at, hash);
-        }
     }
 
     /// Changes when a record expires.
@@ -264,8 +274,9 @@ impl MapStore {
         place: Place,
         expires_at: Option<Timestamp>,
     ) -> Version {
-        let old = self.table.record(place);
-        if old.expires_at() == expires_at {
+        let old = self.content.table.record(place);
+        // With a journal every write is a change, so that its version is the one of its log entry.
+        if old.expires_at() == expires_at && !common.journal.is_on() {
             return old.version();
         }
         if expires_at.is_some_and(|at| at <= target.now) {
@@ -278,27 +289,35 @@ impl MapStore {
         version
     }
 
-    /// Removes the record at a place, as one change.
-    pub(crate) fn remove(&mut self, common: &mut Common, place: Place, hash: KeyHash) -> Record {
-        common.next_version();
-        let record = self.table.remove(place, &common.hasher);
-        self.digest = self.digest.wrapping_sub(digest::of_record(record.borrow()));
-        if let Some(at) = record.borrow().expires_at() {
-            self.expiry.remove(at, hash);
-        }
+    /// Removes the record at a place, as one change. Returns it unless the journal has it.
+    pub(crate) fn remove(
+        &mut self,
+        common: &mut Common,
+        place: Place,
+        hash: KeyHash,
+        cause: Cause,
+    ) -> Option<Record> {
+        let version = common.next_version();
+        let record = self.content.take(place, hash, &common.hasher);
         self.changed();
-        record
+        if common.journal.is_on() {
+            common.journal.note(version, self.id, hash, Was::Removed(record, cause));
+            return None;
+        }
+        Some(record)
     }
 
     /// Removes everything, as one change if there was anything.
     pub(crate) fn clear(&mut self, common: &mut Common) {
-        if self.table.len() == 0 {
+        if self.content.table.len() == 0 {
             return;
         }
-        common.next_version();
-        self.table = Table::default();
-        self.expiry = ExpiryIndex::default();
-        self.digest = 0;
+        let version = common.next_version();
+        let content = std::mem::take(&mut self.content);
+        if common.journal.is_on() {
+            let was = Was::Cleared(Box::new(content));
+            common.journal.note(version, self.id, KeyHash(0), was);
+        }
         self.changed();
     }
 
@@ -319,51 +338,27 @@ impl MapStore {
 
     /// Removes the record that expired first, if one has. Says how many bytes that freed.
     pub(crate) fn expire_one(&mut self, common: &mut Common, now: Timestamp) -> Option<usize> {
-        let (at, hash) = self.expiry.next().filter(|(at, _)| *at <= now)?;
+        let (at, hash) = self.content.expiry.next().filter(|(at, _)| *at <= now)?;
         let hasher = common.hasher;
         let is_indexed = |record: RecordRef<'_>| {
             record.expires_at() == Some(at) && hasher.hash(record.key()) == hash
         };
-        let place =
-            self.table.find_where(hash, is_indexed).expect("an indexed record is in the table");
+        let place = self
+            .content
+            .table
+            .find_where(hash, is_indexed)
+            .expect("an indexed record is in the table");
         let before = self.bytes();
-        self.remove(common, place, hash);
+        self.remove(common, place, hash, Cause::Expired);
         Some(before - self.bytes())
-    }
-
-    /// The bytes a write adds, and whether it adds an entry. The table's own growth is included.
-    pub(crate) fn growth(
-        &self,
-        target: &Target<'_>,
-        place: Option<Place>,
-        write: &Write<'_>,
-    ) -> Growth {
-        let old = place.map(|place| self.table.record(place));
-        let kept = match write.value {
-            NewValue::Whole(_) => 0,
-            NewValue::Appended(_) => old.map_or(0, |old| old.shape().value_len()),
-        };
-        let (NewValue::Whole(value) | NewValue::Appended(value)) = write.value;
-        let expires = write.expires_at.is_some();
-        let shape = Shape::new(target.key.len(), kept + value.len(), expires);
-        let mut added = shape.allocation() + usize::from(expires) * EXPIRY_ENTRY_BYTES;
-        let mut removed = 0;
-        match old {
-            Some(old) => {
-                let had_expiry = old.shape().expires();
-                removed = old.allocation() + usize::from(had_expiry) * EXPIRY_ENTRY_BYTES;
-            }
-            None => added += self.table.growth_bytes(target.hash),
-        }
-        Growth { bytes: added.saturating_sub(removed), is_entry: old.is_none() }
     }
 }
 
-/// What a write adds to a map.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Growth {
-    pub(crate) bytes: usize,
-    pub(crate) is_entry: bool,
+/// The old entry that a reply carries.
+#[inline]
+pub(crate) fn displaced(common: &Common, is_wanted: bool) -> Option<Entry<'_>> {
+    let old = common.displaced.as_ref().or_else(|| common.journal.last_old());
+    old.filter(|_| is_wanted).map(|record| record.borrow().entry())
 }
 
 /// When a write's record expires.

@@ -3,27 +3,29 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::digest;
+use crate::expiry::EXPIRY_ENTRY_BYTES;
 
 impl MapStore {
     /// Checks the table and counts index, digest and accounts anew.
     pub(crate) fn check(&self, hasher: &KeyHasher) {
-        self.table.check(hasher);
+        self.content.table.check(hasher);
         let mut expiries = BTreeMap::new();
         let mut sum = 0u128;
-        for record in self.table.records() {
+        for record in self.content.table.records() {
             sum = sum.wrapping_add(digest::of_record(record));
             if let Some(at) = record.expires_at() {
                 *expiries.entry((at, hasher.hash(record.key()))).or_insert(0usize) += 1;
             }
         }
-        assert_eq!(self.digest, sum, "the digest is the sum over the records");
+        assert_eq!(self.content.digest(), sum, "the digest is the sum over the records");
         assert_eq!(self.next_expiry(), expiries.keys().next().map(|(at, _)| *at));
         let total: usize = expiries.values().sum();
-        assert_eq!(self.expiry.bytes(), total * EXPIRY_ENTRY_BYTES);
+        assert_eq!(self.content.expiry.bytes(), total * EXPIRY_ENTRY_BYTES);
         for (at, _) in expiries.keys() {
             let due =
                 expiries.range(..=(*at, KeyHash(u64::MAX))).map(|(_, count)| count).sum::<usize>();
-            assert_eq!(self.expiry.due(*at), due);
+            assert_eq!(self.content.expiry.due(*at), due);
         }
     }
 }

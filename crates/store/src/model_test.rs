@@ -13,8 +13,8 @@ use crate::hash::KeyHasher;
 use crate::number;
 use crate::partition::Partition;
 
-const ID: PartitionId = PartitionId(3);
-const MAPS: u32 = 3;
+pub(crate) const ID: PartitionId = PartitionId(3);
+pub(crate) const MAPS: u32 = 3;
 
 #[derive(Clone)]
 struct Held {
@@ -216,7 +216,7 @@ impl Model {
 
 /// An operation that owns what it names.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Put(u8, Vec<u8>, Condition, Expiry, bool),
     Delete(u8, Condition, bool),
     Read(u8, u8),
@@ -262,7 +262,7 @@ fn format() -> impl Strategy<Value = NumberFormat> {
     prop_oneof![Just(NumberFormat::Text), Just(NumberFormat::MessagePack)]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let key = || 0..24u8;
     prop_oneof![
         8 => (key(), value(), condition(), expiry(), any::<bool>()).prop_map(|(k, v, c, e, o)| Step::Put(k, v, c, e, o)),
@@ -281,13 +281,13 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Keys of several lengths, one of them with a wide header.
-fn key_bytes(number: u8) -> Vec<u8> {
+pub(crate) fn key_bytes(number: u8) -> Vec<u8> {
     let len = if number == 5 { 300 } else { usize::from(number) };
     vec![b'a' + number; len]
 }
 
 impl Step {
-    fn op<'a>(&'a self, key: &'a [u8]) -> Option<Op<'a>> {
+    pub(crate) fn op<'a>(&'a self, key: &'a [u8]) -> Option<Op<'a>> {
         Some(match self {
             Step::Put(_, value, condition, expiry, return_old) => Op::Put {
                 key,
@@ -319,7 +319,7 @@ impl Step {
         })
     }
 
-    fn key(&self) -> Vec<u8> {
+    pub(crate) fn key(&self) -> Vec<u8> {
         match self {
             Step::Put(key, ..)
             | Step::Delete(key, ..)

@@ -7,6 +7,7 @@ use isogrid_core::{Limits, MapId, MapSettings, Op, Page, PartitionId, Reply, Tim
 
 use crate::digest;
 use crate::hash::{KeyHash, KeyHasher};
+use crate::journal::Journal;
 use crate::map_store::{Common, MapStore};
 use crate::scan::Filter;
 use crate::usage::MapUsage;
@@ -39,8 +40,8 @@ const WINDOW_LEN: usize = 32;
 pub struct Partition {
     id: PartitionId,
     /// By map number: the node numbers maps densely.
-    maps: Vec<Option<Box<MapStore>>>,
-    common: Common,
+    pub(crate) maps: Vec<Option<Box<MapStore>>>,
+    pub(crate) common: Common,
 }
 
 impl Partition {
@@ -55,6 +56,7 @@ impl Partition {
             hasher,
             version: Version(0),
             displaced: None,
+            journal: Journal::default(),
             key_bytes_max: limits.key_bytes_max.min(KEY_BYTES_HARD_MAX),
             value_bytes_max: limits.value_bytes_max.min(VALUE_BYTES_HARD_MAX),
         };
@@ -85,7 +87,7 @@ impl Partition {
     }
 
     #[inline]
-    fn map(&self, map: MapId) -> Option<&MapStore> {
+    pub(crate) fn map(&self, map: MapId) -> Option<&MapStore> {
         self.maps.get(map.0 as usize)?.as_deref()
     }
 
@@ -93,7 +95,7 @@ impl Partition {
     #[inline]
     pub fn prefetch_bucket(&self, map: MapId, hash: KeyHash) {
         if let Some(store) = self.map(map) {
-            store.table.prefetch_bucket(hash);
+            store.content.table.prefetch_bucket(hash);
         }
     }
 
@@ -101,7 +103,7 @@ impl Partition {
     #[inline]
     pub fn prefetch_record(&self, map: MapId, hash: KeyHash) {
         if let Some(store) = self.map(map) {
-            store.table.prefetch_records(hash);
+            store.content.table.prefetch_records(hash);
         }
     }
 
@@ -115,7 +117,7 @@ impl Partition {
         hash: KeyHash,
         context: &Context,
     ) -> Reply<'s> {
-        self.common.displaced = None;
+        self.common.begin();
         if let Err(error) = self.common.check(op) {
             return Reply::Failed(error);
         }
@@ -155,7 +157,7 @@ impl Partition {
     /// Removes up to `records_max` expired records, in each map the earliest first. Says how many; fewer than asked for
     /// means that none is left. Also brings the accounts of maps without limits up to date, so call it now and then.
     pub fn expire(&mut self, now: Timestamp, records_max: usize) -> usize {
-        self.common.displaced = None;
+        self.common.begin();
         let mut removed = 0;
         for store in self.maps.iter_mut().flatten() {
             removed += store.expire(&mut self.common, now, records_max - removed);
@@ -171,14 +173,14 @@ impl Partition {
     /// Evicts one record of a map by the map's policy, an expired one first. Says how many bytes that freed; `None` when
     /// nothing may go.
     pub fn evict(&mut self, map: MapId, now: Timestamp) -> Option<usize> {
-        self.common.displaced = None;
+        self.common.begin();
         let store = self.maps.get_mut(map.0 as usize)?.as_deref_mut()?;
         store.evict_one(&mut self.common, now, None)
     }
 
     /// How many records a map has here, expired ones included until they are removed.
     pub fn entries(&self, map: MapId) -> usize {
-        self.map(map).map_or(0, |store| store.table.len())
+        self.map(map).map_or(0, |store| store.content.table.len())
     }
 
     /// How many bytes a map has here, overhead included.
@@ -197,7 +199,7 @@ impl Partition {
         let maps = self.maps.iter().enumerate();
         maps.filter_map(|(index, store)| {
             let store = store.as_deref()?;
-            Some(digest::of_map(MapId(index as u32), store.digest()))
+            Some(digest::of_map(MapId(index as u32), store.content.digest()))
         })
         .fold(0, u128::wrapping_add)
     }
@@ -215,7 +217,7 @@ fn new_store(
     usage: Arc<MapUsage>,
 ) -> Box<MapStore> {
     let seed = u64::from(partition.0) << 32 | u64::from(map.0);
-    Box::new(MapStore::new(settings, usage, seed))
+    Box::new(MapStore::new(map, settings, usage, seed))
 }
 
 /// The answer of a map that is not there to an operation that does not make it.

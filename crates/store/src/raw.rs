@@ -55,6 +55,22 @@ pub(crate) enum NewValue<'a> {
     Appended(&'a [u8]),
 }
 
+impl Shape {
+    /// The shape with another value, how many bytes of the present value stay, and the bytes that follow them.
+    #[inline]
+    fn with_value<'v>(
+        &self,
+        value: NewValue<'v>,
+        expires_at: Option<Timestamp>,
+    ) -> (Shape, usize, &'v [u8]) {
+        let (kept, bytes) = match value {
+            NewValue::Whole(bytes) => (0, bytes),
+            NewValue::Appended(bytes) => (self.value_len(), bytes),
+        };
+        (Shape::new(self.key_len(), kept + bytes.len(), expires_at.is_some()), kept, bytes)
+    }
+}
+
 /// An owned record.
 pub(crate) struct Record {
     head: NonNull<u8>,
@@ -189,6 +205,24 @@ impl<'a> RecordRef<'a> {
         self.slice(shape.key_offset(), shape.key_len() + shape.value_len())
     }
 
+    /// Whether [`RecordMut::overwrite`] can write this.
+    #[inline]
+    pub(crate) fn can_become(self, value: NewValue<'_>, expires_at: Option<Timestamp>) -> bool {
+        let shape = self.shape();
+        shape.fits(&shape.with_value(value, expires_at).0)
+    }
+
+    /// A record that is equal in all parts.
+    pub(crate) fn copy(self) -> Record {
+        Record::new(&Fields {
+            key: self.key(),
+            value: [self.value(), &[]],
+            version: self.version(),
+            expires_at: self.expires_at(),
+            access: self.access(),
+        })
+    }
+
     /// How many bytes the record occupies.
     #[inline]
     pub(crate) fn allocation(self) -> usize {
@@ -231,11 +265,7 @@ impl<'a> RecordMut<'a> {
         access: u16,
     ) -> bool {
         let old = self.to_ref().shape();
-        let (kept, bytes) = match value {
-            NewValue::Whole(bytes) => (0, bytes),
-            NewValue::Appended(bytes) => (old.value_len(), bytes),
-        };
-        let shape = Shape::new(old.key_len(), kept + bytes.len(), expires_at.is_some());
+        let (shape, kept, bytes) = old.with_value(value, expires_at);
         if !old.fits(&shape) {
             return false;
         }

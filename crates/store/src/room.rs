@@ -1,9 +1,12 @@
 //! Making room: what a write does when its map is at a limit or the node over its memory mark, and which record goes.
 
-use isogrid_core::{Error, ErrorCode, Eviction, Result, Timestamp};
+use isogrid_core::{Cause, Error, ErrorCode, Eviction, Result, Timestamp};
 
 use crate::eviction::SAMPLE_LEN;
-use crate::map_store::{Common, Growth, MapStore, Target, Write};
+use crate::expiry::EXPIRY_ENTRY_BYTES;
+use crate::map_store::{Common, MapStore, Target, Write};
+use crate::raw::NewValue;
+use crate::shape::Shape;
 use crate::table::Place;
 
 impl MapStore {
@@ -24,6 +27,28 @@ impl MapStore {
             self.keep_limits(common, target, growth)?;
         }
         Ok(())
+    }
+
+    /// The bytes a write adds, and whether it adds an entry. The table's own growth is included.
+    fn growth(&self, target: &Target<'_>, place: Option<Place>, write: &Write<'_>) -> Growth {
+        let old = place.map(|place| self.content.table.record(place));
+        let kept = match write.value {
+            NewValue::Whole(_) => 0,
+            NewValue::Appended(_) => old.map_or(0, |old| old.shape().value_len()),
+        };
+        let (NewValue::Whole(value) | NewValue::Appended(value)) = write.value;
+        let expires = write.expires_at.is_some();
+        let shape = Shape::new(target.key.len(), kept + value.len(), expires);
+        let mut added = shape.allocation() + usize::from(expires) * EXPIRY_ENTRY_BYTES;
+        let mut removed = 0;
+        match old {
+            Some(old) => {
+                let had_expiry = old.shape().expires();
+                removed = old.allocation() + usize::from(had_expiry) * EXPIRY_ENTRY_BYTES;
+            }
+            None => added += self.content.table.growth_bytes(target.hash),
+        }
+        Growth { bytes: added.saturating_sub(removed), is_entry: old.is_none() }
     }
 
     /// Over the node's memory mark: frees what the write needs and one record more, so that the node gets below the mark.
@@ -108,16 +133,23 @@ impl MapStore {
         }
         let mut places = [Place::NONE; SAMPLE_LEN];
         let random = self.clock.random();
-        let found = self.table.sample(random, &mut places);
+        let found = self.content.table.sample(random, &mut places);
         let victim = places[..found]
             .iter()
-            .filter(|place| Some(self.table.record(**place).key()) != spared)
-            .max_by_key(|place| self.clock.coldness(self.table.record(**place).access()))?;
-        let hash = common.hasher.hash(self.table.record(*victim).key());
+            .filter(|place| Some(self.content.table.record(**place).key()) != spared)
+            .max_by_key(|place| self.clock.coldness(self.content.table.record(**place).access()))?;
+        let hash = common.hasher.hash(self.content.table.record(*victim).key());
         let before = self.bytes();
-        self.remove(common, *victim, hash);
+        self.remove(common, *victim, hash, Cause::Evicted);
         Some(before - self.bytes())
     }
+}
+
+/// What a write adds to a map.
+#[derive(Clone, Copy, Debug)]
+struct Growth {
+    bytes: usize,
+    is_entry: bool,
 }
 
 fn memory_full(growth: Growth) -> Error {

@@ -73,7 +73,7 @@ pub(crate) fn page<'s>(
 }
 
 /// The records of a segment from a hash on.
-fn in_hash_order<'s>(
+pub(crate) fn in_hash_order<'s>(
     segment: &'s Segment,
     from: KeyHash,
     hasher: &KeyHasher,

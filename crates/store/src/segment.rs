@@ -145,14 +145,14 @@ impl Segment {
 
     /// Adds a record whose key is not here. The segment must have room.
     #[inline]
-    pub(crate) fn insert(&mut self, hash: KeyHash, record: Record) {
+    pub(crate) fn insert(&mut self, hash: KeyHash, record: Record) -> SegmentPlace {
         debug_assert!(self.has_room(), "the table made room");
         self.len += 1;
-        self.place(hash, Slot::new(record, hash));
+        self.place(hash, Slot::new(record, hash))
     }
 
     #[inline]
-    fn place(&mut self, hash: KeyHash, mut slot: Slot) {
+    fn place(&mut self, hash: KeyHash, mut slot: Slot) -> SegmentPlace {
         let mask = self.buckets.len() - 1;
         let home = hash.bucket(mask);
         let mut distance = 0;
@@ -160,7 +160,8 @@ impl Segment {
             distance += 1;
         }
         slot.set_distance(distance);
-        self.buckets[(home + distance) & mask].push(slot);
+        let bucket = (home + distance) & mask;
+        SegmentPlace { bucket, slot: self.buckets[bucket].push(slot) }
     }
 
     /// Removes the record at a place. Other places of this segment are no longer valid.

@@ -120,12 +120,29 @@ impl Table {
     ) -> Result<(), TooManyCollisions> {
         match self.segment_index(hash) {
             Some(segment) if self.segments[segment].has_room() => Ok(()),
-            _ => self.grow(hash, hasher),
+            _ => self.grow(hash, hasher, depth_max(self.len)),
+        }
+    }
+
+    /// Makes room for one more record with this hash that a table with more records took before.
+    ///
+    /// # Panics
+    /// When no directory could tell the records apart; then no other table had them either.
+    #[inline]
+    pub(crate) fn reserve_deep(&mut self, hash: KeyHash, hasher: &KeyHasher) {
+        let has_room = |segment: usize| self.segments[segment].has_room();
+        if !self.segment_index(hash).is_some_and(has_room) {
+            self.grow(hash, hasher, DIRECTORY_DEPTH_MAX).expect("another table had these records");
         }
     }
 
     #[cold]
-    fn grow(&mut self, hash: KeyHash, hasher: &KeyHasher) -> Result<(), TooManyCollisions> {
+    fn grow(
+        &mut self,
+        hash: KeyHash,
+        hasher: &KeyHasher,
+        depth_max: u32,
+    ) -> Result<(), TooManyCollisions> {
         loop {
             let Some(index) = self.segment_index(hash) else {
                 self.start();
@@ -137,7 +154,10 @@ impl Table {
             }
             if segment.is_at_most_buckets() {
                 // All records may fall on one side: then the loop splits that side again.
-                self.split(index, hash, hasher)?;
+                if self.segments[index].depth() == self.depth && self.depth >= depth_max {
+                    return Err(TooManyCollisions);
+                }
+                self.split(index, hash, hasher);
             } else {
                 self.bucket_bytes += segment.bucket_bytes();
                 segment.grow(hasher);
@@ -154,17 +174,9 @@ impl Table {
         self.depth = 0;
     }
 
-    fn split(
-        &mut self,
-        index: usize,
-        hash: KeyHash,
-        hasher: &KeyHasher,
-    ) -> Result<(), TooManyCollisions> {
+    fn split(&mut self, index: usize, hash: KeyHash, hasher: &KeyHasher) {
         let depth = self.segments[index].depth();
         if depth == self.depth {
-            if self.depth >= depth_max(self.len) {
-                return Err(TooManyCollisions);
-            }
             let mut deeper = Vec::with_capacity(self.directory.len() * 2);
             deeper.extend(self.directory.iter().flat_map(|&entry| [entry, entry]));
             self.directory = deeper;
@@ -184,7 +196,6 @@ impl Table {
         let half = 1 << (self.depth - depth - 1);
         let first = hash.prefix(depth) * 2 * half;
         self.directory[first + half..first + 2 * half].fill(new_index as u32);
-        Ok(())
     }
 
     /// How many bytes the table itself needs to take one more record with this hash.
@@ -208,11 +219,11 @@ impl Table {
 
     /// Adds a record whose key is not here, after [`Table::reserve`] for its hash.
     #[inline]
-    pub(crate) fn insert(&mut self, hash: KeyHash, record: Record) {
-        let index = self.segment_index(hash).expect("reserve made a segment");
+    pub(crate) fn insert(&mut self, hash: KeyHash, record: Record) -> Place {
+        let segment = self.segment_index(hash).expect("reserve made a segment");
         self.record_bytes += record.borrow().allocation();
         self.len += 1;
-        self.segments[index].insert(hash, record);
+        Place { segment, within: self.segments[segment].insert(hash, record) }
     }
 
     /// Removes the record at a place. An empty table keeps no memory.
@@ -245,6 +256,11 @@ impl Table {
         if let Some(index) = self.segment_index(hash) {
             self.segments[index].prefetch_records(hash);
         }
+    }
+
+    /// All records, in no order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = RecordRef<'_>> {
+        self.segments.iter().flat_map(Segment::records)
     }
 
     /// The segments from the one that holds `from` on, in the order of the hashes.
@@ -284,6 +300,12 @@ impl Table {
             }
         }
         found
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Place::NONE
     }
 }
 

@@ -10,11 +10,6 @@ use crate::raw::Fields;
 use crate::raw::tests::LIVE_RECORDS;
 
 impl Table {
-    /// All records, in no order.
-    pub(crate) fn records(&self) -> impl Iterator<Item = RecordRef<'_>> {
-        self.segments.iter().flat_map(Segment::records)
-    }
-
     /// Checks every rule of a table, and counts its bytes anew.
     pub(crate) fn check(&self, hasher: &KeyHasher) {
         for segment in &self.segments {

@@ -49,6 +49,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-core",
         ],
     ),
+    // Knows only the protocol, not the code: that is the point of it.
+    ("isogrid-model", &[]),
     ("isogrid-tests", &["isogrid-client", "isogrid-proto", "isogrid-core"]),
     ("xtask", &[]),
 ];

@@ -1,0 +1,74 @@
+//! The table as it should be: placement over the nodes that have a place, worked out anew when they change.
+
+use isogrid_core::{Member, MemberState, Members, NodeId, PartitionId, TableVersion, placement};
+
+use super::settings::StewardSettings;
+use super::stability::Stability;
+use crate::council::{Council, Intent, NodeRecord};
+use crate::id::Millis;
+
+/// Who should hold each partition.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Desired {
+    /// The nodes that have a place, with what decides the placement; `None` before the first look.
+    placed: Option<Members>,
+    lists: Vec<Vec<NodeId>>,
+    /// Grows with every change.
+    version: u64,
+}
+
+impl Desired {
+    /// Takes in the nodes as they are now.
+    pub(super) fn look(
+        &mut self,
+        now: Millis,
+        council: &Council,
+        stability: &Stability,
+        settings: &StewardSettings,
+    ) {
+        let is_ready = |node: &NodeId| stability.is_ready(now, node, settings);
+        // Before the first assignment nothing moves, so nobody is waited for.
+        let is_fresh = council.table().version() == TableVersion(0);
+        let has_place = |record: &&NodeRecord| {
+            let node = &record.member.id;
+            let had = self.placed.as_ref().is_none_or(|placed| placed.contains(node));
+            match (record.member.state, record.intent) {
+                (_, Intent::Drain | Intent::Leave) | (MemberState::Joining, _) => false,
+                // For a while the place of a node that is down is kept, and so is that of one that just came back.
+                (MemberState::Down, _) => had && !stability.is_replaced(now, record, settings),
+                (MemberState::Active | MemberState::Draining, _) => {
+                    is_fresh || is_ready(node) || (had && self.placed.is_some())
+                }
+            }
+        };
+        let placed: Members = council
+            .nodes()
+            .values()
+            .filter(has_place)
+            .map(|record| Member {
+                zone: record.member.zone.clone(),
+                weight: record.member.weight,
+                ..Member::new(record.member.id.as_str())
+            })
+            .filter(|member| member.weight > 0)
+            .collect();
+        let unchanged = self.placed.as_ref() == Some(&placed)
+            && self.lists.len() == usize::from(council.table().partitions().get());
+        if !unchanged {
+            self.lists =
+                placement::desired(council.table().partitions(), &placed, council.copies());
+            self.placed = Some(placed);
+            self.version += 1;
+        }
+    }
+
+    /// Who should hold a partition, the primary first.
+    pub(super) fn holders(&self, partition: PartitionId) -> &[NodeId] {
+        self.lists.get(usize::from(partition.0)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Grows with every change.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+}

@@ -1,0 +1,305 @@
+//! [`Copy`]: a learner's copy in progress. The learner asks, piece by piece, whoever is primary, so that a copy goes on
+//! when its source dies; meanwhile the log's entries are applied to what is older than they are.
+//!
+//! A removal by the log leaves nothing that could win over an older copied record, so the keys that were removed while the
+//! copy runs are remembered as tombstones. The copy is whole when all pieces have come and the log is applied up to the
+//! last position at which a piece was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use isogrid_core::{Effect, LogPosition, MapId, version_of};
+use isogrid_store::{KeyHash, WalkCursor, hash_key};
+
+use crate::effects::Effects;
+use crate::entry::Entries;
+use crate::message::{Chunk, Content, Piece};
+use crate::notice::{CopyKind, Notice};
+use crate::session::Sessions;
+use crate::state::State;
+use crate::time::Ticks;
+
+/// How many keys are asked for at once.
+const KEYS_PER_PIECE: usize = 256;
+
+/// How many bytes and entries were copied, and of how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Records copied.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records to copy in all, as the primary last said.
+    pub entries_total: u64,
+    /// Their bytes.
+    pub bytes_total: u64,
+}
+
+/// What is to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Next {
+    Piece(Piece),
+    /// Something has come that is good only when the log is applied exactly up to here.
+    Reach(u64, Reached),
+    /// Nothing: only the log has to be applied.
+    Nothing,
+}
+
+/// What is done at an exact position of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reached {
+    /// The buckets are compared with these digests.
+    Compare(Vec<u128>),
+    /// These sessions replace the own.
+    Adopt(Vec<u8>),
+}
+
+/// A copy in progress.
+#[derive(Clone, Debug)]
+pub(crate) struct Copy {
+    pub(crate) kind: CopyKind,
+    pub(crate) loss_generation: u32,
+    pub(crate) progress: Progress,
+    next: Next,
+    /// When it was last asked for.
+    asked_at: Option<Ticks>,
+    /// Not to ask before: the copy keeps to its byte budget.
+    not_before: Ticks,
+    /// Buckets to copy after the present one.
+    buckets: BTreeSet<u8>,
+    /// Keys to copy after the present ones.
+    keys: Vec<(MapId, Vec<u8>)>,
+    /// The log must be applied this far.
+    until: u64,
+    tombstones: BTreeMap<(MapId, Vec<u8>), u64>,
+    clears: BTreeMap<MapId, u64>,
+}
+
+impl Copy {
+    fn new(kind: CopyKind, loss_generation: u32, first: Piece) -> Self {
+        Copy {
+            kind,
+            loss_generation,
+            progress: Progress::default(),
+            next: Next::Piece(first),
+            asked_at: None,
+            not_before: Ticks(0),
+            buckets: BTreeSet::new(),
+            keys: Vec::new(),
+            until: 0,
+            tombstones: BTreeMap::new(),
+            clears: BTreeMap::new(),
+        }
+    }
+
+    /// A copy of everything.
+    pub(crate) fn all(loss_generation: u32) -> Self {
+        Copy::new(CopyKind::All, loss_generation, Piece::Start)
+    }
+
+    /// A copy of the buckets that differ.
+    pub(crate) fn repair(loss_generation: u32) -> Self {
+        Copy::new(CopyKind::Repair, loss_generation, Piece::Buckets)
+    }
+
+    /// A copy of these keys. Their records are gone from the store already.
+    pub(crate) fn tail(loss_generation: u32, keys: Vec<(MapId, Vec<u8>)>) -> Self {
+        let mut copy = Copy::new(CopyKind::Tail, loss_generation, Piece::Start);
+        copy.keys = keys;
+        copy.next = copy.next_keys();
+        copy
+    }
+
+    /// Whether the log's base has still to come with the first piece, so that no entry can be placed yet.
+    pub(crate) fn awaits_start(&self) -> bool {
+        self.next == Next::Piece(Piece::Start)
+    }
+
+    /// Up to where the log may be applied now: not past a position where something is to be done.
+    pub(crate) fn apply_limit(&self) -> u64 {
+        match &self.next {
+            Next::Reach(seq, _) => *seq,
+            _ => u64::MAX,
+        }
+    }
+
+    /// While a piece is under way that is good at one position only, the data wait for it.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let is_exact = matches!(self.next, Next::Piece(Piece::Buckets | Piece::Sessions));
+        is_exact && self.asked_at.is_some()
+    }
+
+    /// What to ask the primary now, if anything.
+    pub(crate) fn ask(&mut self, now: Ticks, resend_ms: u64) -> Option<Piece> {
+        let Next::Piece(piece) = &self.next else { return None };
+        let waits = self.asked_at.is_some_and(|asked| now.ms_since(asked) < resend_ms);
+        if waits || now < self.not_before {
+            return None;
+        }
+        self.asked_at = Some(now);
+        Some(piece.clone())
+    }
+
+    /// Another primary leads: what was asked of the earlier one is asked again.
+    pub(crate) fn ask_again(&mut self) {
+        self.asked_at = None;
+    }
+
+    /// Applies one committed entry of the log to what is older.
+    pub(crate) fn apply(&mut self, state: &mut State, seq: u64) {
+        let entry = state.log.entry(seq).expect("what is not applied yet is in the window");
+        let hash = match entry.effect {
+            Effect::Put { key, .. } => hash_key(state.settings.hash_seed, key),
+            Effect::Remove { map, key, .. } => {
+                self.tombstones.insert((map, key.to_vec()), seq);
+                hash_key(state.settings.hash_seed, key)
+            }
+            Effect::Clear { map } => {
+                self.clears.insert(map, seq);
+                KeyHash(0)
+            }
+            _ => KeyHash(0),
+        };
+        state.store.apply_if_newer(version_of(seq), &entry.effect, hash);
+        state.sessions.record(&entry);
+        state.hlc = state.hlc.max(entry.hlc);
+    }
+
+    /// Takes in a piece, if it is the one that was asked for.
+    pub(crate) fn take(&mut self, state: &mut State, chunk: Chunk, now: Ticks, effects: &mut dyn Effects) {
+        let asked = matches!(&self.next, Next::Piece(piece) if *piece == chunk.piece);
+        if !asked || self.asked_at.is_none() || chunk.loss_generation != self.loss_generation {
+            return;
+        }
+        (self.progress.entries_total, self.progress.bytes_total) = chunk.total;
+        self.asked_at = None;
+        self.until = self.until.max(chunk.as_of.seq);
+        let (piece, as_of) = (chunk.piece, chunk.as_of);
+        match chunk.content {
+            Content::Start { sessions, hlc } => {
+                state.hlc = state.hlc.max(hlc);
+                self.take_start(state, &piece, as_of, sessions);
+            }
+            Content::Records { records, next } => {
+                let pause_ms = records.len() as u64 * 1_000 / state.settings.copy_bytes_per_s.max(1);
+                self.not_before = now.plus_ms(pause_ms);
+                self.load(state, &records, effects);
+                self.next = self.after(&piece, next);
+                self.enter_bucket(state);
+            }
+            Content::Buckets(sums) => {
+                self.reach(state.commit, as_of.seq, piece, Reached::Compare(sums));
+            }
+        }
+    }
+
+    fn take_start(&mut self, state: &mut State, piece: &Piece, as_of: LogPosition, bytes: Vec<u8>) {
+        if *piece == Piece::Sessions {
+            return self.reach(state.commit, as_of.seq, Piece::Sessions, Reached::Adopt(bytes));
+        }
+        let Ok(sessions) = Sessions::decode(&bytes) else { return };
+        state.store.forget_everything();
+        state.restart_log(as_of);
+        state.sessions = sessions;
+        self.next = Next::Piece(Piece::Records(WalkCursor::default()));
+    }
+
+    /// Something is to be done at a position; if that was passed already, it is asked for again.
+    fn reach(&mut self, commit: u64, seq: u64, piece: Piece, then: Reached) {
+        self.next = if commit <= seq { Next::Reach(seq, then) } else { Next::Piece(piece) };
+    }
+
+    fn load(&mut self, state: &mut State, records: &[u8], effects: &mut dyn Effects) {
+        for encoded in Entries::new(records) {
+            let Ok(encoded) = encoded else { break };
+            let Effect::Put { map, key, value, expires_at } = encoded.entry.effect else { continue };
+            let seq = encoded.entry.position.seq;
+            self.progress.entries += 1;
+            self.progress.bytes += encoded.bytes.len() as u64;
+            let cleared = self.clears.get(&map).is_some_and(|clear| *clear >= seq);
+            let removed = self.tombstones.get(&(map, key.to_vec())).is_some_and(|gone| *gone >= seq);
+            if cleared || removed {
+                effects.notice(Notice::StaleRecordSkipped);
+                continue;
+            }
+            let entry = isogrid_core::Entry { value, version: version_of(seq), expires_at };
+            let hash = state.hash(key);
+            state.store.load(map, hash, key, &entry);
+        }
+    }
+
+    /// What comes after a piece of records.
+    fn after(&mut self, piece: &Piece, next: Option<WalkCursor>) -> Next {
+        match (piece, next) {
+            (Piece::Records(_), Some(cursor)) => Next::Piece(Piece::Records(cursor)),
+            (Piece::Bucket(bucket, _), Some(cursor)) => Next::Piece(Piece::Bucket(*bucket, cursor)),
+            (Piece::Bucket(..), None) => self.next_bucket(),
+            (Piece::Keys(_), _) => self.next_keys(),
+            _ => Next::Nothing,
+        }
+    }
+
+    fn next_bucket(&mut self) -> Next {
+        match self.buckets.pop_first() {
+            Some(bucket) => Next::Piece(Piece::Bucket(bucket, WalkCursor::default())),
+            None => Next::Piece(Piece::Sessions),
+        }
+    }
+
+    fn next_keys(&mut self) -> Next {
+        if self.keys.is_empty() {
+            return Next::Piece(Piece::Sessions);
+        }
+        let rest = self.keys.split_off(self.keys.len().min(KEYS_PER_PIECE));
+        Next::Piece(Piece::Keys(std::mem::replace(&mut self.keys, rest)))
+    }
+
+    /// The log is applied as far as it may be: what was to be done at this position is done.
+    pub(crate) fn arrive(&mut self, state: &mut State) {
+        let Next::Reach(seq, _) = &self.next else { return };
+        if state.commit != *seq {
+            return;
+        }
+        match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Reach(_, Reached::Compare(sums)) => {
+                let own = state.store.bucket_digests();
+                let pairs = own.sums().iter().zip(&sums).enumerate();
+                let differing = pairs.filter(|(_, (own, theirs))| own != theirs);
+                self.buckets = differing.map(|(bucket, _)| bucket as u8).collect();
+                self.next = self.next_bucket();
+                self.enter_bucket(state);
+            }
+            Next::Reach(_, Reached::Adopt(bytes)) => match Sessions::decode(&bytes) {
+                Ok(sessions) => state.sessions = sessions,
+                Err(_) => self.next = Next::Piece(Piece::Sessions),
+            },
+            other => self.next = other,
+        }
+    }
+
+    /// A bucket that is copied anew is emptied first: records that the primary does not have must go.
+    fn enter_bucket(&self, state: &mut State) {
+        let Next::Piece(Piece::Bucket(bucket, cursor)) = self.next else { return };
+        if cursor != WalkCursor::default() {
+            return;
+        }
+        loop {
+            let page = state.store.walk_bucket(bucket, WalkCursor::default(), 1 << 20);
+            let keys: Vec<_> = page
+                .records
+                .iter()
+                .map(|record| (record.map, record.hash, record.key.to_vec()))
+                .collect();
+            if keys.is_empty() {
+                return;
+            }
+            for (map, hash, key) in keys {
+                state.store.remove_copied(map, hash, &key);
+            }
+        }
+    }
+
+    /// Whether everything has come and the log is applied far enough.
+    pub(crate) fn is_whole(&self, commit: u64) -> bool {
+        self.next == Next::Nothing && commit >= self.until
+    }
+}

@@ -1,0 +1,51 @@
+//! One replica of a partition: a state machine that turns events into effects. Synchronous and deterministic: no clock, no
+//! randomness, no IO. A node keeps each [`Replica`] behind a mutex, and the simulator runs hundreds of them.
+//!
+//! docs/replication.md tells the protocol; PROTOCOL's rules R1 to R12 are named where the code keeps them.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`replica`] | [`Replica`]: `step(event, now, effects)`, and the change of roles |
+//! | `primary` | executes, sends, commits, answers; proposes changes of the in-sync set; serves copies |
+//! | `backup`, `learner` | follow: in sync, or catching up |
+//! | `follower` | what both do: match logs, acknowledge, read |
+//! | `copy` | a learner's copy in progress |
+//! | `state` | what a replica has whatever it is |
+//! | [`event`], [`effects`], [`message`], [`notice`] | what goes in and what comes out |
+//! | [`lease`] | leases of all partitions of a node pair in one message |
+//! | [`entry`], [`log`], [`readers`], [`session`] | the log, who reads it, and the requests it remembers |
+//! | [`image`] | what a disk keeps beside the log |
+//! | [`settings`] | what can be set |
+//! | [`time`] | time as it is told |
+
+mod backup;
+mod copy;
+pub mod effects;
+pub mod entry;
+pub mod event;
+mod follower;
+pub mod image;
+mod learner;
+pub mod lease;
+pub mod log;
+pub mod message;
+pub mod notice;
+mod owned;
+mod primary;
+pub mod readers;
+pub mod replica;
+pub mod session;
+pub mod settings;
+mod shown;
+mod state;
+pub mod time;
+
+pub use copy::Progress;
+pub use effects::{Effects, Proposal, ProposedChange, Receipt, Recorded, Refusal, Response};
+pub use entry::Tag;
+pub use event::{Event, ReadMode, Request, Ticket};
+pub use message::Message;
+pub use notice::Notice;
+pub use replica::{Replica, RoleName};
+pub use settings::Settings;
+pub use time::{Now, Ticks};

@@ -1,0 +1,92 @@
+//! Reads at the primary: the newest value, once it is committed and nobody else can have committed a newer one.
+
+use isogrid_core::{Reply, Target, Version};
+use isogrid_store::Context;
+
+use super::{Parked, Primary};
+use crate::effects::{Effects, Refusal, Response};
+use crate::event::{ReadMode, Request};
+use crate::log::Match;
+use crate::owned::OwnedReply;
+use crate::settings::Acknowledge;
+use crate::shown::{newest_shown, version_shown};
+use crate::state::State;
+use crate::time::Now;
+
+impl Primary {
+    /// Serves a read.
+    pub(crate) fn read(
+        &mut self,
+        state: &mut State,
+        request: &Request<'_>,
+        now: Now,
+        effects: &mut dyn Effects,
+    ) {
+        if !self.is_open && state.settings.rules.barrier {
+            return effects.defer(request.ticket);
+        }
+        if let Some(position) = request.at_least
+            && state.log.matches(position) == Match::No
+        {
+            return effects.respond(request.ticket, Response::Refused(Refusal::PositionLost));
+        }
+        self.remove_expired(state, request, now);
+        let holds_lease = request.mode == ReadMode::Lease && self.holds_lease(state, now);
+        let (last, commit) = (state.log.last().seq, state.commit);
+        let may_show_all = state.settings.mode(request.map).acknowledge == Acknowledge::Primary
+            || !state.settings.rules.read_committed;
+        let present = present_version(state, request);
+        let context = Context { now: state.time(now), over_mark: false };
+        let reply = state.store.execute(request.map, &request.op, request.hash, &context);
+        let newest = newest_shown(
+            &request.op,
+            &reply,
+            last,
+            || present,
+            || self.removals.of(request.map, request.hash),
+        );
+        let is_committed = newest <= commit || may_show_all;
+        if is_committed && holds_lease {
+            let newest = version_shown(&reply).or(Some(Version(newest)));
+            return effects.respond(request.ticket, Response::Read { reply, newest });
+        }
+        let read = Parked {
+            ticket: request.ticket,
+            reply: OwnedReply::of(&reply),
+            newest,
+            confirm: request.mode == ReadMode::Confirmed,
+            any: matches!(request.mode, ReadMode::Any | ReadMode::Backup { .. }),
+        };
+        if is_committed {
+            self.finish_read(state, read, now, effects);
+        } else {
+            self.park(read, effects);
+        }
+    }
+
+    /// A read that finds its record expired removes it first, as an entry of the log: what one primary called absent must
+    /// not come back at another whose clock is behind.
+    fn remove_expired(&mut self, state: &mut State, request: &Request<'_>, now: Now) {
+        let Target::Key(key) = request.op.target() else { return };
+        let time = state.time(now);
+        if state.store.next_expiry().is_none_or(|at| at > time) || self.is_handing_over() {
+            return;
+        }
+        let is_there =
+            |state: &State| state.store.version_of_key(request.map, request.hash, key).is_some();
+        let context = Context { now: time, over_mark: false };
+        let get = isogrid_core::Op::Exists { key };
+        let is_expired = is_there(state)
+            && state.store.execute(request.map, &get, request.hash, &context) == Reply::Flag(false);
+        while is_expired && is_there(state) {
+            self.expire(state, now);
+        }
+    }
+}
+
+/// The version of the record whose presence a read shows without showing the record.
+fn present_version(state: &State, request: &Request<'_>) -> Option<Version> {
+    use isogrid_core::Op;
+    let (Op::Exists { key } | Op::Touch { key }) = request.op else { return None };
+    state.store.version_of_key(request.map, request.hash, key)
+}

@@ -1,0 +1,217 @@
+//! Writes at the primary: executed at once, appended with what they changed and what they answer, and answered when the
+//! entry is committed.
+
+use isogrid_core::{Effect, MapId, Reply, RequestId, SessionId, version_of};
+use isogrid_store::{Context, hash_key};
+
+use super::{Primary, Waiting};
+use crate::effects::{Effects, Refusal, Response};
+use crate::entry::Answer;
+use crate::event::Request;
+use crate::notice::Notice;
+use crate::owned::OwnedReply;
+use crate::session::Lookup;
+use crate::settings::{Acknowledge, MapMode, WhenLagging};
+use crate::state::State;
+use crate::time::Now;
+
+/// How many expired records are removed at once.
+const EXPIRED_MAX: usize = 64;
+
+impl Primary {
+    /// Serves a write.
+    #[inline]
+    pub(crate) fn write(
+        &mut self,
+        state: &mut State,
+        request: &Request<'_>,
+        now: Now,
+        effects: &mut dyn Effects,
+    ) {
+        let is_open = self.is_open || !state.settings.rules.barrier;
+        if !is_open || self.is_handing_over() {
+            return effects.defer(request.ticket);
+        }
+        let mode = state.settings.mode(request.map);
+        // First of all: what was executed already is never refused as if it were not.
+        if let Some(tag) = request.tag
+            && !self.is_new(state, request, tag.id, mode, effects)
+        {
+            return;
+        }
+        if let Some(refusal) = self.refusal(state, request, mode) {
+            return effects.respond(request.ticket, Response::Refused(refusal));
+        }
+        self.execute(state, request, mode, now, effects);
+    }
+
+    #[inline]
+    fn refusal(&self, state: &State, request: &Request<'_>, mode: MapMode) -> Option<Refusal> {
+        if state.view.in_sync.len() < usize::from(mode.min_in_sync) {
+            return Some(Refusal::NotEnoughReplicas);
+        }
+        let is_backed_up = mode.acknowledge == Acknowledge::Primary
+            && state.settings.when_lagging == WhenLagging::Backpressure
+            && state.log.bytes_after(state.commit) > state.settings.async_lag_bytes_max as u64;
+        if is_backed_up {
+            return Some(Refusal::BackupsLag);
+        }
+        let tag = request.tag?;
+        let is_full = state.sessions.is_full(tag.id.session, tag.first_incomplete);
+        is_full.then_some(Refusal::SessionFull)
+    }
+
+    /// Whether a request was never executed. If it was, it is answered as it was then, or when it will be (section 7).
+    fn is_new(
+        &mut self,
+        state: &State,
+        request: &Request<'_>,
+        id: RequestId,
+        mode: MapMode,
+        effects: &mut dyn Effects,
+    ) -> bool {
+        let ticket = request.ticket;
+        match state.sessions.lookup(id, state.commit) {
+            Lookup::New => return true,
+            Lookup::InProgress { seq } => {
+                effects.notice(Notice::InFlightAgain);
+                let entry = state.log.entry(seq).expect("what is not committed is in the window");
+                let reply = owned(entry.answer, seq);
+                self.wait(Waiting { seq, ticket, reply, min_in_sync: mode.min_in_sync });
+            }
+            Lookup::Done { seq, answer } => {
+                effects.notice(Notice::AnsweredAgain);
+                let replicas = state.view.in_sync.len().min(usize::from(u8::MAX)) as u8;
+                let receipt = self.receipt(state, seq, replicas);
+                let reply = owned(answer, seq);
+                effects.respond(ticket, Response::Written { reply: reply.reply(), receipt });
+            }
+            Lookup::Stale | Lookup::UnknownSession => {
+                effects.notice(Notice::StaleRequest);
+                effects.respond(ticket, Response::Refused(Refusal::Stale));
+            }
+        }
+        false
+    }
+
+    #[inline]
+    fn execute(
+        &mut self,
+        state: &mut State,
+        request: &Request<'_>,
+        mode: MapMode,
+        now: Now,
+        effects: &mut dyn Effects,
+    ) {
+        let seed = state.settings.hash_seed;
+        let context = Context { now: state.time(now), over_mark: request.over_mark };
+        let (store, mut pen) = state.split(self.epoch, now);
+        let executed = store.execute_journaled(request.map, &request.op, request.hash, &context);
+        let is_refused = is_for_lack_of_room(&executed.reply);
+        let tag = request.tag.filter(|_| !is_refused);
+        let answer = if tag.is_some() { Answer::of(&executed.reply) } else { Answer::None };
+        let mut left = executed.changes.len();
+        let has_changed = left > 0;
+        let mut seq = 0;
+        for (version, effect) in executed.changes {
+            left -= 1;
+            let (tag, answer) = if left == 0 { (tag, answer) } else { (None, Answer::None) };
+            seq = pen.append(tag, answer, effect);
+            debug_assert_eq!(version_of(seq), version, "one entry per version");
+            self.removals.note(seq, &effect, |key| hash_key(seed, key));
+        }
+        let reply = OwnedReply::of(&executed.reply);
+        if is_refused {
+            let (reply, newest) = (reply.reply(), None);
+            return effects.respond(request.ticket, Response::Read { reply, newest });
+        }
+        if !has_changed {
+            seq = pen.append(tag, answer, Effect::Nothing);
+            store.set_version(version_of(seq));
+        }
+        if mode.acknowledge == Acknowledge::Primary {
+            let receipt = self.receipt(state, seq, 1);
+            return effects
+                .respond(request.ticket, Response::Written { reply: reply.reply(), receipt });
+        }
+        self.wait(Waiting { seq, ticket: request.ticket, reply, min_in_sync: mode.min_in_sync });
+    }
+
+    /// An entry that changes nothing.
+    pub(super) fn append_nothing(&mut self, state: &mut State, now: Now) {
+        let (store, mut pen) = state.split(self.epoch, now);
+        let seq = pen.append(None, Answer::None, Effect::Nothing);
+        store.set_version(version_of(seq));
+    }
+
+    /// Removes what has expired.
+    pub(super) fn expire(&mut self, state: &mut State, now: Now) {
+        let time = state.time(now);
+        if state.store.next_expiry().is_none_or(|at| at > time) {
+            return;
+        }
+        state.store.expire(time, EXPIRED_MAX);
+        self.append_changes(state, now);
+    }
+
+    /// The node needs memory.
+    pub(crate) fn evict(&mut self, state: &mut State, map: MapId, now: Now) {
+        if self.is_open && !self.is_handing_over() {
+            let time = state.time(now);
+            state.store.evict(map, time);
+            self.append_changes(state, now);
+        }
+    }
+
+    /// Appends what the store has just changed of its own accord.
+    fn append_changes(&mut self, state: &mut State, now: Now) {
+        let seed = state.settings.hash_seed;
+        let (store, mut pen) = state.split(self.epoch, now);
+        for (version, effect) in store.changes() {
+            let seq = pen.append(None, Answer::None, effect);
+            debug_assert_eq!(version_of(seq), version, "one entry per version");
+            self.removals.note(seq, &effect, |key| hash_key(seed, key));
+        }
+    }
+
+    /// The council has ended sessions: so that every replica knows, and nothing of them is ever executed again, the log
+    /// says it.
+    pub(crate) fn end_sessions(
+        &mut self,
+        state: &mut State,
+        watermark: SessionId,
+        above: &[SessionId],
+        now: Now,
+    ) {
+        let is_known = |session: &SessionId| state.sessions.has_ended(*session);
+        let knows_watermark = watermark.0 == 0 || is_known(&SessionId(watermark.0 - 1));
+        if !self.is_open || self.is_handing_over() || (knows_watermark && above.iter().all(is_known)) {
+            return;
+        }
+        let above: Vec<u8> = above.iter().flat_map(|session| session.0.to_le_bytes()).collect();
+        let ended = isogrid_core::EndedSessions { watermark, above: &above };
+        let (store, mut pen) = state.split(self.epoch, now);
+        let seq = pen.append(None, Answer::None, Effect::EndSessions(ended));
+        store.set_version(version_of(seq));
+    }
+}
+
+/// Whether a write was refused because there is no room for it now. That is not kept for retries: the next one may fit.
+#[inline]
+fn is_for_lack_of_room(reply: &Reply<'_>) -> bool {
+    match reply {
+        Reply::Failed(error) => {
+            use isogrid_core::ErrorCode::{KeyTooLong, MapFull, MemoryFull, TableFull};
+            matches!(error.code(), KeyTooLong | MapFull | MemoryFull | TableFull)
+        }
+        _ => false,
+    }
+}
+
+/// An answer that was kept, as a reply.
+fn owned(answer: Answer<'_>, seq: u64) -> OwnedReply {
+    match answer.to_reply(version_of(seq)) {
+        Ok(reply) => OwnedReply::of(&reply),
+        Err(error) => OwnedReply::Failed(Box::new(error)),
+    }
+}

@@ -1,0 +1,224 @@
+//! How faults of a schedule begin and end in a world.
+
+
+use isogrid_cluster::Command;
+use isogrid_cluster::council::Intent;
+use isogrid_core::PartitionId;
+
+use super::packet::Packet;
+use super::world::{EPOCH, World};
+use crate::faults::{DiskFate, Fault, Forgery};
+use crate::network::NodeIndex;
+use crate::schedule::{Edge, Moment};
+use crate::time::SimTime;
+
+impl World {
+    /// A fault begins or ends.
+    pub(crate) fn fault(&mut self, moment: &Moment, at: SimTime) {
+        let begins = moment.edge == Edge::Begin;
+        let word = if begins { "begins" } else { "ends" };
+        self.trace.note(at, None, "fault", &format!("{word}: {}", moment.fault));
+        match &moment.fault {
+            Fault::Network(disturbance) => {
+                if begins {
+                    let id = self.network.disturb(disturbance.clone());
+                    self.disturbances.insert(moment.id, id);
+                } else if let Some(id) = self.disturbances.remove(&moment.id) {
+                    let queue = &mut self.queue;
+                    self.network.calm(id, at, &mut |arrival, envelope| {
+                        queue.push(arrival, super::world::Event::Arrive(envelope));
+                    });
+                }
+            }
+            Fault::Crash { node, disk } => self.crash_or_start(*node, *disk, begins),
+            Fault::CrashAll { disk } => {
+                for node in self.machines.keys().copied().collect::<Vec<_>>() {
+                    self.crash_or_start(node, *disk, begins);
+                }
+            }
+            Fault::CrashCouncilLeader { disk } => {
+                let leader = self.council.leader.map(|(leader, _)| leader);
+                if begins && let Some(leader) = leader {
+                    self.crash(leader, *disk);
+                } else {
+                    self.start_all();
+                }
+            }
+            Fault::Restart { node } => self.start(*node),
+            Fault::Pause { node } => self.pause(*node, begins),
+            Fault::Freeze { node } => {
+                if let Some(machine) = self.machines.get_mut(node) {
+                    if begins { machine.clock.freeze(at) } else { machine.clock.thaw(at) }
+                }
+                self.pause(*node, begins);
+            }
+            other => self.fault_of_clock(other, begins, at),
+        }
+    }
+
+    fn fault_of_clock(&mut self, fault: &Fault, begins: bool, at: SimTime) {
+        match fault {
+            Fault::JumpClock { node, by } => {
+                let Some(machine) = self.machines.get_mut(node) else { return };
+                if begins {
+                    machine.clock.jump_wall(*by, at);
+                } else {
+                    machine.clock.set_wall(EPOCH + at.elapsed(), at);
+                }
+            }
+            Fault::DriftClock { node, ppm } => {
+                if let Some(machine) = self.machines.get_mut(node) {
+                    machine.clock.set_drift(if begins { *ppm } else { 0 }, at);
+                }
+            }
+            Fault::SlowNode { node, factor } => {
+                if let Some(machine) = self.machines.get_mut(node) {
+                    machine.slow = if begins { *factor } else { 1 };
+                }
+            }
+            Fault::SlowDisk { node, factor } => {
+                if let Some(machine) = self.machines.get_mut(node) {
+                    machine.slow_disk = if begins { *factor } else { 1 };
+                }
+            }
+            other => self.fault_of_membership(other, begins, at),
+        }
+    }
+
+    fn fault_of_membership(&mut self, fault: &Fault, begins: bool, at: SimTime) {
+        match fault {
+            Fault::Join { node } => {
+                let (storage, random) = (self.drawn.storage, self.random.fork("join"));
+                let machine = super::machine::Machine::new(*node, storage, &random, at);
+                self.names.insert(machine.name.clone(), *node);
+                self.machines.insert(*node, machine);
+                self.start(*node);
+            }
+            Fault::Leave { node } => self.want(*node, Intent::Leave, at),
+            Fault::Drain { node } => {
+                self.want(*node, if begins { Intent::Drain } else { Intent::Stay }, at);
+            }
+            Fault::ForgeGossip { about, forgery } => self.forge(*about, *forgery, at),
+            Fault::MemoryPressure { node, .. } if begins => self.evict(*node, at),
+            _ => {}
+        }
+    }
+
+    fn crash_or_start(&mut self, node: NodeIndex, disk: DiskFate, begins: bool) {
+        if begins { self.crash(node, disk) } else { self.start(node) }
+    }
+
+    fn crash(&mut self, node: NodeIndex, disk: DiskFate) {
+        if let Some(machine) = self.machines.get_mut(&node) {
+            machine.crash(disk);
+        }
+        self.network.forget(node);
+    }
+
+    fn start_all(&mut self) {
+        for node in self.machines.keys().copied().collect::<Vec<_>>() {
+            self.start(node);
+        }
+    }
+
+    fn pause(&mut self, node: NodeIndex, begins: bool) {
+        let Some(machine) = self.machines.get_mut(&node) else { return };
+        if begins {
+            machine.pauses += 1;
+        } else {
+            machine.pauses = machine.pauses.saturating_sub(1);
+        }
+    }
+
+    /// An operator wants something of a node, and says it to any node that runs.
+    fn want(&mut self, node: NodeIndex, intent: Intent, at: SimTime) {
+        let Some(name) = self.machines.get(&node).map(|machine| machine.name.clone()) else { return };
+        let command = Command::SetIntent { node: name, intent };
+        let running = self.machines.values().filter(|machine| machine.is_running());
+        let running: Vec<NodeIndex> = running.map(|machine| machine.index).collect();
+        if let Some(through) = self.random.pick(&running).copied() {
+            self.propose(through, command, at);
+        }
+    }
+
+    /// Somebody says by gossip what is not true.
+    fn forge(&mut self, about: NodeIndex, forgery: Forgery, at: SimTime) {
+        let Some(machine) = self.machines.get(&about) else { return };
+        let now = machine.now(at);
+        let Some(process) = machine.process.as_ref() else { return };
+        let mut state = process.gossip(now);
+        match forgery {
+            Forgery::OldIncarnation => state.incarnation.0 = state.incarnation.0.saturating_sub(1),
+            Forgery::UnknownIncarnation => state.incarnation.0 += 100,
+            Forgery::TableFromTheFuture => state.table.0 += 1_000,
+            Forgery::DeadIsAlive | Forgery::AliveIsDead => {}
+            Forgery::WrongOwner => state.table_hash ^= 1,
+        }
+        let leader = process.leader;
+        for to in self.machines.keys().copied().collect::<Vec<_>>() {
+            if to != about {
+                let packet = Packet::Gossip { state: state.clone(), leader };
+                self.send(about, to, packet, at);
+            }
+        }
+    }
+
+    /// A node needs memory: its primaries evict.
+    fn evict(&mut self, node: NodeIndex, at: SimTime) {
+        let Some(machine) = self.machines.get_mut(&node).filter(|machine| machine.is_running())
+        else {
+            return;
+        };
+        let now = machine.now(at);
+        let Some(process) = machine.process.as_mut() else { return };
+        let mut wishes = super::process::Wishes::default();
+        for partition in process.replicas.keys().copied().collect::<Vec<_>>() {
+            for map in [super::workload::EXPIRING, super::workload::LOOSE] {
+                let event = isogrid_replica::Event::Evict { map };
+                process.step(partition, event, now, &mut wishes);
+            }
+        }
+        self.carry_out(node, wishes, at);
+    }
+
+    /// All faults are over: what is still wrong is set right.
+    pub(crate) fn heal(&mut self) {
+        let now = self.queue.now();
+        let queue = &mut self.queue;
+        self.network.calm_all(now, &mut |arrival, envelope| {
+            queue.push(arrival, super::world::Event::Arrive(envelope));
+        });
+        self.disturbances.clear();
+        for machine in self.machines.values_mut() {
+            machine.pauses = 0;
+            machine.slow = 1;
+            machine.slow_disk = 1;
+            machine.clock.thaw(now);
+            machine.clock.set_drift(0, now);
+            machine.clock.set_wall(EPOCH + now.elapsed(), now);
+        }
+        self.start_all();
+        for node in self.machines.keys().copied().collect::<Vec<_>>() {
+            let name = self.machines[&node].name.clone();
+            let is_draining = self.council.council.nodes().get(&name);
+            if is_draining.is_some_and(|record| record.intent == Intent::Drain) {
+                self.want(node, Intent::Stay, now);
+            }
+        }
+        self.trace.note(now, None, "fault", "all are over");
+    }
+}
+
+/// A copy is whole: its image goes to disk.
+pub(crate) fn image_now(world: &mut World, node: NodeIndex, partition: PartitionId) {
+    let Some(machine) = world.machines.get_mut(&node) else { return };
+    let Some(held) = machine.process.as_mut().and_then(|one| one.replicas.get_mut(&partition))
+    else {
+        return;
+    };
+    let Some(image) = held.replica.image() else { return };
+    held.imaged = image.position.seq;
+    if let Some(disk) = machine.disk_mut() {
+        disk.put_image(partition, image);
+    }
+}

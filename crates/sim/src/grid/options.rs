@@ -1,0 +1,102 @@
+//! What a simulated cluster is like.
+
+use std::time::Duration;
+
+use isogrid_cluster::council::LossPolicy;
+use isogrid_replica::settings::Rules as ReplicaRules;
+
+use crate::random::{Random, Rate};
+use crate::schedule::{Profile, Schedule};
+use crate::trace::Keep;
+
+/// What survives on the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Memory only.
+    Memory,
+    /// Files, not synced.
+    Files,
+    /// Files, synced before anything counts.
+    Synced,
+}
+
+/// What a run is like. What is `None` is drawn from the seed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many nodes there are at the beginning.
+    pub nodes: u16,
+    /// How many partitions.
+    pub partitions: u16,
+    /// How many copies of each.
+    pub copies: Option<u8>,
+    /// Which faults.
+    pub profile: Profile,
+    /// How many.
+    pub faults: usize,
+    /// For how long they go on.
+    pub duration: Duration,
+    /// How many clients.
+    pub clients: u32,
+    /// About how many operations all clients begin.
+    pub operations: u32,
+    /// What survives on the nodes.
+    pub storage: Option<Storage>,
+    /// What happens when nobody who holds a partition comes back.
+    pub loss_policy: Option<LossPolicy>,
+    /// A schedule to run instead of one from the seed.
+    pub schedule: Option<Schedule>,
+    /// Which lines of the trace are kept.
+    pub keep: Keep,
+    /// Rules of the replica that are off: only tests of the simulator set them.
+    #[doc(hidden)]
+    pub replica_rules: ReplicaRules,
+    /// Rules of the council that are off.
+    #[doc(hidden)]
+    pub council_rules: isogrid_cluster::council::Rules,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            nodes: 5,
+            partitions: 8,
+            copies: None,
+            profile: Profile::All,
+            faults: 36,
+            duration: Duration::from_secs(30),
+            clients: 6,
+            operations: 2_200,
+            storage: None,
+            loss_policy: None,
+            schedule: None,
+            keep: Keep::Nothing,
+            replica_rules: ReplicaRules::default(),
+            council_rules: isogrid_cluster::council::Rules::default(),
+        }
+    }
+}
+
+/// What was drawn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drawn {
+    pub(crate) copies: u8,
+    pub(crate) storage: Storage,
+    pub(crate) loss_policy: LossPolicy,
+}
+
+impl Options {
+    pub(crate) fn draw(&self, random: &Random) -> Drawn {
+        let mut random = random.fork("options");
+        let copies = if random.chance(Rate::percent(65)) { 2 } else { 3 };
+        let storages = [(2, Storage::Memory), (4, Storage::Files), (3, Storage::Synced)];
+        let storage = random.pick_weighted(&storages).copied().unwrap_or(Storage::Files);
+        let policies =
+            [(6, LossPolicy::Block), (3, LossPolicy::Reset), (1, LossPolicy::Available)];
+        let policy = random.pick_weighted(&policies).copied().unwrap_or_default();
+        Drawn {
+            copies: self.copies.unwrap_or(copies),
+            storage: self.storage.unwrap_or(storage),
+            loss_policy: self.loss_policy.unwrap_or(policy),
+        }
+    }
+}

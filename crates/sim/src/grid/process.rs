@@ -1,0 +1,437 @@
+//! [`Process`]: one life of a node. The thin shell around the pure crates, as the real node is one: it carries messages,
+//! keeps requests, writes to its disk, and otherwise does what it is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use isogrid_cluster::gossip::{GossipState, Heard, Load, hear};
+use isogrid_cluster::reconcile::{Action, LocalReplica, Own, reconcile};
+use isogrid_cluster::{ClusterId, Millis};
+use isogrid_core::{
+    LogPosition, NodeId, PartitionCount, PartitionEntry, PartitionId, Replica as Name, SessionId,
+    Table, TableVersion, Timestamp,
+};
+use isogrid_replica::lease::{Claimant, Voucher};
+use isogrid_replica::{Event, Now, Replica, Request, Settings, Ticket};
+use isogrid_store::{KeyHash, Partition, hash_key};
+
+use super::disk::Disk;
+use super::hands::Hands;
+use super::packet::{Ask, Heartbeat, News, Packet, What};
+use crate::network::NodeIndex;
+
+/// A request in flight.
+#[derive(Clone, Debug)]
+pub(crate) struct InFlight {
+    pub(crate) client: NodeIndex,
+    pub(crate) ask: Ask,
+}
+
+/// A replica on a node.
+pub(crate) struct Held {
+    pub(crate) replica: Replica,
+    /// Since when it takes no part.
+    pub(crate) closed_since: Option<Millis>,
+    deferred: Vec<Ticket>,
+    /// How far entries were handed to the disk.
+    written: LogPosition,
+    /// The commit index of the last image on disk.
+    pub(crate) imaged: u64,
+}
+
+/// What a process wants done after a step.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(crate) packets: Vec<(NodeIndex, Packet)>,
+    pub(crate) hands: Vec<(PartitionId, Hands)>,
+    /// Entries for the disk.
+    pub(crate) writes: Vec<(PartitionId, Vec<(LogPosition, Vec<u8>)>)>,
+    /// What is on disk of these is worth nothing.
+    pub(crate) forgotten: Vec<PartitionId>,
+}
+
+/// Where a node finds the others.
+pub(crate) type Names = BTreeMap<NodeId, NodeIndex>;
+
+/// One life of a node.
+pub(crate) struct Process {
+    pub(crate) me: Name,
+    pub(crate) own: Own,
+    pub(crate) table: Table,
+    pub(crate) replicas: BTreeMap<PartitionId, Held>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) cluster: Option<ClusterId>,
+    pub(crate) leader: (u64, NodeIndex),
+    pub(crate) heard: BTreeMap<NodeId, Millis>,
+    claimants: BTreeMap<Name, Claimant>,
+    voucher: Voucher,
+    pub(crate) in_flight: BTreeMap<Ticket, InFlight>,
+    tickets: u64,
+    pub(crate) sessions: (SessionId, Vec<SessionId>),
+    kept_alive: BTreeSet<SessionId>,
+    pub(crate) is_down: bool,
+    /// Registration is tried again after this moment.
+    pub(crate) register_at: Millis,
+    pub(crate) report_due: bool,
+}
+
+impl Process {
+    pub(crate) fn new(me: Name, settings: Arc<Settings>, leader: (u64, NodeIndex)) -> Self {
+        let partitions = PartitionCount::new(1).expect("one is a power of two");
+        let own = Own { node: me.node.clone(), incarnation: me.incarnation, registered: None };
+        Process {
+            me,
+            own,
+            table: Table::unassigned(partitions),
+            replicas: BTreeMap::new(),
+            settings,
+            cluster: None,
+            leader,
+            heard: BTreeMap::new(),
+            claimants: BTreeMap::new(),
+            voucher: Voucher::default(),
+            in_flight: BTreeMap::new(),
+            tickets: 0,
+            sessions: (SessionId(0), Vec::new()),
+            kept_alive: BTreeSet::new(),
+            is_down: false,
+            register_at: Millis(0),
+            report_due: false,
+        }
+    }
+
+    /// Brings back what the disk kept. Nothing takes part yet.
+    pub(crate) fn recover(&mut self, disk: &Disk, now: Now) {
+        for (partition, saved) in &disk.partitions {
+            let store = self.empty_store(*partition);
+            let settings = self.settings.clone();
+            let kept = (&saved.image, &saved.log()[..]);
+            let replica = Replica::recover(self.me.clone(), store, settings, kept, now)
+                .expect("a simulated disk does not rot");
+            let written = replica.log().last();
+            let imaged = replica.commit();
+            let closed_since = Some(millis(now));
+            let held = Held { replica, closed_since, deferred: Vec::new(), written, imaged };
+            self.replicas.insert(*partition, held);
+        }
+    }
+
+    fn empty_store(&self, partition: PartitionId) -> Partition {
+        Partition::new(partition, self.settings.hash_seed, &isogrid_core::Limits::default())
+    }
+
+    /// Something happens to a replica.
+    pub(crate) fn step(
+        &mut self,
+        partition: PartitionId,
+        event: Event<'_>,
+        now: Now,
+        wishes: &mut Wishes,
+    ) {
+        let Some(held) = self.replicas.get_mut(&partition) else { return };
+        let mut hands = Hands::default();
+        held.replica.step(event, now, &mut hands);
+        held.deferred.append(&mut hands.deferred);
+        let mut deferred = Vec::new();
+        if hands.resumed {
+            deferred = std::mem::take(&mut held.deferred);
+        }
+        wishes.hands.push((partition, hands));
+        for ticket in deferred {
+            if let Some(in_flight) = self.in_flight.get(&ticket).cloned() {
+                self.present(ticket, partition, &in_flight.ask, now, wishes);
+            }
+        }
+    }
+
+    /// A client's request.
+    pub(crate) fn ask(&mut self, client: NodeIndex, ask: Ask, now: Now, wishes: &mut Wishes) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.kept_alive.insert(ask.session);
+        self.in_flight.insert(ticket, InFlight { client, ask: ask.clone() });
+        self.present(ticket, ask.partition, &ask, now, wishes);
+        ticket
+    }
+
+    fn present(
+        &mut self,
+        ticket: Ticket,
+        partition: PartitionId,
+        ask: &Ask,
+        now: Now,
+        wishes: &mut Wishes,
+    ) {
+        let Some((key, op)) = op_of(&ask.what) else { return };
+        let hash: KeyHash = hash_key(self.settings.hash_seed, key);
+        let mut request = Request::new(ticket, ask.map, hash, op);
+        request.tag = ask.tag;
+        request.deadline = Some(ask.deadline);
+        if let What::Get(_, mode, at_least) = &ask.what {
+            request.mode = *mode;
+            request.at_least = *at_least;
+        }
+        self.step(partition, Event::Request(request), now, wishes);
+        self.step(partition, Event::Flush, now, wishes);
+    }
+
+    /// News of the council.
+    pub(crate) fn learn(&mut self, news: News, now: Now, wishes: &mut Wishes) -> bool {
+        self.leader = self.leader.max(news.leader);
+        if news.watermark > self.sessions.0 || news.ended.len() > self.sessions.1.len() {
+            self.sessions = (news.watermark, news.ended);
+        }
+        if self.table.partitions().get() != news.delta.partitions {
+            let Some(partitions) = PartitionCount::new(news.delta.partitions) else { return false };
+            self.table = Table::unassigned(partitions);
+        }
+        let Ok(table) = self.table.apply(&news.delta) else { return false };
+        self.table = table;
+        self.reconcile(now, wishes);
+        true
+    }
+
+    /// Does what the table says about the own replicas.
+    pub(crate) fn reconcile(&mut self, now: Now, wishes: &mut Wishes) {
+        let local: BTreeMap<PartitionId, LocalReplica> = self
+            .replicas
+            .iter()
+            .map(|(partition, held)| {
+                let local = match held.closed_since {
+                    Some(since) => LocalReplica::Closed { since },
+                    None => LocalReplica::Open(held.replica.view().clone()),
+                };
+                (*partition, local)
+            })
+            .collect();
+        for action in reconcile(&self.table, &self.own, &local, millis(now)) {
+            match action {
+                Action::Open { partition, entry, .. } => self.open(partition, &entry, now, wishes),
+                Action::Update { partition, entry, .. } => {
+                    self.step(partition, Event::Table(&entry), now, wishes);
+                }
+                Action::Close { partition } => self.close(partition, now, wishes),
+                Action::Delete { partition } => {
+                    self.replicas.remove(&partition);
+                    wishes.forgotten.push(partition);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, partition: PartitionId, entry: &PartitionEntry, now: Now, wishes: &mut Wishes) {
+        if !self.replicas.contains_key(&partition) {
+            let (me, settings) = (self.me.clone(), self.settings.clone());
+            let replica = Replica::new(me, self.empty_store(partition), settings, now);
+            let held = Held {
+                replica,
+                closed_since: None,
+                deferred: Vec::new(),
+                written: LogPosition::START,
+                imaged: 0,
+            };
+            self.replicas.insert(partition, held);
+        }
+        if let Some(held) = self.replicas.get_mut(&partition) {
+            held.closed_since = None;
+        }
+        self.step(partition, Event::Table(entry), now, wishes);
+    }
+
+    fn close(&mut self, partition: PartitionId, now: Now, wishes: &mut Wishes) {
+        let Some(entry) = self.table.entry(partition).cloned() else { return };
+        self.step(partition, Event::Table(&entry), now, wishes);
+        if let Some(held) = self.replicas.get_mut(&partition) {
+            held.closed_since = Some(millis(now));
+        }
+    }
+
+    /// Gossip of another node.
+    pub(crate) fn hear(
+        &mut self,
+        state: &GossipState,
+        leader: (u64, NodeIndex),
+        now: Now,
+    ) -> Heard {
+        self.heard.insert(state.node.clone(), millis(now));
+        self.leader = self.leader.max(leader);
+        if self.cluster.is_none() {
+            self.cluster = state.cluster;
+        }
+        hear(self.cluster, &self.table, state)
+    }
+
+    /// What it tells all others.
+    pub(crate) fn gossip(&self, now: Now) -> GossipState {
+        GossipState {
+            node: self.me.node.clone(),
+            incarnation: self.me.incarnation,
+            cluster: self.cluster,
+            table: self.table.version(),
+            table_hash: self.table.hash(),
+            clock: now.wall,
+            load: Load::default(),
+        }
+    }
+
+    /// Time has passed: every replica hears of it.
+    pub(crate) fn tick(&mut self, now: Now, wishes: &mut Wishes) {
+        let partitions: Vec<PartitionId> = self.replicas.keys().copied().collect();
+        let (watermark, above) = self.sessions.clone();
+        for partition in partitions {
+            if watermark > SessionId(0) || !above.is_empty() {
+                let event = Event::SessionsEnded { watermark, above: &above };
+                self.step(partition, event, now, wishes);
+            }
+            self.step(partition, Event::Tick, now, wishes);
+        }
+        self.in_flight.retain(|_, waiting| waiting.ask.deadline > now.wall);
+    }
+
+    /// The leases it wants, one beat per node.
+    pub(crate) fn beats(&mut self, names: &Names, now: Now, wishes: &mut Wishes) {
+        let mut claims: BTreeMap<Name, Vec<_>> = BTreeMap::new();
+        for (partition, held) in &self.replicas {
+            if held.replica.role() != isogrid_replica::RoleName::Primary {
+                continue;
+            }
+            let view = held.replica.view();
+            for other in view.in_sync.iter().chain(&view.learners) {
+                if other.node != self.me.node {
+                    let claim = (*partition, held.replica.promised());
+                    claims.entry(other.clone()).or_default().push(claim);
+                }
+            }
+        }
+        self.claimants.retain(|other, _| claims.contains_key(other));
+        for (other, claims) in claims {
+            let claimant = self.claimants.entry(other.clone()).or_default();
+            if let (Some(beat), Some(to)) = (claimant.beat(claims, now.ticks), names.get(&other.node)) {
+                let (from, to_life) = (self.me.clone(), other.incarnation);
+                wishes.packets.push((*to, Packet::Beat { from, to: to_life, beat }));
+            }
+        }
+    }
+
+    /// Answers a beat.
+    pub(crate) fn vouch(
+        &mut self,
+        from: &Name,
+        beat: isogrid_replica::lease::Beat,
+        now: Now,
+    ) -> isogrid_replica::lease::BeatAck {
+        let replicas = &mut self.replicas;
+        self.voucher.answer(from, beat, |partition, epoch| {
+            replicas.get_mut(&partition).is_some_and(|held| held.replica.grant_lease(epoch, now))
+        })
+    }
+
+    /// A beat was answered.
+    pub(crate) fn vouched(
+        &mut self,
+        from: &Name,
+        ack: &isogrid_replica::lease::BeatAck,
+        now: Now,
+        wishes: &mut Wishes,
+    ) {
+        let Some(claimant) = self.claimants.get_mut(from) else { return };
+        for (partition, epoch) in claimant.answered(ack) {
+            let event = Event::LeaseAck { from, epoch, sent_at: ack.sent_at };
+            self.step(partition, event, now, wishes);
+        }
+    }
+
+    /// What it tells the council's leader.
+    pub(crate) fn heartbeat(&mut self, now: Now) -> Heartbeat {
+        let ms = millis(now);
+        let heard = self.heard.iter().map(|(node, at)| (node.clone(), ms.since(*at))).collect();
+        let leads = self
+            .replicas
+            .iter()
+            .filter(|(_, held)| held.replica.is_open())
+            .map(|(partition, held)| {
+                let replica = &held.replica;
+                let commit = replica.log().position_of(replica.commit()).unwrap_or_default();
+                let bytes = replica.store().total_bytes() as u64;
+                (*partition, bytes, commit, replica.followers())
+            })
+            .collect();
+        Heartbeat {
+            from: self.me.clone(),
+            sent_at: now.ticks,
+            wall: now.wall,
+            heard,
+            leads,
+            sessions: std::mem::take(&mut self.kept_alive).into_iter().collect(),
+        }
+    }
+
+    /// What is in the logs and not on the way to the disk yet.
+    pub(crate) fn unwritten(&mut self, wishes: &mut Wishes) {
+        for (partition, held) in &mut self.replicas {
+            let log = held.replica.log();
+            if log.last() == held.written {
+                continue;
+            }
+            let is_same = log.position_of(held.written.seq) == Some(held.written);
+            let mut from = if is_same { held.written.seq } else { log.base().seq };
+            if !is_same {
+                // What was cut off and written anew begins where the logs part; writing more of it again does no harm.
+                from = from.max(held.replica.commit().min(log.last().seq));
+            }
+            let entries: Vec<(LogPosition, Vec<u8>)> = (from + 1..=log.last().seq)
+                .filter_map(|seq| Some((log.position_of(seq)?, log.encoded(seq)?.to_vec())))
+                .collect();
+            held.written = log.last();
+            if !entries.is_empty() {
+                wishes.writes.push((*partition, entries));
+            }
+        }
+    }
+
+    /// The positions of suspects, for the council.
+    pub(crate) fn positions(&self) -> Vec<(PartitionId, LogPosition)> {
+        let position = |held: &Held| held.replica.log().last();
+        self.replicas.iter().map(|(partition, held)| (*partition, position(held))).collect()
+    }
+
+    /// Registration has returned: from this version of the table on it takes part.
+    pub(crate) fn registered(&mut self, table: TableVersion, now: Now, wishes: &mut Wishes) {
+        self.own.registered = Some(table);
+        self.is_down = false;
+        self.reconcile(now, wishes);
+    }
+}
+
+/// The operation of a request, and its key.
+fn op_of(what: &What) -> Option<(&[u8], isogrid_core::Op<'_>)> {
+    use isogrid_core::{Condition, Expiry, NumberFormat, Op};
+    Some(match what {
+        What::Get(key, ..) => (key, Op::Get { key }),
+        What::Put(key, value, ttl) => {
+            let expiry = ttl.map_or(Expiry::Never, Expiry::AfterMs);
+            let condition = Condition::Always;
+            (key, Op::Put { key, value, condition, expiry, return_old: false })
+        }
+        What::Delete(key) => (key, Op::delete(key)),
+        What::Increment(key) => {
+            let (format, expiry) = (NumberFormat::Text, Expiry::Keep);
+            (key, Op::Increment { key, delta: 1, format, expiry })
+        }
+        What::CompareAndSet(key, expected, value) => {
+            let expected = expected.as_deref();
+            (key, Op::CompareAndSet { key, expected, value, expiry: Expiry::Never })
+        }
+        What::Open | What::KeepAlive => return None,
+    })
+}
+
+/// The monotonic clock as the cluster's decisions want it.
+pub(crate) fn millis(now: Now) -> Millis {
+    Millis(now.ticks.0 / 1_000)
+}
+
+/// A wall clock's reading.
+pub(crate) fn wall(since_epoch: std::time::Duration) -> Timestamp {
+    Timestamp(since_epoch.as_millis() as u64)
+}

@@ -1,0 +1,440 @@
+//! The clients: each keeps a few operations open, sends each to whom it believes to be the owner, and tries again with the
+//! same request id until it has an answer or its patience ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use isogrid_core::{
+    LogPosition, MapId, NodeId, PartitionCount, PartitionId, RequestId, SessionId, Table,
+    TableDelta, Timestamp,
+};
+use isogrid_replica::entry::Tag;
+use isogrid_replica::{ReadMode, Refusal};
+
+use super::packet::{Answer, Answered, Ask, What};
+use super::process::Names;
+use crate::client::History;
+use crate::client::history::{
+    ClientId, Finals, Freshness, Invocation, KeyId, Kind, OperationId, Outcome, Seen, Value, ValueId,
+};
+use crate::network::NodeIndex;
+use crate::random::{Random, Rate};
+use crate::time::SimTime;
+
+/// The maps of the workload.
+pub(crate) const REGISTERS: MapId = MapId(0);
+pub(crate) const COUNTERS: MapId = MapId(1);
+pub(crate) const EXPIRING: MapId = MapId(2);
+/// Acknowledged by the primary alone: its writes may be lost, so nobody checks them.
+pub(crate) const LOOSE: MapId = MapId(3);
+
+/// How many keys each of the checked maps has.
+const KEYS: u32 = 12;
+
+/// How many operations a client has open.
+const OPEN_MAX: usize = 3;
+
+/// How long a client waits for an operation in all.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long it waits for one attempt.
+const ATTEMPT: Duration = Duration::from_millis(400);
+
+/// An operation in progress.
+#[derive(Clone, Debug)]
+struct Open {
+    operation: Option<OperationId>,
+    map: MapId,
+    partition: PartitionId,
+    key: KeyId,
+    kind: Kind,
+    what: What,
+    number: Option<u64>,
+    deadline: SimTime,
+    /// The name of the present attempt, and when it is given up.
+    attempt: u64,
+    retry_at: SimTime,
+    tries: u32,
+}
+
+/// A client.
+pub(crate) struct Client {
+    pub(crate) index: NodeIndex,
+    id: ClientId,
+    random: Random,
+    session: Option<SessionId>,
+    next_number: u64,
+    next_attempt: u64,
+    open: BTreeMap<u64, Open>,
+    table: Table,
+    /// The last value seen or written of each key, for conditions.
+    known: BTreeMap<KeyId, Value>,
+    /// The last receipt per partition.
+    receipts: BTreeMap<PartitionId, LogPosition>,
+    session_asked_at: Option<SimTime>,
+    pub(crate) left: u32,
+    partitions: PartitionCount,
+}
+
+/// What a client sends.
+pub(crate) type Sent = (NodeIndex, Ask);
+
+impl Client {
+    pub(crate) fn new(
+        number: u32,
+        random: &Random,
+        operations: u32,
+        partitions: PartitionCount,
+    ) -> Self {
+        Client {
+            index: NodeIndex(1_000 + number as u16),
+            id: ClientId(number),
+            random: random.fork_numbered("client", u64::from(number)),
+            session: None,
+            next_number: 1,
+            next_attempt: 1,
+            open: BTreeMap::new(),
+            table: Table::unassigned(PartitionCount::new(1).expect("one is a power of two")),
+            known: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            session_asked_at: None,
+            left: operations,
+            partitions,
+        }
+    }
+
+    /// Whether it has nothing open.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Time has passed: new operations begin, old ones are tried again or given up.
+    pub(crate) fn wake(
+        &mut self,
+        at: SimTime,
+        history: &mut History,
+        (names, epoch): (&Names, Duration),
+        may_begin: bool,
+    ) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        let alive: Vec<NodeIndex> = names.values().copied().collect();
+        let late: Vec<u64> =
+            self.open.iter().filter(|(_, open)| open.deadline <= at).map(|(id, _)| *id).collect();
+        for id in late {
+            if let Some(open) = self.open.remove(&id)
+                && let Some(operation) = open.operation
+            {
+                history.complete(operation, Outcome::Unknown, at);
+            }
+        }
+        let Some(session) = self.session else {
+            let waits = self.session_asked_at.is_some_and(|asked| at.since(asked) < ATTEMPT);
+            if !waits && let Some(node) = self.random.pick(&alive).copied() {
+                self.session_asked_at = Some(at);
+                sent.push((node, self.ask_session(at + epoch)));
+            }
+            return sent;
+        };
+        if may_begin && self.left > 0 && self.open.len() < OPEN_MAX {
+            self.left -= 1;
+            self.begin(at, history);
+        }
+        let due: Vec<u64> =
+            self.open.iter().filter(|(_, open)| open.retry_at <= at).map(|(id, _)| *id).collect();
+        for id in due {
+            if let Some(one) = self.attempt(id, session, at, (names, epoch)) {
+                sent.push(one);
+            }
+        }
+        sent
+    }
+
+    fn ask_session(&mut self, at: SimTime) -> Ask {
+        self.next_attempt += 1;
+        Ask {
+            attempt: self.next_attempt,
+            map: REGISTERS,
+            partition: PartitionId(0),
+            what: What::Open,
+            tag: None,
+            deadline: Timestamp((at.0 / 1_000_000) + 1_000_000),
+            session: self.session.unwrap_or_default(),
+        }
+    }
+
+    fn begin(&mut self, at: SimTime, history: &mut History) {
+        let (map, number) = self.pick_key();
+        let key = KeyId(map.0 * 1_000 + number);
+        let bytes = key_bytes(key);
+        let partition = self.partition_of(&bytes);
+        let (kind, what) = self.pick_what(map, key, bytes, partition);
+        let is_checked = map != LOOSE;
+        let client = self.id;
+        let invocation = Invocation { client, key, partition, kind };
+        let operation = is_checked.then(|| history.invoke(invocation, at));
+        if map == EXPIRING {
+            history.may_vanish(key);
+        }
+        let number = (!kind.is_read()).then(|| {
+            self.next_number += 1;
+            self.next_number - 1
+        });
+        self.next_attempt += 1;
+        let attempt = self.next_attempt;
+        let deadline = at + PATIENCE;
+        let open = Open {
+            operation,
+            map,
+            partition,
+            key,
+            kind,
+            what,
+            number,
+            deadline,
+            attempt,
+            retry_at: at,
+            tries: 0,
+        };
+        self.open.insert(attempt, open);
+    }
+
+    fn pick_key(&mut self) -> (MapId, u32) {
+        let maps = [(5, REGISTERS), (3, COUNTERS), (1, EXPIRING), (1, LOOSE)];
+        let map = self.random.pick_weighted(&maps).copied().unwrap_or(REGISTERS);
+        // A few keys are hot.
+        let keys = if self.random.chance(Rate::percent(50)) { 3 } else { KEYS };
+        (map, self.random.below(u64::from(keys)) as u32)
+    }
+
+    fn pick_what(
+        &mut self,
+        map: MapId,
+        key: KeyId,
+        bytes: Vec<u8>,
+        partition: PartitionId,
+    ) -> (Kind, What) {
+        let read = |client: &mut Self, bytes| {
+            let (freshness, mode, at_least) = client.pick_read(partition);
+            (Kind::Read(freshness), What::Get(bytes, mode, at_least))
+        };
+        if map == COUNTERS {
+            return if self.random.chance(Rate::percent(70)) {
+                (Kind::Increment, What::Increment(bytes))
+            } else {
+                read(self, bytes)
+            };
+        }
+        let value = ValueId(u64::from(self.id.0) << 32 | self.next_attempt);
+        let payload = value.0.to_le_bytes().to_vec();
+        match self.random.below(10) {
+            0..4 => {
+                let ttl = (map == EXPIRING).then(|| self.random.within(200..=2_000));
+                (Kind::Write(value), What::Put(bytes, payload, ttl))
+            }
+            4 => (Kind::Delete, What::Delete(bytes)),
+            5..7 if map == REGISTERS => {
+                let expected = self.known.get(&key).copied().unwrap_or(Value::Absent);
+                let bytes_of = match expected {
+                    Value::Written(value) => Some(value.0.to_le_bytes().to_vec()),
+                    Value::Absent | Value::Number(_) => None,
+                };
+                let kind = Kind::CompareAndSet { expected, value };
+                (kind, What::CompareAndSet(bytes, bytes_of, payload))
+            }
+            _ => read(self, bytes),
+        }
+    }
+
+    fn pick_read(&mut self, partition: PartitionId) -> (Freshness, ReadMode, Option<LogPosition>) {
+        match self.random.below(10) {
+            0..7 => (Freshness::Latest, ReadMode::Lease, None),
+            7 => (Freshness::Latest, ReadMode::Confirmed, None),
+            8 => match self.receipts.get(&partition) {
+                Some(position) => {
+                    (Freshness::AtLeast(position.seq), ReadMode::Any, Some(*position))
+                }
+                None => (Freshness::Any, ReadMode::Any, None),
+            },
+            _ => (Freshness::Any, ReadMode::Backup { staleness_ms_max: 2_000 }, None),
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        id: u64,
+        session: SessionId,
+        at: SimTime,
+        (names, epoch): (&Names, Duration),
+    ) -> Option<Sent> {
+        self.next_attempt += 1;
+        let attempt = self.next_attempt;
+        let first_incomplete = self.first_incomplete();
+        let mut open = self.open.remove(&id)?;
+        open.attempt = attempt;
+        open.tries += 1;
+        let back_off = Duration::from_millis(5 << open.tries.min(6));
+        open.retry_at = at + ATTEMPT + self.random.delay(back_off);
+        let to = self.choose(&open, names)?;
+        let number = open.number;
+        let tag = number.map(|number| Tag { id: RequestId { session, number }, first_incomplete });
+        let deadline = Timestamp((open.deadline + epoch).0 / 1_000_000);
+        let (map, partition, what) = (open.map, open.partition, open.what.clone());
+        let ask = Ask { attempt, map, partition, what, tag, deadline, session };
+        self.open.insert(attempt, open);
+        Some((to, ask))
+    }
+
+    /// The owner by the table; now and then anyone, and reads that may be stale ask a backup.
+    fn choose(&mut self, open: &Open, names: &Names) -> Option<NodeIndex> {
+        let entry = self.table.entry(open.partition);
+        let is_loose = matches!(
+            &open.what,
+            What::Get(_, ReadMode::Any | ReadMode::Backup { .. }, _)
+        );
+        let node: Option<NodeId> = match entry {
+            Some(entry) if is_loose => {
+                let holders: Vec<_> = entry.in_sync.iter().map(|one| one.node.clone()).collect();
+                self.random.pick(&holders).cloned()
+            }
+            Some(entry) => entry.primary.clone(),
+            None => None,
+        };
+        let known = node.and_then(|node| names.get(&node)).copied();
+        let lost = open.tries > 2 && self.random.chance(Rate::percent(30));
+        match known.filter(|_| !lost) {
+            Some(known) => Some(known),
+            None => {
+                let all: Vec<NodeIndex> = names.values().copied().collect();
+                self.random.pick(&all).copied()
+            }
+        }
+    }
+
+    /// All requests with smaller numbers are answered or given up.
+    fn first_incomplete(&self) -> u64 {
+        self.open.values().filter_map(|open| open.number).min().unwrap_or(self.next_number)
+    }
+
+    fn partition_of(&self, key: &[u8]) -> PartitionId {
+        self.partitions.partition_of_key(key)
+    }
+
+    /// An answer has come.
+    pub(crate) fn answered(&mut self, answer: Answer, at: SimTime, history: &mut History) {
+        if let Some(delta) = &answer.table {
+            self.learn(delta);
+        }
+        if let Answered::Session(session) = answer.what {
+            if self.session.is_none() {
+                self.session = Some(session);
+                self.next_number = 1;
+            }
+            return;
+        }
+        let Some(mut open) = self.open.remove(&answer.attempt) else { return };
+        match self.outcome(&open, answer.what) {
+            Some(outcome) => {
+                if let Outcome::Applied(seen) = outcome {
+                    self.known.insert(open.key, seen.value);
+                }
+                if let Some(operation) = open.operation {
+                    history.complete(operation, outcome, at);
+                }
+            }
+            None => {
+                let pause = Duration::from_millis(5 << open.tries.min(6));
+                open.retry_at = at + self.random.delay(pause);
+                self.open.insert(answer.attempt, open);
+            }
+        }
+    }
+
+    /// What the answer means for the history; `None` when the request is to be tried again.
+    fn outcome(&mut self, open: &Open, answered: Answered) -> Option<Outcome> {
+        match answered {
+            Answered::Seen { version, value, position } => {
+                if let Some(position) = position {
+                    self.receipts.insert(open.partition, position);
+                }
+                let value = match open.kind {
+                    Kind::Write(value) | Kind::CompareAndSet { value, .. } => Value::Written(value),
+                    Kind::Delete => Value::Absent,
+                    Kind::Increment | Kind::Read(_) => value_of(open.map, value.as_deref()),
+                };
+                Some(Outcome::Applied(Seen { version, value }))
+            }
+            Answered::Number { version, value } => {
+                Some(Outcome::Applied(Seen { version, value: Value::Number(value) }))
+            }
+            Answered::Conflict(current) => {
+                let seen = current.map(|(version, value)| Seen {
+                    version,
+                    value: value_of(open.map, Some(&value)),
+                });
+                if let Some(seen) = seen {
+                    self.known.insert(open.key, seen.value);
+                } else {
+                    self.known.remove(&open.key);
+                }
+                Some(Outcome::Conflict(seen))
+            }
+            Answered::Failed(_) => Some(Outcome::Unknown),
+            Answered::Refused(Refusal::Stale) => {
+                // The session has ended: what follows needs another one.
+                self.session = None;
+                Some(Outcome::Unknown)
+            }
+            Answered::Refused(Refusal::TooLate | Refusal::PositionLost) => Some(Outcome::Unknown),
+            Answered::Refused(_) | Answered::Session(_) => None,
+        }
+    }
+
+    fn learn(&mut self, delta: &TableDelta) {
+        if self.table.partitions().get() != delta.partitions
+            && let Some(partitions) = PartitionCount::new(delta.partitions)
+        {
+            self.table = Table::unassigned(partitions);
+        }
+        if let Ok(table) = self.table.apply(delta) {
+            self.table = table;
+        }
+    }
+}
+
+/// The bytes of a key.
+pub(crate) fn key_bytes(key: KeyId) -> Vec<u8> {
+    format!("key-{}", key.0).into_bytes()
+}
+
+/// What stored bytes say.
+pub(crate) fn value_of(map: MapId, value: Option<&[u8]>) -> Value {
+    match value {
+        None => Value::Absent,
+        Some(bytes) if map == COUNTERS => {
+            let text = std::str::from_utf8(bytes).unwrap_or_default();
+            Value::Number(text.parse().unwrap_or(i64::MIN))
+        }
+        Some(bytes) => match bytes.try_into() {
+            Ok(number) => Value::Written(ValueId(u64::from_le_bytes(number))),
+            Err(_) => Value::Written(ValueId(u64::MAX)),
+        },
+    }
+}
+
+/// The keys that are checked, with their maps.
+pub(crate) fn checked_keys() -> impl Iterator<Item = (KeyId, MapId)> {
+    [REGISTERS, COUNTERS, EXPIRING].into_iter().flat_map(|map| {
+        (0..KEYS).map(move |number| (KeyId(map.0 * 1_000 + number), map))
+    })
+}
+
+/// The state at the end, from a closure that reads a record.
+pub(crate) fn finals(mut read: impl FnMut(MapId, &[u8]) -> Option<(u64, Vec<u8>)>) -> Finals {
+    let mut finals = Finals::new();
+    for (key, map) in checked_keys() {
+        if let Some((version, value)) = read(map, &key_bytes(key)) {
+            finals.insert(key, Seen { version, value: value_of(map, Some(&value)) });
+        }
+    }
+    finals
+}

@@ -1,0 +1,161 @@
+//! [`Content`]: the records of one map in one partition, with their expiry index and their digest. The few methods here
+//! keep the three in step; what a change means, and which version it has, is decided above.
+
+use isogrid_core::{Timestamp, Version};
+
+use crate::digest;
+use crate::eviction::AccessClock;
+use crate::expiry::ExpiryIndex;
+use crate::hash::{KeyHash, KeyHasher};
+use crate::raw::{Fields, NewValue, Record, RecordRef};
+use crate::table::{Place, Table};
+
+/// The largest record that is copied to be kept, so that the new one can take its place.
+const COPIED_BYTES_MAX: usize = 1 << 10;
+
+/// A record as a change leaves it.
+pub(crate) struct Stored<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) hash: KeyHash,
+    pub(crate) value: NewValue<'a>,
+    pub(crate) version: Version,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// The records of one map in one partition.
+#[derive(Default)]
+pub(crate) struct Content {
+    pub(crate) table: Table,
+    pub(crate) expiry: ExpiryIndex,
+    digest: u128,
+}
+
+impl Content {
+    /// All bytes of the map in this partition.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.bytes() + self.expiry.bytes()
+    }
+
+    /// The digest of the map, whatever its number is.
+    pub(crate) fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    /// The place of the record that a change with this version wrote, as long as no later change took it away. No two
+    /// records of a partition have the same version.
+    pub(crate) fn find_version(&self, hash: KeyHash, version: Version) -> Option<Place> {
+        self.table.find_where(hash, |record| record.version() == version)
+    }
+
+    /// Adds a record whose key is not here, after the table has made room for its hash.
+    #[inline]
+    pub(crate) fn add(&mut self, stored: &Stored<'_>, access: u16) -> Place {
+        let (NewValue::Whole(value) | NewValue::Appended(value)) = stored.value;
+        let record = Record::new(&Fields {
+            key: stored.key,
+            value: [value, &[]],
+            version: stored.version,
+            expires_at: stored.expires_at,
+            access,
+        });
+        self.insert(stored.hash, record)
+    }
+
+    /// Adds a record whose key is not here, however deep the directory becomes: it was here before, or is on another
+    /// replica, whose directory is no deeper.
+    pub(crate) fn add_back(&mut self, hash: KeyHash, record: Record, hasher: &KeyHasher) {
+        self.table.reserve_deep(hash, hasher);
+        self.insert(hash, record);
+    }
+
+    #[inline]
+    fn insert(&mut self, hash: KeyHash, record: Record) -> Place {
+        self.digest = self.digest.wrapping_add(digest::of_record(record.borrow()));
+        let expires_at = record.borrow().expires_at();
+        let place = self.table.insert(hash, record);
+        if let Some(at) = expires_at {
+            self.expiry.add(at, hash);
+        }
+        place
+    }
+
+    /// Writes over the record of the same key, in its place if it can. Returns the old record, or a copy of it, if it is to
+    /// be kept; if not, perhaps.
+    #[inline]
+    pub(crate) fn write_over(
+        &mut self,
+        place: Place,
+        stored: &Stored<'_>,
+        clock: &mut AccessClock,
+        keep_old: bool,
+    ) -> Option<Record> {
+        let (version, expires_at) = (stored.version, stored.expires_at);
+        let mut record = self.table.record_mut(place);
+        let old = record.to_ref();
+        let old_expiry = old.expires_at();
+        let old_digest = digest::of_record(old);
+        let access = clock.used(old.access());
+        let copy = if keep_old { copy_to_overwrite(old, stored) } else { None };
+        let may_overwrite = !keep_old || copy.is_some();
+        let old = if may_overwrite && record.overwrite(stored.value, version, expires_at, access) {
+            copy
+        } else {
+            let value = match stored.value {
+                NewValue::Whole(value) => [value, &[]],
+                NewValue::Appended(value) => [record.into_ref().value(), value],
+            };
+            let key = stored.key;
+            let fresh = Record::new(&Fields { key, value, version, expires_at, access });
+            Some(self.table.replace(place, fresh))
+        };
+        let new_digest = digest::of_record(self.table.record(place));
+        self.change_index((old_digest, old_expiry), (new_digest, expires_at), stored.hash);
+        old
+    }
+
+    /// Puts another record with the same key at a place.
+    pub(crate) fn replace(&mut self, place: Place, hash: KeyHash, record: Record) -> Record {
+        let index_of = |record: RecordRef<'_>| (digest::of_record(record), record.expires_at());
+        let new = index_of(record.borrow());
+        let old = self.table.replace(place, record);
+        self.change_index(index_of(old.borrow()), new, hash);
+        old
+    }
+
+    #[inline]
+    fn change_index(
+        &mut self,
+        (old_digest, old_expiry): (u128, Option<Timestamp>),
+        (new_digest, new_expiry): (u128, Option<Timestamp>),
+        hash: KeyHash,
+    ) {
+        self.digest = self.digest.wrapping_sub(old_digest).wrapping_add(new_digest);
+        if old_expiry == new_expiry {
+            return;
+        }
+        if let Some(at) = old_expiry {
+            self.expiry.remove(at, hash);
+        }
+        if let Some(at) = new_expiry {
+            self.expiry.add(at, hash);
+        }
+    }
+
+    /// Takes the record at a place out.
+    pub(crate) fn take(&mut self, place: Place, hash: KeyHash, hasher: &KeyHasher) -> Record {
+        let record = self.table.remove(place, hasher);
+        self.digest = self.digest.wrapping_sub(digest::of_record(record.borrow()));
+        if let Some(at) = record.borrow().expires_at() {
+            self.expiry.remove(at, hash);
+        }
+        record
+    }
+}
+
+/// A copy of a record that will be overwritten, if that is cheaper than to leave it alone and write a new one. The copy's
+/// memory was used a moment ago; a new record's was used when some other record was replaced, and is in no cache.
+fn copy_to_overwrite(old: RecordRef<'_>, stored: &Stored<'_>) -> Option<Record> {
+    let is_cheap = old.allocation() <= COPIED_BYTES_MAX;
+    (is_cheap && old.can_become(stored.value, stored.expires_at)).then(|| old.copy())
+}
