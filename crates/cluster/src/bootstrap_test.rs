@@ -18,7 +18,7 @@ fn waits(decision: &Bootstrap) -> Waiting {
 #[test]
 fn nodes_wait_until_enough_are_there_and_all_name_the_first() {
     let [a, b, c] = ["a", "b", "c"].map(|name| empty(name, ""));
-    assert_eq!(waits(&decide(&a, &[b.clone()])), Waiting::MoreNodes);
+    assert_eq!(waits(&decide(&a, std::slice::from_ref(&b))), Waiting::MoreNodes);
     let follow = Bootstrap::Wait { names: Some(node("a")), why: Waiting::ForAnother };
     assert_eq!(decide(&b, &[a.clone(), c.clone()]), follow);
     assert_eq!(waits(&decide(&a, &[b, c])), Waiting::ToBeNamed);
@@ -51,7 +51,10 @@ fn a_node_with_data_or_a_cluster_never_forms_one() {
     let of_a_cluster = Candidate { cluster: Some(ClusterId(5)), ..with_data.clone() };
     assert_eq!(decide(&of_a_cluster, &others), Bootstrap::JoinExisting(ClusterId(5)));
     let member = Candidate { cluster: Some(ClusterId(5)), is_empty: false, ..empty("z", "") };
-    assert_eq!(decide(&empty("a", "a"), &[member.clone()]), Bootstrap::JoinExisting(ClusterId(5)));
+    assert_eq!(
+        decide(&empty("a", "a"), std::slice::from_ref(&member)),
+        Bootstrap::JoinExisting(ClusterId(5))
+    );
     assert_eq!(waits(&decide(&with_data, &[member])), Waiting::ForItsCluster);
 }
 

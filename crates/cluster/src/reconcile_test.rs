@@ -79,11 +79,11 @@ fn data_are_deleted_a_minute_after_a_table_that_excludes_the_node() {
 #[test]
 fn the_last_copy_of_another_life_is_closed_and_kept() {
     let stranded = table(entry(2, "", "a1", ""));
-    let closed = Some(LocalReplica::Closed { since: Millis(0) });
-    assert_eq!(actions(&stranded, "a2", closed.clone(), KEEP_MS * 9), []);
+    let closed = LocalReplica::Closed { since: Millis(0) };
+    assert_eq!(actions(&stranded, "a2", Some(closed.clone()), KEEP_MS * 9), []);
     let unassigned = Table::unassigned(PartitionCount::new(1).unwrap());
     let early = Own { registered: Some(TableVersion(0)), ..own("a1") };
-    let replicas = BTreeMap::from([(P, closed.unwrap())]);
+    let replicas = BTreeMap::from([(P, closed)]);
     assert_eq!(reconcile(&unassigned, &early, &replicas, Millis(KEEP_MS * 9)), []);
 }
 

@@ -40,7 +40,7 @@ pub use evidence::{Evidence, Follower, PartitionReport, Stream};
 pub use orders::{Directive, Orders};
 pub use settings::StewardSettings;
 
-use crate::council::Council;
+use crate::council::{Council, Intent};
 use crate::id::Millis;
 use budget::Budgets;
 use desired::Desired;
@@ -112,7 +112,6 @@ impl Steward {
 
 /// Whether the whole cluster is being stopped: then nothing is fenced and nothing moves.
 fn everybody_stops(council: &Council) -> bool {
-    use crate::council::Intent;
     let mut serving = council.nodes().values().filter(|record| record.is_serving()).peekable();
     serving.peek().is_some() && serving.all(|record| record.intent == Intent::Stop)
 }

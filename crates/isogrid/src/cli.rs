@@ -8,6 +8,7 @@ use crate::commands::config::ConfigCommand;
 use crate::commands::dev::DevArgs;
 use crate::commands::error::ErrorArgs;
 use crate::commands::map::MapCommand;
+use crate::commands::sim::SimArgs;
 use crate::commands::start::StartArgs;
 use crate::output::Format;
 
@@ -19,6 +20,7 @@ Exit codes:
   3  no node answers, or it is not ready
   4  some of it was done, some failed
   5  it may or may not have been done
+  6  the simulation found a violation
 
 Data goes to standard output, prose to standard error. `isogrid error IG-nnnn` explains an error.";
 
@@ -79,6 +81,8 @@ pub(crate) enum Command {
     /// Measure a running node
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Try to break a cluster in virtual time: the same seed always does the same
+    Sim(Box<SimArgs>),
     /// Explain an error code, or list all
     Error(ErrorArgs),
     /// Print the completion script of a shell

@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Partial = 4,
     /// It may or may not have been done.
     Unknown = 5,
+    /// A simulation found something that must never happen.
+    Violation = 6,
 }
 
 impl From<Exit> for ExitCode {

@@ -29,6 +29,8 @@ pub struct Bounds {
     pub session_ends: bool,
     /// Primaries also send messages without entries, that ask for a lease only.
     pub heartbeats: bool,
+    /// Clocks run. Many a trace needs no time, and the model is far smaller without it.
+    pub clocks: bool,
 }
 
 impl Bounds {
@@ -47,6 +49,7 @@ impl Bounds {
         keeps_log: false,
         session_ends: false,
         heartbeats: false,
+        clocks: true,
     };
 }
 
@@ -67,6 +70,7 @@ impl Bounds {
             ("keeps-log", self.keeps_log.to_string()),
             ("session-ends", self.session_ends.to_string()),
             ("heartbeats", self.heartbeats.to_string()),
+            ("clocks", self.clocks.to_string()),
         ];
         let used = all.iter().filter(|(name, _)| names.contains(name));
         used.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")

@@ -47,10 +47,15 @@ pub struct Report {
     pub violation: Option<Violation>,
 }
 
-/// Explores the model.
+/// Explores the model, up to the first violation: not always the one of the fewest steps.
+pub fn find<P: Protocol>(model: &P, limits: Limits) -> Report {
+    search(model, limits, None)
+}
+
+/// Explores the model, and minimises a violation.
 pub fn check<P: Protocol>(model: &P, limits: Limits) -> Report {
     let start = Instant::now();
-    let mut report = search(model, limits, None);
+    let mut report = find(model, limits);
     while let Some(violation) = &report.violation {
         let left = limits.time.saturating_sub(start.elapsed());
         if left.is_zero() {
@@ -73,10 +78,8 @@ fn search<P: Protocol>(model: &P, limits: Limits, shorter_than: Option<usize>) -
     let deadline = Deadline::at(start + limits.time);
     let mut model = model.clone();
     *model.deadline() = deadline.clone();
-    let mut builder = model
-        .checker()
-        .threads(limits.threads)
-        .finish_when(HasDiscoveries::AnyFailures);
+    let mut builder =
+        model.checker().threads(limits.threads).finish_when(HasDiscoveries::AnyFailures);
     if let Some(steps) = shorter_than {
         // The checker counts the first state as depth one, and does not look at the states of its target depth.
         builder = builder.target_max_depth(steps + 1);

@@ -52,7 +52,9 @@ impl fmt::Display for Amendment {
         match self {
             Amendment::Add(node, incarnation) => write!(f, "to add {node}#{incarnation}"),
             Amendment::Remove(node) => write!(f, "to remove {node}"),
-            Amendment::HandOver(node, incarnation) => write!(f, "to hand over to {node}#{incarnation}"),
+            Amendment::HandOver(node, incarnation) => {
+                write!(f, "to hand over to {node}#{incarnation}")
+            }
         }
     }
 }

@@ -96,6 +96,9 @@ struct BoundOptions {
     /// Messages that ask for a lease only.
     #[arg(long)]
     heartbeats: Option<bool>,
+    /// Clocks run.
+    #[arg(long)]
+    clocks: Option<bool>,
 }
 
 impl BoundOptions {
@@ -115,6 +118,7 @@ impl BoundOptions {
             ("keeps-log", self.keeps_log.is_some()),
             ("session-ends", self.session_ends.is_some()),
             ("heartbeats", self.heartbeats.is_some()),
+            ("clocks", self.clocks.is_some()),
         ];
         if let Some((name, _)) = given.iter().find(|(name, given)| *given && !used.contains(name)) {
             let used = used.join(", --");
@@ -134,6 +138,7 @@ impl BoundOptions {
             keeps_log: self.keeps_log.unwrap_or(bounds.keeps_log),
             session_ends: self.session_ends.unwrap_or(bounds.session_ends),
             heartbeats: self.heartbeats.unwrap_or(bounds.heartbeats),
+            clocks: self.clocks.unwrap_or(bounds.clocks),
         })
     }
 }
@@ -158,10 +163,8 @@ fn main() -> ExitCode {
 fn run<P: Protocol>(search: &Search<P>) -> Result<ExitCode, String> {
     let bounds = search.bounds.over(P::bounds_for(search.mutant), P::USES)?;
     println!("mutant {}, {}", name_of(search.mutant), bounds.describe(P::USES));
-    let limits = Limits {
-        time: Duration::from_secs(search.seconds),
-        threads: usize::from(search.threads),
-    };
+    let limits =
+        Limits { time: Duration::from_secs(search.seconds), threads: usize::from(search.threads) };
     let report = checker::check(&P::new(search.mutant, bounds), limits);
     print!("{report}");
     Ok(if report.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

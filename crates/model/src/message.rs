@@ -56,10 +56,16 @@ impl<C: fmt::Display> fmt::Display for Message<C> {
                 write!(f, "{to}#{incarnation} receives {chunk} from {from} in epoch {epoch}")
             }
             Message::Acknowledgement(Acknowledgement { from, to, incarnation, epoch, length }) => {
-                write!(f, "{to} receives from {from}#{incarnation}: {length} entries held, epoch {epoch}")
+                write!(
+                    f,
+                    "{to} receives from {from}#{incarnation}: {length} entries held, epoch {epoch}"
+                )
             }
             Message::Proposal(Proposal { epoch, version, amendment }) => {
-                write!(f, "the council receives the wish {amendment}, if still at {epoch}.{version}")
+                write!(
+                    f,
+                    "the council receives the wish {amendment}, if still at {epoch}.{version}"
+                )
             }
         }
     }

@@ -13,8 +13,10 @@ use crate::bounds::Bounds;
 
 /// A model of one partition, intact or with one rule broken.
 pub trait Protocol:
-    Model<State: Clone + Debug + Hash + PartialEq + Send + Sync, Action: Clone + Debug + Display + PartialEq>
-    + Clone
+    Model<
+        State: Clone + Debug + Hash + PartialEq + Send + Sync,
+        Action: Clone + Debug + Display + PartialEq,
+    > + Clone
     + Send
     + Sync
     + 'static

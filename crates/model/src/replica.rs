@@ -62,7 +62,11 @@ impl Leadership {
 
     /// The prefix that each of these members holds in the required incarnation, at most `limit`.
     pub fn held_by_all(&self, required: &Members, limit: u8) -> u8 {
-        required.iter().map(|(node, it)| self.held_by(node, it)).min().map_or(limit, |it| it.min(limit))
+        required
+            .iter()
+            .map(|(node, it)| self.held_by(node, it))
+            .min()
+            .map_or(limit, |it| it.min(limit))
     }
 
     /// The prefix that this incarnation is known to hold.

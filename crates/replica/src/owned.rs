@@ -2,19 +2,20 @@
 
 use isogrid_core::{Entry, Error, Page, PageEntry, Reply, Timestamp, Version};
 
-/// A reply that borrows nothing.
+/// A reply that borrows nothing. Small, because nearly all show no record and every write keeps one until its commit.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub(crate) enum OwnedReply {
     Missing,
-    Found(OwnedRecord),
+    Found(Box<OwnedRecord>),
     Flag(bool),
-    Written(Version, Option<OwnedRecord>),
-    Conflict(Option<OwnedRecord>),
-    Deleted(Version, Option<OwnedRecord>),
+    Written(Version, Option<Box<OwnedRecord>>),
+    Conflict(Option<Box<OwnedRecord>>),
+    Deleted(Version, Option<Box<OwnedRecord>>),
     Integer(i64, Version),
     Float(f64, Version),
     Count(u64),
-    Page(Option<u64>, Vec<(Box<[u8]>, OwnedRecord)>),
+    Page(Box<OwnedPage>),
     Failed(Box<Error>),
 }
 
@@ -24,6 +25,13 @@ pub(crate) struct OwnedRecord {
     value: Box<[u8]>,
     version: Version,
     expires_at: Option<Timestamp>,
+}
+
+/// A page that borrows nothing: where the next one begins, and keys with their records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnedPage {
+    next: Option<u64>,
+    entries: Vec<(Box<[u8]>, OwnedRecord)>,
 }
 
 impl OwnedRecord {
@@ -41,10 +49,10 @@ impl OwnedReply {
     /// Keeps a reply.
     #[inline]
     pub(crate) fn of(reply: &Reply<'_>) -> Self {
-        let record = |entry: &Option<Entry<'_>>| entry.map(OwnedRecord::of);
+        let record = |entry: &Option<Entry<'_>>| entry.map(|entry| Box::new(OwnedRecord::of(entry)));
         match reply {
             Reply::Missing => OwnedReply::Missing,
-            Reply::Found(entry) => OwnedReply::Found(OwnedRecord::of(*entry)),
+            Reply::Found(entry) => OwnedReply::Found(Box::new(OwnedRecord::of(*entry))),
             Reply::Flag(flag) => OwnedReply::Flag(*flag),
             Reply::Written { version, old } => OwnedReply::Written(*version, record(old)),
             Reply::Conflict { current } => OwnedReply::Conflict(record(current)),
@@ -54,7 +62,8 @@ impl OwnedReply {
             Reply::Count(count) => OwnedReply::Count(*count),
             Reply::Page(page) => {
                 let own = |entry: &PageEntry<'_>| (entry.key.into(), OwnedRecord::of(entry.entry));
-                OwnedReply::Page(page.next, page.entries.iter().map(own).collect())
+                let entries = page.entries.iter().map(own).collect();
+                OwnedReply::Page(Box::new(OwnedPage { next: page.next, entries }))
             }
             Reply::Failed(error) => OwnedReply::Failed(Box::new(error.clone())),
         }
@@ -67,25 +76,26 @@ impl OwnedReply {
             OwnedReply::Found(record) => Reply::Found(record.entry()),
             OwnedReply::Flag(flag) => Reply::Flag(*flag),
             OwnedReply::Written(version, old) => {
-                Reply::Written { version: *version, old: old.as_ref().map(OwnedRecord::entry) }
+                Reply::Written { version: *version, old: old.as_deref().map(OwnedRecord::entry) }
             }
             OwnedReply::Conflict(current) => {
-                Reply::Conflict { current: current.as_ref().map(OwnedRecord::entry) }
+                Reply::Conflict { current: current.as_deref().map(OwnedRecord::entry) }
             }
             OwnedReply::Deleted(version, old) => {
-                Reply::Deleted { version: *version, old: old.as_ref().map(OwnedRecord::entry) }
+                Reply::Deleted { version: *version, old: old.as_deref().map(OwnedRecord::entry) }
             }
             OwnedReply::Integer(value, version) => {
                 Reply::Integer { value: *value, version: *version }
             }
             OwnedReply::Float(value, version) => Reply::Float { value: *value, version: *version },
             OwnedReply::Count(count) => Reply::Count(*count),
-            OwnedReply::Page(next, entries) => {
+            OwnedReply::Page(page) => {
                 let borrow = |(key, record): &'s (Box<[u8]>, OwnedRecord)| PageEntry {
                     key,
                     entry: record.entry(),
                 };
-                Reply::Page(Page { next: *next, entries: entries.iter().map(borrow).collect() })
+                let entries = page.entries.iter().map(borrow).collect();
+                Reply::Page(Page { next: page.next, entries })
             }
             OwnedReply::Failed(error) => Reply::Failed((**error).clone()),
         }

@@ -59,7 +59,6 @@ struct Parked {
 #[derive(Debug)]
 pub(crate) struct Primary {
     pub(crate) epoch: Epoch,
-    since: Ticks,
     /// The first entry of the epoch: nothing is answered before it is committed (R9).
     barrier: u64,
     is_open: bool,
@@ -97,7 +96,6 @@ impl Primary {
         effects.notice(Notice::Promoted { epoch, uncommitted });
         let mut primary = Primary {
             epoch,
-            since: now.ticks,
             barrier: state.log.last().seq + 1,
             is_open: false,
             targets: Vec::new(),
@@ -202,6 +200,9 @@ impl Primary {
         let voice = self.voice(state, now);
         for target in &mut self.targets {
             target.judge(last, now);
+            if target.trouble_ms(now) >= state.settings.lag_ms_max {
+                target.healthy_since = None;
+            }
             target.tick(state, &voice, now, effects);
         }
         self.tend(state, now, effects);

@@ -23,7 +23,7 @@ mod snapshot;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use isogrid_core::{Effect, EndedSessions, RequestId, SessionId};
+use isogrid_core::{Effect, EndedSessions, LogPosition, RequestId, SessionId};
 
 use crate::entry::{Answer, Entry, Tag};
 use hasher::SessionHash;
@@ -49,7 +49,7 @@ pub enum Lookup<'a> {
     /// It was executed and committed.
     Done {
         /// The entry.
-        seq: u64,
+        position: LogPosition,
         /// What it was answered.
         answer: Answer<'a>,
     },
@@ -99,7 +99,9 @@ impl Sessions {
         match session.find(id.number) {
             None => Lookup::New,
             Some(record) if record.seq > commit => Lookup::InProgress { seq: record.seq },
-            Some(record) => Lookup::Done { seq: record.seq, answer: record.answer() },
+            Some(record) => {
+                Lookup::Done { position: record.position(), answer: record.answer() }
+            },
         }
     }
 
@@ -125,7 +127,7 @@ impl Sessions {
             self.note_ending(seq, ended);
         }
         if let Some(tag) = &entry.request {
-            self.add(tag, Record::new(tag.id.number, seq, entry.answer));
+            self.add(tag, Record::new(tag.id.number, entry.position, entry.answer));
         }
     }
 

@@ -265,7 +265,7 @@ fn recorded(steps: &[Step]) -> Sessions {
 fn a_retry_is_done_only_once_its_entry_is_committed() {
     let sessions = recorded(&[asked(1, 7, 7)]);
     assert_eq!(sessions.lookup(request(1, 7), 0), Lookup::InProgress { seq: 1 });
-    let done = Lookup::Done { seq: 1, answer: answer(7) };
+    let done = Lookup::Done { position: LogPosition::new(1, 1), answer: answer(7) };
     assert_eq!(sessions.lookup(request(1, 7), 1), done);
     assert_eq!(sessions.lookup(request(1, 6), 1), Lookup::Stale);
     assert_eq!(sessions.lookup(request(1, 8), 1), Lookup::New);
@@ -281,7 +281,7 @@ fn a_truncated_entry_gives_back_what_it_forgot() {
     assert_eq!(sessions.lookup(request(1, 1), 2), Lookup::Stale);
     assert_eq!(sessions.digest(), before, "only settled entries count");
     sessions.forget_after(2);
-    assert_eq!(sessions.lookup(request(1, 1), 2), Lookup::Done { seq: 1, answer: answer(1) });
+    assert_eq!(sessions.lookup(request(1, 1), 2), Lookup::Done { position: LogPosition::new(1, 1), answer: answer(1) });
     assert_eq!(sessions.lookup(request(1, 3), 2), Lookup::New);
     assert_eq!(sessions.digest(), before);
     sessions.record(&entry(3, &asked(2, 1, 1)));

@@ -9,7 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+pub use isogrid_cluster::council::LossPolicy;
+
+use crate::grid::{Options, Storage, World};
 use crate::invariant::Violation;
+use crate::schedule::Schedule;
 use crate::summary::Summary;
 use crate::trace::Keep;
 
@@ -22,6 +26,26 @@ pub struct SeedRun {
     pub trace_hash: u64,
     /// The lines that were kept.
     pub trace: String,
+}
+
+/// What a seed is about to do to a simulated grid: what the options left open, drawn.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many copies of each partition.
+    pub copies: u8,
+    /// What survives on the nodes.
+    pub storage: Storage,
+    /// What happens when nobody who holds a partition comes back.
+    pub loss_policy: LossPolicy,
+    /// Which faults happen when.
+    pub schedule: Schedule,
+}
+
+/// The plan of a seed. Running the seed again with this schedule as the options' own does the same.
+pub fn plan_of(seed: u64, options: &Options) -> Plan {
+    let World { drawn, schedule, .. } = World::new(seed, options);
+    let (copies, storage, loss_policy) = (drawn.copies, drawn.storage, drawn.loss_policy);
+    Plan { copies, storage, loss_policy, schedule }
 }
 
 /// Which seeds, and how.

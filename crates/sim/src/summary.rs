@@ -165,9 +165,11 @@ impl Summary {
 
     fn figures(&self) -> String {
         let operations = &self.operations;
+        // Whole milliseconds read better.
+        let virtual_time = SimTime(self.virtual_ns / 1_000_000 * 1_000_000).elapsed();
         let rows = [
             ("seeds", grouped(self.seeds)),
-            ("virtual time", format_duration(SimTime(self.virtual_ns).elapsed())),
+            ("virtual time", format_duration(virtual_time)),
             ("events", grouped(self.events)),
             ("faults", grouped(self.faults_total())),
             ("operations", grouped(operations.total())),

@@ -76,6 +76,10 @@ impl Partition {
         assert!(reaches, "version {version} is settled: what came after it stays");
         self.common.begin();
         while let Some(undo) = self.common.journal.pop_after(version) {
+            if matches!(undo.was, Was::Nothing) {
+                // Nobody says that there is such a map.
+                continue;
+            }
             let store = self.maps[undo.map.0 as usize].as_deref_mut();
             let store = store.expect("a journaled map is here");
             store.take_back(&self.common.hasher, undo.hash, undo.version, undo.was);

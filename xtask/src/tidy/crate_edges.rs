@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-core",
         ],
     ),
-    ("isogrid", &["isogrid-node", "isogrid-client", "isogrid-core"]),
+    ("isogrid", &["isogrid-node", "isogrid-client", "isogrid-sim", "isogrid-core"]),
     (
         "isogrid-sim",
         &["isogrid-replica", "isogrid-cluster", "isogrid-store", "isogrid-wal", "isogrid-core"],

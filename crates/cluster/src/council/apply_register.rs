@@ -38,6 +38,12 @@ impl Council {
         let before = self.nodes.get(&member.id).cloned();
         let Some((known, last)) = before.as_ref().and_then(|known| Some((known, known.storage?)))
         else {
+            if let Some(&registered) = self.forgotten.get(&member.id)
+                && member.incarnation < registered
+            {
+                return Err(Refusal::OldIncarnation { registered });
+            }
+            self.forgotten.remove(&member.id);
             self.put_node(member, proof);
             let table = self.table.version();
             return Ok(Outcome::Registered(Registered { table, ..Registered::default() }));

@@ -26,14 +26,13 @@ impl Council {
     }
 
     pub(super) fn remove_node(&mut self, node: &NodeId) -> Result<Outcome, Refusal> {
-        if !self.nodes.contains_key(node) {
-            return Err(Refusal::Unknown);
-        }
+        let last = self.incarnation(node).ok_or(Refusal::Unknown)?;
         let holds = self.table.iter().any(|(_, e)| e.holders().any(|h| h.node == *node));
         if holds {
             return Err(Refusal::StillHolds);
         }
         self.nodes.remove(node);
+        self.forgotten.insert(node.clone(), last);
         self.nodes_version += 1;
         Ok(Outcome::Applied)
     }

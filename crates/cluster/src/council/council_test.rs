@@ -3,7 +3,10 @@
 use isogrid_core::{Epoch, MapId, MapSettings, MemberState, SessionId};
 
 use super::*;
-use crate::testing::*;
+use crate::testing::{
+    P, apply_change, change, council, council_with, create, down, entry, life, lives, member, node,
+    present, proof, rebooted, refused, register, reset, wiped,
+};
 
 #[test]
 fn nothing_applies_before_there_is_a_cluster_and_a_second_one_is_refused() {
@@ -269,6 +272,12 @@ fn only_a_node_that_holds_nothing_is_forgotten() {
     assert_eq!(council.apply(&remove("a")), refused(Refusal::StillHolds));
     assert_eq!(council.apply(&remove("b")), Outcome::Applied);
     assert_eq!(council.apply(&remove("b")), refused(Refusal::Unknown));
+    // Its lives are not: what was meant for the first must never reach another first.
+    register(&mut council, "b4", proof("b4")).unwrap();
+    assert_eq!(council.apply(&remove("b")), Outcome::Applied);
+    let old = register(&mut council, "b3", proof("b3"));
+    assert_eq!(old, Err(Refusal::OldIncarnation { registered: life("b4").incarnation }));
+    register(&mut council, "b5", proof("b5")).unwrap();
 }
 
 #[test]

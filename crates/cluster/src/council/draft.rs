@@ -96,7 +96,7 @@ impl<'a> Draft<'a> {
             entry.learners.retain(|learner| learner.node != leader.node);
             entry.in_sync.push(leader.clone());
         }
-        // Nor is it another life than the present one.
+        // Nor is then its recorded life another one than the present one.
         let leads = entry.in_sync.iter_mut().filter(|member| member.node == leader.node);
         leads.for_each(|member| member.incarnation = present);
         if !keep_old {

@@ -3,7 +3,10 @@
 use isogrid_core::LogPosition;
 
 use super::*;
-use crate::testing::*;
+use crate::testing::{
+    P, change, council, council_with, down, entry, life, lives, node, promote_suspect, proof,
+    rebooted, refused, register, report, wiped,
+};
 
 fn with(rules: Rules, in_sync: &str) -> Council {
     council_with(rules, LossPolicy::Block, in_sync, "")

@@ -23,6 +23,8 @@ pub struct Council {
     pub(super) cluster: Option<Cluster>,
     pub(super) nodes: BTreeMap<NodeId, NodeRecord>,
     pub(super) nodes_version: u64,
+    /// The last lives of nodes that were forgotten: a life that was told apart once is never another one.
+    pub(super) forgotten: BTreeMap<NodeId, Incarnation>,
     #[serde(with = "snapshot")]
     pub(super) table: Table,
     pub(super) facts: BTreeMap<PartitionId, PartitionFacts>,
@@ -80,6 +82,7 @@ impl Council {
             cluster: None,
             nodes: BTreeMap::new(),
             nodes_version: 0,
+            forgotten: BTreeMap::new(),
             table: Table::unassigned(PartitionCount::new(1).expect("one is a power of two")),
             facts: BTreeMap::new(),
             maps: BTreeMap::new(),

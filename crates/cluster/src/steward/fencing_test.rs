@@ -10,11 +10,12 @@ use crate::id::Millis;
 use crate::testing::node;
 
 fn fenced(world: &World) -> Vec<&str> {
-    let down = |command| match command {
-        &Command::NodeDown { ref node, .. } => Some(node.as_str()),
+    let commands = world.commands.iter();
+    let down = commands.filter_map(|command| match command {
+        Command::NodeDown { node, .. } => Some(node.as_str()),
         _ => None,
-    };
-    world.commands.iter().filter_map(down).collect()
+    });
+    down.collect()
 }
 
 /// One step in which these consider `dead` dead since always, and these have just heard of it.

@@ -152,6 +152,23 @@ fn a_rolling_restart_hands_over_first_and_copies_nothing() {
 }
 
 #[test]
+fn a_node_that_restarted_as_planned_catches_up_at_once() {
+    let mut world = five(64, 2);
+    let before = holders(&world.council);
+    world.intend("a", Intent::Restart);
+    world.run(1_000);
+    world.kill("a");
+    // Longer than a node that died would be waited for.
+    world.run(30_000);
+    assert_eq!((world.moves, leads(&world.council, "a")), (0, 0));
+    world.join("a2");
+    world.run(300);
+    assert!(world.moves > 0);
+    world.settle(60_000);
+    assert_eq!(holders(&world.council), before);
+}
+
+#[test]
 fn a_whole_stop_moves_and_fences_nothing() {
     let mut world = five(64, 2);
     let before = world.council.clone();

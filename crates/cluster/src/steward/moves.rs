@@ -219,7 +219,14 @@ impl Steward {
                 streams.add(stream.clone());
             }
         }
-        evidence.streams.iter().for_each(|stream| streams.add(stream.clone()));
+        // A report may be older than the table: whoever holds nothing copies nothing.
+        let is_holder = |stream: &&Stream| {
+            let entry = council.entry(stream.partition);
+            entry.is_some_and(|entry| entry.holders().any(|holder| holder.node == stream.target))
+        };
+        for stream in evidence.streams.iter().filter(is_holder) {
+            streams.add(stream.clone());
+        }
         streams
     }
 

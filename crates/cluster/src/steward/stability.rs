@@ -25,6 +25,8 @@ struct Watch {
     /// How often it came back, lately.
     returns: u32,
     is_new: bool,
+    /// Whether it was asked to restart or stop, so that its return is no sign of a fault.
+    is_planned: bool,
 }
 
 impl Stability {
@@ -37,14 +39,17 @@ impl Stability {
             let (is_up, incarnation) = (record.is_serving(), record.incarnation());
             let Some(watch) = self.nodes.get_mut(node) else {
                 let is_new = self.started;
-                let watch = Watch { incarnation, is_up, since: now, returns: 0, is_new };
+                let since = now;
+                let watch =
+                    Watch { incarnation, is_up, since, returns: 0, is_new, is_planned: false };
                 self.nodes.insert(node.clone(), watch);
                 continue;
             };
             let came_back = is_up && (!watch.is_up || watch.incarnation != incarnation);
-            if came_back {
+            if came_back && !watch.is_planned {
                 watch.returns = watch.returns.saturating_add(1);
             }
+            watch.is_planned = matches!(record.intent, Intent::Restart | Intent::Stop);
             if came_back || watch.is_up != is_up {
                 *watch = Watch { incarnation, is_up, since: now, is_new: false, ..watch.clone() };
             } else if is_up && now.since(watch.since) >= settings.flapping_forgotten_ms {

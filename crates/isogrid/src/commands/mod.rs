@@ -7,6 +7,7 @@ pub(crate) mod dev;
 pub(crate) mod error;
 pub(crate) mod map;
 mod settings;
+pub(crate) mod sim;
 pub(crate) mod start;
 mod status;
 mod stop;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Status => status::run(&global),
         Command::Config(command) => config::run(command, global.output),
         Command::Bench(command) => bench::run(command, &global),
+        Command::Sim(args) => sim::run(&args, global.output),
         Command::Error(args) => error::run(&args, global.output),
         Command::Completion(args) => completion::run(&args),
     }

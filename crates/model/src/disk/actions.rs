@@ -29,7 +29,9 @@ impl DiskModel {
             let required = leadership.required(node);
             for to in node.others().filter(|it| required.contains(*it) || may_change) {
                 let pieces = self.pieces(state, leadership, node, to);
-                actions.extend(pieces.into_iter().map(|(start, end)| Action::Send(node, to, start, end)));
+                actions.extend(
+                    pieces.into_iter().map(|(start, end)| Action::Send(node, to, start, end)),
+                );
             }
         }
         if may_change {

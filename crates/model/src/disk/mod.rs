@@ -61,23 +61,33 @@ impl Protocol for DiskModel {
         &mut self.deadline
     }
 
+    fn is_harmless(mutant: Mutant) -> bool {
+        mutant == Mutant::AckBeforeBarrier
+    }
+
     fn bounds_for(mutant: Mutant) -> Bounds {
         let smallest = Bounds::SMALLEST;
         match mutant {
             Mutant::None => Bounds { crashes: 2, ..smallest },
             Mutant::TrustSeqOnly | Mutant::TrustContiguous => Bounds { epochs: 3, ..smallest },
             Mutant::AckLength => Bounds { writes: 3, epochs: 3, messages: 1, ..smallest },
-            Mutant::AddBeforeBarrier => Bounds { writes: 2, changes: 1, ..smallest },
+            Mutant::AddBeforeBarrier => Bounds { writes: 2, changes: 1, messages: 1, ..smallest },
             Mutant::RebindLost => Bounds { disk_losses: 1, ..smallest },
             Mutant::ExpelRestarted => Bounds { crashes: 1, disk_losses: 1, ..smallest },
             Mutant::AnyDisk => Bounds { crashes: 1, changes: 1, ..smallest },
             Mutant::RebindSuspectAsSound => Bounds { power_losses: 1, ..smallest },
-            Mutant::PickAny | Mutant::PickWithoutWaiting => Bounds { power_losses: 2, ..smallest },
+            Mutant::PickAny | Mutant::PickWithoutWaiting | Mutant::AckBeforeBarrier => {
+                Bounds { power_losses: 2, ..smallest }
+            }
             Mutant::PickByHeardEpoch => Bounds { power_losses: 2, epochs: 3, ..smallest },
             Mutant::SuspectNotRequired => {
                 Bounds { power_losses: 2, epochs: 5, messages: 0, ..smallest }
             }
-            _ => Bounds { crashes: 1, ..smallest },
+            Mutant::AckUnpersisted
+            | Mutant::SelfUnpersisted
+            | Mutant::ResumeSameEpoch
+            | Mutant::SameIncarnation
+            | Mutant::TruncateAfterChunk => Bounds { crashes: 1, ..smallest },
         }
     }
 }

@@ -14,9 +14,11 @@ pub(super) fn all() -> Vec<Property<DiskModel>> {
             |_, state: &State| {
                 let current = state.council.current();
                 let sound = |(node, incarnation): &(NodeId, u8)| {
-                    !current.suspects[*node] && state.nodes[*node].replica.incarnation == *incarnation
+                    !current.suspects[*node]
+                        && state.nodes[*node].replica.incarnation == *incarnation
                 };
-                state.lost || current.in_sync.iter().filter(sound).all(|(node, _)| state.holds_all(node))
+                state.lost
+                    || current.in_sync.iter().filter(sound).all(|(node, _)| state.holds_all(node))
             },
         ),
         Property::always("one entry for each (epoch, seq)", |_, state| {
@@ -36,9 +38,9 @@ pub(super) fn all() -> Vec<Property<DiskModel>> {
             },
         ),
         Property::sometimes("can: a write is acknowledged after a failover", |_, state: &State| {
-            NodeId::ALL.into_iter().any(|node| {
-                state.nodes[node].replica.promised > 1 && commits_write(state, node)
-            })
+            NodeId::ALL
+                .into_iter()
+                .any(|node| state.nodes[node].replica.promised > 1 && commits_write(state, node))
         }),
         Property::sometimes("can: a suspect is promoted", |_, state: &State| state.loss_epoch > 0),
         Property::sometimes("can: everything is lost", |_, state: &State| state.lost),

@@ -155,6 +155,7 @@ impl DiskModel {
                 Message::Proposal(it) => council.amended(it).is_some(),
             });
         }
-        council.forget(|it| NodeId::ALL.into_iter().any(|node| replica(node).could_learn(node, it)));
+        council
+            .forget(|it| NodeId::ALL.into_iter().any(|node| replica(node).could_learn(node, it)));
     }
 }

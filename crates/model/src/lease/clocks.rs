@@ -17,11 +17,10 @@ impl LeaseModel {
         let proposed = state.network.iter().any(|it| matches!(it.message, Message::Proposal(_)));
         let viewed = state.nodes.iter().any(|(other, its)| {
             let leadership = its.replica.leadership.as_ref();
-            leadership.is_some_and(|it| {
-                it.in_sync.contains(node) || it.required(other).contains(node)
-            })
+            leadership
+                .is_some_and(|it| it.in_sync.contains(node) || it.required(other).contains(node))
         });
-        open || is_member || leads || proposed || viewed
+        self.bounds.clocks && (open || is_member || leads || proposed || viewed)
     }
 
     /// A node's clock advances: what it times grows older. No clock runs ahead of another by more than a tick.
@@ -44,10 +43,8 @@ impl LeaseModel {
 
     /// While nothing is timed, it means nothing whose clock is ahead.
     pub(super) fn forget_skew(&self, state: &mut State) {
-        let idle = state
-            .nodes
-            .iter()
-            .all(|(_, its)| its.wait == 0 && its.leases == PerNode::default());
+        let idle =
+            state.nodes.iter().all(|(_, its)| its.wait == 0 && its.leases == PerNode::default());
         let young = |it: &Timed| match it.message {
             Message::Proposal(_) => false,
             _ => it.age < self.bounds.lease_ticks,

@@ -10,8 +10,7 @@ use crate::nodes::{Members, NodeId};
 impl LeaseModel {
     /// Whether the node may take writes and answer reads, as far as handover (section 8) and barrier (R9) go.
     pub(super) fn may_serve(&self, node: &Node) -> bool {
-        let past_barrier =
-            node.replica.leadership.as_ref().is_some_and(|it| it.is_past_barrier());
+        let past_barrier = node.replica.leadership.as_ref().is_some_and(|it| it.is_past_barrier());
         past_barrier && !node.yielded
     }
 
@@ -24,8 +23,7 @@ impl LeaseModel {
                 required.without(member)
             }
             Some(Amendment::Add(learner, _))
-                if self.is(Mutant::AdditionNotLeased)
-                    && !leadership.in_sync.contains(learner) =>
+                if self.is(Mutant::AdditionNotLeased) && !leadership.in_sync.contains(learner) =>
             {
                 required.without(learner)
             }

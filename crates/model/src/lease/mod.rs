@@ -64,6 +64,7 @@ impl Protocol for LeaseModel {
         "confirmed-reads",
         "keeps-log",
         "heartbeats",
+        "clocks",
     ];
 
     fn new(mutant: Mutant, bounds: Bounds) -> Self {
@@ -77,21 +78,32 @@ impl Protocol for LeaseModel {
     fn bounds_for(mutant: Mutant) -> Bounds {
         let smallest = Bounds { messages: 1, ..Bounds::SMALLEST };
         let removal = Bounds { changes: 1, ..smallest };
+        // Where no clock need run for the mutant to be seen, none does.
+        let still = Bounds { clocks: false, ..smallest };
         match mutant {
-            Mutant::None => removal,
-            Mutant::DirtyRead | Mutant::CheckThenRead => smallest,
-            Mutant::NoBarrier => Bounds { heartbeats: true, ..smallest },
-            Mutant::EpochNotPinned => Bounds { epochs: 3, changes: 2, ..smallest },
-            Mutant::RestartWithoutWaiting | Mutant::LeaseOutlivesIncarnation => Bounds { crashes: 1, keeps_log: true, ..removal },
+            Mutant::None | Mutant::CheckReused | Mutant::ReceiveTime => removal,
+            Mutant::HandoverWithoutYielding => removal,
+            Mutant::JoinRound => Bounds { confirmed_reads: true, ..removal },
+            Mutant::DirtyRead | Mutant::CheckThenRead => still,
+            Mutant::NoBarrier => Bounds { heartbeats: true, ..still },
+            Mutant::EpochNotPinned => Bounds { epochs: 3, changes: 2, ..still },
+            Mutant::LeaseFromSome => Bounds { in_sync: 3, changes: 1, ..still },
             Mutant::AdditionNotLeased | Mutant::LearnerNotStamped | Mutant::ResetWithoutWaiting => {
-                Bounds { changes: 2, in_sync: 1, ..smallest }
+                Bounds { changes: 2, in_sync: 1, ..still }
             }
-            Mutant::RemovalNotLeased => Bounds { changes: 2, ..smallest },
-            Mutant::LeaseFromSome => Bounds { in_sync: 3, changes: 1, ..smallest },
-            Mutant::JoinRound | Mutant::RoundThenValue => {
-                Bounds { confirmed_reads: true, ..removal }
+            Mutant::RemovalNotLeased => Bounds { changes: 2, ..still },
+            Mutant::RoundThenValue => Bounds { confirmed_reads: true, changes: 1, ..still },
+            Mutant::RestartWithoutWaiting | Mutant::LeaseOutlivesIncarnation => {
+                Bounds { crashes: 1, keeps_log: true, changes: 1, ..still }
             }
-            _ => removal,
+            Mutant::ForgetAddition
+            | Mutant::RemovalWithoutWaiting
+            | Mutant::PairLease
+            | Mutant::HandoverUnguarded
+            | Mutant::HandoverResumes
+            | Mutant::ValueBeforeBarrier
+            | Mutant::LastCommittedValue
+            | Mutant::CheckFirstInEpoch => Bounds { changes: 1, ..still },
         }
     }
 
@@ -99,6 +111,7 @@ impl Protocol for LeaseModel {
         matches!(
             mutant,
             Mutant::HandoverWithoutYielding
+                | Mutant::LastCommittedValue
                 | Mutant::CheckFirstInEpoch
                 | Mutant::RoundThenValue
                 | Mutant::LeaseOutlivesIncarnation

@@ -15,6 +15,8 @@ pub enum Mutant {
     DirtyRead,
     /// R9: a new primary serves the last committed value it knows, before a no-op of its epoch is committed
     NoBarrier,
+    /// Section 5, R9: the last committed value is taken before the barrier, which is committed by the time of the reply
+    ValueBeforeBarrier,
     /// Section 5: the lease counts from the receipt of the acknowledgement, not from the sending of the message
     ReceiveTime,
     /// Section 5: one member's acknowledgement is enough for the lease
@@ -45,6 +47,8 @@ pub enum Mutant {
     JoinRound,
     /// Section 8, harmless with R2 and R3: the old primary goes on while its handover is under way
     HandoverWithoutYielding,
+    /// Section 5, harmless past the barrier: a read gives the last committed value, and does not wait for the newest
+    LastCommittedValue,
     /// Section 5, harmless in one epoch: the lease is checked before the value is read, which can only be newer
     CheckFirstInEpoch,
     /// Section 5, confirmed reads, harmless in one epoch: the value is taken after the round, and can only be newer

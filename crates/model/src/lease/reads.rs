@@ -85,10 +85,13 @@ impl LeaseModel {
             // A demoted node that is asked all the same gives what it has.
             return self.is(Mutant::CheckThenRead).then_some(value);
         };
-        if self.is(Mutant::NoBarrier) {
-            return Some(newest_in(&node.replica, leadership.commit));
+        let committed = newest_in(&node.replica, leadership.commit);
+        match self.mutant {
+            Mutant::NoBarrier | Mutant::ValueBeforeBarrier => Some(committed),
+            Mutant::LastCommittedValue => leadership.is_past_barrier().then_some(committed),
+            Mutant::DirtyRead => Some(value),
+            _ => (value == committed).then_some(value),
         }
-        (value.1 <= leadership.commit || self.is(Mutant::DirtyRead)).then_some(value)
     }
 
     /// Whether a round sent now is one for the read in progress (confirmed reads).

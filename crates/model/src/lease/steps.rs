@@ -67,7 +67,11 @@ impl LeaseModel {
         Some(())
     }
 
-    fn receive_entries(&self, state: &mut State, append: &Append<Change>) -> Option<Acknowledgement> {
+    fn receive_entries(
+        &self,
+        state: &mut State,
+        append: &Append<Change>,
+    ) -> Option<Acknowledgement> {
         let is_member = state.council.current().in_sync;
         let Node { replica, leases, wait, yielded } = &mut state.nodes[append.to];
         if !replica.is_meant_by(append) {
@@ -154,7 +158,8 @@ impl LeaseModel {
     fn propose(&self, state: &mut State, node: NodeId, amendment: Amendment) -> Option<()> {
         state.changes += 1;
         let its = &mut state.nodes[node];
-        let goes_on = self.is(Mutant::HandoverUnguarded) || self.is(Mutant::HandoverWithoutYielding);
+        let goes_on =
+            self.is(Mutant::HandoverUnguarded) || self.is(Mutant::HandoverWithoutYielding);
         its.yielded = matches!(amendment, Amendment::HandOver(..)) && !goes_on;
         let message = Message::Proposal(its.replica.propose(amendment)?);
         state.network.insert(Timed { message, age: 0, fresh: false });
@@ -247,9 +252,10 @@ impl LeaseModel {
         let length = answer.length.min(its.replica.log.length());
         let leases = self.lease_left(timed.age) > its.leases[answer.from];
         let unconfirmed = self.is(Mutant::JoinRound)
-            || state.read.as_ref().is_some_and(|read| {
-                read.confirmed[answer.from] != Some(answer.incarnation)
-            });
+            || state
+                .read
+                .as_ref()
+                .is_some_and(|read| read.confirmed[answer.from] != Some(answer.incarnation));
         leases
             || leadership.is_news(answer.from, answer.incarnation, length)
             || (timed.fresh && unconfirmed)

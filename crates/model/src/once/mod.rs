@@ -57,7 +57,9 @@ impl Protocol for OnceModel {
         match mutant {
             Mutant::None => Bounds { epochs: 3, session_ends: true, ..smallest },
             Mutant::ForgetAtEnd => Bounds { session_ends: true, ..smallest },
-            Mutant::ExecuteBeforeBarrier | Mutant::DoneBeforeBarrier => Bounds { epochs: 3, ..smallest },
+            Mutant::ExecuteBeforeBarrier | Mutant::DoneBeforeBarrier => {
+                Bounds { epochs: 3, ..smallest }
+            }
             _ => smallest,
         }
     }
@@ -100,9 +102,7 @@ fn drop_useless(state: &mut State) {
 
     let State { council, nodes, network, .. } = state;
     network.retain(|message| match message {
-        Message::Append(it) => {
-            is_append_useful(it, &nodes[it.from].replica, &nodes[it.to].replica)
-        }
+        Message::Append(it) => is_append_useful(it, &nodes[it.from].replica, &nodes[it.to].replica),
         Message::Acknowledgement(it) => is_answer_useful(it, &nodes[it.to].replica),
         Message::Proposal(it) => council.amended(it).is_some(),
     });

@@ -22,9 +22,12 @@ pub(super) fn all() -> Vec<Property<OnceModel>> {
                 state.lost || in_sync.iter().filter(live).all(|(node, _)| holds_all(state, node))
             },
         ),
-        Property::sometimes("can: a request of an earlier epoch is answered", |_, state: &State| {
-            state.complete[0] && NodeId::ALL.into_iter().any(|node| inherits_first(state, node))
-        }),
+        Property::sometimes(
+            "can: a request of an earlier epoch is answered",
+            |_, state: &State| {
+                state.complete[0] && NodeId::ALL.into_iter().any(|node| inherits_first(state, node))
+            },
+        ),
         Property::sometimes("can: both requests are complete", |_, state: &State| {
             state.complete == [true, true]
         }),

@@ -169,7 +169,10 @@ impl fmt::Display for Action {
         match self {
             Action::Issue(request) => write!(f, "the client sends request {request}"),
             Action::Request(node, RequestCopy { request, first_incomplete }) => {
-                write!(f, "{node} receives request {request} (all below {first_incomplete} complete)")
+                write!(
+                    f,
+                    "{node} receives request {request} (all below {first_incomplete} complete)"
+                )
             }
             Action::Complete(request) => write!(f, "the client has the answer to {request}"),
             Action::EndSession(node) => write!(f, "{node} logs the end of the session"),

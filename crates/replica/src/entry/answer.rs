@@ -51,6 +51,7 @@ pub enum Kept<'a> {
 ///
 /// These numbers are frozen.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub enum Answer<'a> {
     /// Nobody asked.
     None,
@@ -132,6 +133,7 @@ impl<'a> Kept<'a> {
         }
     }
 
+    #[inline]
     fn decode(input: &mut Input<'a>) -> Result<Self, DecodeError> {
         let kind = input.u8()?;
         match kind {
@@ -248,6 +250,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Reads the body of an answer of this kind.
+    #[inline]
     pub(crate) fn decode_body(kind: u8, input: &mut Input<'a>) -> Result<Self, DecodeError> {
         Ok(match kind {
             0 => Answer::None,

@@ -126,6 +126,7 @@ impl<'a> Entry<'a> {
     ///
     /// # Errors
     /// The bytes are no entry, or only a part of one.
+    #[inline]
     pub fn decode(bytes: &'a [u8]) -> Result<Encoded<'a>, DecodeError> {
         let length = Input(bytes).u32()? as usize;
         if length < ENTRY_BYTES_MIN {
@@ -205,6 +206,7 @@ fn decode_tag(input: &mut Input<'_>) -> Result<Tag, DecodeError> {
     Ok(Tag { id: RequestId { session, number }, first_incomplete: input.u64()? })
 }
 
+#[inline]
 fn decode_effect<'a>(
     kind: u8,
     expires: bool,

@@ -49,12 +49,20 @@ impl Primary {
 
     fn answer_writes(&mut self, state: &State, effects: &mut dyn Effects) {
         let in_sync = state.view.in_sync.len().min(usize::from(u8::MAX)) as u8;
+        let receipt = self.receipt(state, LogPosition::START, in_sync);
         while self.waiting.front().is_some_and(|write| write.seq <= state.commit) {
             let Some(write) = self.waiting.pop_front() else { break };
             let response = if in_sync < write.min_in_sync {
                 Response::Refused(Refusal::NotEnoughReplicasLeft)
             } else {
-                let receipt = self.receipt(state, write.seq, in_sync);
+                // Nothing of an earlier epoch waits here, but for retries that found their entry.
+                let position = if write.seq >= self.barrier {
+                    LogPosition { epoch: self.epoch, seq: write.seq }
+                } else {
+                    let position = state.log.position_of(write.seq);
+                    position.expect("what was just committed is in the window")
+                };
+                let receipt = Receipt { position, ..receipt };
                 Response::Written { reply: write.reply.reply(), receipt }
             };
             effects.respond(write.ticket, response);
@@ -73,13 +81,17 @@ impl Primary {
     }
 
     /// What is known of the safety of an entry.
-    pub(super) fn receipt(&self, state: &State, seq: u64, replicas: u8) -> Receipt {
-        let epoch = state.log.position_of(seq).map_or(self.epoch, |position| position.epoch);
+    pub(super) fn receipt(
+        &self,
+        state: &State,
+        position: LogPosition,
+        replicas: u8,
+    ) -> Receipt {
         let required = self.targets.iter().filter(|target| target.standing == Standing::InSync);
         let lag = required.map(|target| state.log.last().seq - target.matched).max();
         Receipt {
             partition: state.partition,
-            position: LogPosition { epoch, seq },
+            position,
             loss_generation: state.loss_generation,
             replicas,
             durable: state.settings.durable,
@@ -91,12 +103,11 @@ impl Primary {
     #[inline]
     pub(super) fn wait(&mut self, write: Waiting) {
         // A retry of a write in flight waits for an older entry than the last.
-        let at = self.waiting.partition_point(|other| other.seq <= write.seq);
-        if at == self.waiting.len() {
-            self.waiting.push_back(write);
-        } else {
-            self.waiting.insert(at, write);
+        if self.waiting.back().is_none_or(|last| last.seq <= write.seq) {
+            return self.waiting.push_back(write);
         }
+        let at = self.waiting.partition_point(|other| other.seq <= write.seq);
+        self.waiting.insert(at, write);
     }
 
     /// A read is answered when this entry is committed.

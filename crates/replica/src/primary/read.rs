@@ -28,9 +28,13 @@ impl Primary {
         if let Some(position) = request.at_least
             && state.log.matches(position) == Match::No
         {
-            return effects.respond(request.ticket, Response::Refused(Refusal::PositionLost));
+            let is_of_later_primary = position.epoch > self.epoch;
+            let refusal = if is_of_later_primary { Refusal::NotOwner } else { Refusal::PositionLost };
+            return effects.respond(request.ticket, Response::Refused(refusal));
         }
-        self.remove_expired(state, request, now);
+        if !self.remove_expired(state, request, now) {
+            return effects.defer(request.ticket);
+        }
         let holds_lease = request.mode == ReadMode::Lease && self.holds_lease(state, now);
         let (last, commit) = (state.log.last().seq, state.commit);
         let may_show_all = state.settings.mode(request.map).acknowledge == Acknowledge::Primary
@@ -65,12 +69,12 @@ impl Primary {
     }
 
     /// A read that finds its record expired removes it first, as an entry of the log: what one primary called absent must
-    /// not come back at another whose clock is behind.
-    fn remove_expired(&mut self, state: &mut State, request: &Request<'_>, now: Now) {
-        let Target::Key(key) = request.op.target() else { return };
+    /// not come back at another whose clock is behind. Says whether that is done: not during a handover.
+    fn remove_expired(&mut self, state: &mut State, request: &Request<'_>, now: Now) -> bool {
+        let Target::Key(key) = request.op.target() else { return true };
         let time = state.time(now);
-        if state.store.next_expiry().is_none_or(|at| at > time) || self.is_handing_over() {
-            return;
+        if state.store.next_expiry().is_none_or(|at| at > time) {
+            return true;
         }
         let is_there =
             |state: &State| state.store.version_of_key(request.map, request.hash, key).is_some();
@@ -78,9 +82,13 @@ impl Primary {
         let get = isogrid_core::Op::Exists { key };
         let is_expired = is_there(state)
             && state.store.execute(request.map, &get, request.hash, &context) == Reply::Flag(false);
+        if is_expired && self.is_handing_over() {
+            return false;
+        }
         while is_expired && is_there(state) {
             self.expire(state, now);
         }
+        true
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writes at the primary: executed at once, appended with what they changed and what they answer, and answered when the
 //! entry is committed.
 
-use isogrid_core::{Effect, MapId, Reply, RequestId, SessionId, version_of};
+use isogrid_core::{Effect, LogPosition, MapId, Reply, RequestId, SessionId, version_of};
 use isogrid_store::{Context, hash_key};
 
 use super::{Primary, Waiting};
@@ -79,11 +79,11 @@ impl Primary {
                 let reply = owned(entry.answer, seq);
                 self.wait(Waiting { seq, ticket, reply, min_in_sync: mode.min_in_sync });
             }
-            Lookup::Done { seq, answer } => {
+            Lookup::Done { position, answer } => {
                 effects.notice(Notice::AnsweredAgain);
                 let replicas = state.view.in_sync.len().min(usize::from(u8::MAX)) as u8;
-                let receipt = self.receipt(state, seq, replicas);
-                let reply = owned(answer, seq);
+                let receipt = self.receipt(state, position, replicas);
+                let reply = owned(answer, position.seq);
                 effects.respond(ticket, Response::Written { reply: reply.reply(), receipt });
             }
             Lookup::Stale | Lookup::UnknownSession => {
@@ -130,7 +130,8 @@ impl Primary {
             store.set_version(version_of(seq));
         }
         if mode.acknowledge == Acknowledge::Primary {
-            let receipt = self.receipt(state, seq, 1);
+            let position = LogPosition { epoch: self.epoch, seq };
+            let receipt = self.receipt(state, position, 1);
             return effects
                 .respond(request.ticket, Response::Written { reply: reply.reply(), receipt });
         }

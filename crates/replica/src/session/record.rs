@@ -1,5 +1,7 @@
-//! [`Record`]: a request that was executed, and its answer, in forty bytes. Only an answer that shows a record needs memory
+//! [`Record`]: a request that was executed, and its answer, in forty-eight bytes. Only an answer that shows a record needs memory
 //! of its own.
+
+use isogrid_core::{Epoch, LogPosition};
 
 use crate::entry::input::Input;
 use crate::entry::{Answer, Kept};
@@ -11,14 +13,17 @@ pub(super) struct Record {
     pub(super) number: u64,
     /// The entry that executed it.
     pub(super) seq: u64,
+    /// The epoch of that entry, for receipts: the entry itself may have left the window.
+    pub(super) epoch: Epoch,
     answer: Stored,
 }
 
 /// An answer that borrows from nobody.
 #[derive(Clone, Debug)]
 enum Stored {
-    /// The kind, and the number that says all the rest.
-    Small { kind: u8, number: u64 },
+    /// The kind, and the number that says all the rest. The kind is a whole word because records are moved as words:
+    /// reading one back just after its one byte was written would stall the processor.
+    Small { kind: u64, number: u64 },
     /// The kind and the body, as they are encoded.
     Large(Box<[u8]>),
 }
@@ -29,14 +34,20 @@ const TOO_LARGE: u64 = 1;
 impl Record {
     /// A record of the request with this number.
     #[inline]
-    pub(super) fn new(number: u64, seq: u64, answer: Answer<'_>) -> Self {
-        Record { number, seq, answer: Stored::new(answer) }
+    pub(super) fn new(number: u64, position: LogPosition, answer: Answer<'_>) -> Self {
+        let LogPosition { epoch, seq } = position;
+        Record { number, seq, epoch, answer: Stored::new(answer) }
+    }
+
+    /// The entry that executed it.
+    pub(super) fn position(&self) -> LogPosition {
+        LogPosition { epoch: self.epoch, seq: self.seq }
     }
 
     /// What was answered.
     pub(super) fn answer(&self) -> Answer<'_> {
         match &self.answer {
-            Stored::Small { kind, number } => expand(*kind, *number),
+            Stored::Small { kind, number } => expand(*kind as u8, *number),
             Stored::Large(bytes) => {
                 let mut input = Input(&bytes[1..]);
                 Answer::decode_body(bytes[0], &mut input).expect("it was encoded here")
@@ -73,7 +84,7 @@ impl Stored {
             Answer::Count(count) => count,
             Answer::Failed(number) => u64::from(number),
         };
-        Stored::Small { kind: answer.kind(), number }
+        Stored::Small { kind: u64::from(answer.kind()), number }
     }
 
     #[cold]

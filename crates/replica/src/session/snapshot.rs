@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use isogrid_core::SessionId;
+use isogrid_core::{Epoch, LogPosition, SessionId};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::entry::input::Input;
@@ -22,7 +22,7 @@ use crate::session::{SESSION_BYTES, Sessions};
 /// | 4, 8 each | ended sessions from the watermark on, strictly ascending |
 /// | 4 | number of open sessions; of each, strictly ascending: |
 /// | 8, 8, 4 | session, first_incomplete, number of records; of each, strictly ascending: |
-/// | 8, 8, 1 | number, entry, kind of the answer |
+/// | 8, 8, 8, 1 | number, epoch and number of the entry, kind of the answer |
 /// | | body of the answer |
 const SESSIONS_FORMAT: u8 = 1;
 
@@ -47,6 +47,7 @@ impl Sessions {
             put_count(session.records_at(self.settled).count(), out);
             for record in session.records_at(self.settled) {
                 out.extend_from_slice(&record.number.to_le_bytes());
+                out.extend_from_slice(&record.epoch.0.to_le_bytes());
                 out.extend_from_slice(&record.seq.to_le_bytes());
                 let answer = record.answer();
                 out.push(answer.kind());
@@ -116,7 +117,8 @@ fn decode_session(settled: u64, input: &mut Input<'_>) -> Result<Session, Decode
     let first_incomplete = input.u64()?;
     let mut records: VecDeque<Record> = VecDeque::new();
     for _ in 0..input.u32()? {
-        let (number, seq, kind) = (input.u64()?, input.u64()?, input.u8()?);
+        let (number, epoch) = (input.u64()?, Epoch(input.u64()?));
+        let (seq, kind) = (input.u64()?, input.u8()?);
         let answer = Answer::decode_body(kind, input)?;
         if records.back().is_some_and(|last| last.number >= number) {
             return Err(DecodeError::Malformed("records out of order"));
@@ -124,7 +126,7 @@ fn decode_session(settled: u64, input: &mut Input<'_>) -> Result<Session, Decode
         if number < first_incomplete || seq > settled {
             return Err(DecodeError::Malformed("a record that cannot be in this state"));
         }
-        records.push_back(Record::new(number, seq, answer));
+        records.push_back(Record::new(number, LogPosition { epoch, seq }, answer));
     }
     if first_incomplete == 0 && records.is_empty() {
         return Err(DecodeError::Malformed("a session of which nothing is known"));

@@ -29,19 +29,19 @@ impl Saved {
         self.entries.last().map_or(self.image.position, |(position, _)| *position)
     }
 
-    /// Writes entries; what stood there from the first one's number on is gone.
+    /// Writes entries; from the first one on that differs, what stood there is gone.
     fn write(&mut self, entries: &[(LogPosition, Vec<u8>)], is_synced: bool) {
-        let Some((first, _)) = entries.first() else { return };
         let base = self.image.position.seq;
-        let entries = entries.iter().filter(|(position, _)| position.seq > base);
-        if first.seq <= self.last().seq {
-            let keep = first.seq.saturating_sub(base + 1) as usize;
-            self.entries.truncate(keep);
-            self.synced = self.synced.min(keep);
-        }
-        for entry in entries {
-            if entry.0.seq == self.last().seq + 1 {
-                self.entries.push(entry.clone());
+        for (position, bytes) in entries.iter().filter(|(position, _)| position.seq > base) {
+            let index = (position.seq - base - 1) as usize;
+            if self.entries.get(index).is_some_and(|(there, _)| there == position) {
+                continue;
+            }
+            self.entries.truncate(index);
+            self.synced = self.synced.min(index);
+            // Until a copy is whole its entries have nothing to follow; then they are written with its image.
+            if self.entries.len() == index {
+                self.entries.push((*position, bytes.clone()));
             }
         }
         if is_synced {
@@ -55,6 +55,13 @@ impl Saved {
             return;
         }
         let covered = image.position.seq - self.image.position.seq;
+        let is_other_history = self
+            .entries
+            .get((covered as usize).wrapping_sub(1))
+            .is_some_and(|(position, _)| *position != image.position);
+        if is_other_history {
+            self.entries.clear();
+        }
         let drop = (covered as usize).min(self.entries.len());
         self.entries.drain(..drop);
         self.synced = self.synced.saturating_sub(drop);

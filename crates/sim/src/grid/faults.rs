@@ -209,7 +209,7 @@ impl World {
     }
 }
 
-/// A copy is whole: its image goes to disk.
+/// A copy is whole: its image goes to disk, and the log from there on.
 pub(crate) fn image_now(world: &mut World, node: NodeIndex, partition: PartitionId) {
     let Some(machine) = world.machines.get_mut(&node) else { return };
     let Some(held) = machine.process.as_mut().and_then(|one| one.replicas.get_mut(&partition))
@@ -218,7 +218,13 @@ pub(crate) fn image_now(world: &mut World, node: NodeIndex, partition: Partition
     };
     let Some(image) = held.replica.image() else { return };
     held.imaged = image.position.seq;
+    let log = held.replica.log();
+    let tail: Vec<_> = (image.position.seq + 1..=log.last().seq)
+        .filter_map(|seq| Some((log.position_of(seq)?, log.encoded(seq)?.to_vec())))
+        .collect();
+    held.written = log.last();
     if let Some(disk) = machine.disk_mut() {
         disk.put_image(partition, image);
+        disk.write(partition, &tail);
     }
 }

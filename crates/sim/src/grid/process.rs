@@ -34,7 +34,7 @@ pub(crate) struct Held {
     pub(crate) closed_since: Option<Millis>,
     deferred: Vec<Ticket>,
     /// How far entries were handed to the disk.
-    written: LogPosition,
+    pub(crate) written: LogPosition,
     /// The commit index of the last image on disk.
     pub(crate) imaged: u64,
 }
@@ -61,7 +61,10 @@ pub(crate) struct Process {
     pub(crate) replicas: BTreeMap<PartitionId, Held>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) cluster: Option<ClusterId>,
+    /// Who leads the council, as far as it knows, and in which term.
     pub(crate) leader: (u64, NodeIndex),
+    /// Whom to ask next instead, because that one did not lead.
+    pub(crate) detour: Option<NodeIndex>,
     pub(crate) heard: BTreeMap<NodeId, Millis>,
     claimants: BTreeMap<Name, Claimant>,
     voucher: Voucher,
@@ -87,6 +90,7 @@ impl Process {
             settings,
             cluster: None,
             leader,
+            detour: None,
             heard: BTreeMap::new(),
             claimants: BTreeMap::new(),
             voucher: Voucher::default(),
@@ -177,11 +181,11 @@ impl Process {
 
     /// News of the council.
     pub(crate) fn learn(&mut self, news: News, now: Now, wishes: &mut Wishes) -> bool {
-        self.leader = self.leader.max(news.leader);
+        self.hear_leader(news.leader);
         if news.watermark > self.sessions.0 || news.ended.len() > self.sessions.1.len() {
             self.sessions = (news.watermark, news.ended);
         }
-        if self.table.partitions().get() != news.delta.partitions {
+        if self.table.version() == TableVersion(0) && news.delta.version > TableVersion(0) {
             let Some(partitions) = PartitionCount::new(news.delta.partitions) else { return false };
             self.table = Table::unassigned(partitions);
         }
@@ -246,6 +250,14 @@ impl Process {
         }
     }
 
+    /// In one term there is one leader.
+    pub(crate) fn hear_leader(&mut self, leader: (u64, NodeIndex)) {
+        if leader.0 > self.leader.0 {
+            self.leader = leader;
+            self.detour = None;
+        }
+    }
+
     /// Gossip of another node.
     pub(crate) fn hear(
         &mut self,
@@ -254,7 +266,7 @@ impl Process {
         now: Now,
     ) -> Heard {
         self.heard.insert(state.node.clone(), millis(now));
-        self.leader = self.leader.max(leader);
+        self.hear_leader(leader);
         if self.cluster.is_none() {
             self.cluster = state.cluster;
         }
@@ -374,11 +386,8 @@ impl Process {
                 continue;
             }
             let is_same = log.position_of(held.written.seq) == Some(held.written);
-            let mut from = if is_same { held.written.seq } else { log.base().seq };
-            if !is_same {
-                // What was cut off and written anew begins where the logs part; writing more of it again does no harm.
-                from = from.max(held.replica.commit().min(log.last().seq));
-            }
+            // What was cut off has other entries in its place: the disk keeps those that are the same.
+            let from = if is_same { held.written.seq } else { log.base().seq };
             let entries: Vec<(LogPosition, Vec<u8>)> = (from + 1..=log.last().seq)
                 .filter_map(|seq| Some((log.position_of(seq)?, log.encoded(seq)?.to_vec())))
                 .collect();

@@ -196,12 +196,12 @@ impl World {
         let Some(machine) = self.machines.get_mut(&node) else { return };
         let now = machine.now(at);
         let Some(process) = machine.process.as_mut() else { return };
-        process.leader = process.leader.max(leader);
+        let known = process.leader;
+        process.hear_leader(leader);
         let Some(outcome) = outcome else {
-            if process.leader <= leader {
+            if process.leader == known {
                 // The one who was asked does not know better: ask any voter next time.
-                let voter = self.random.pick(&self.council.voters).copied();
-                process.leader.1 = voter.unwrap_or(leader.1);
+                process.detour = self.random.pick(&self.council.voters).copied();
             }
             return;
         };

@@ -332,6 +332,9 @@ impl Client {
             return;
         }
         let Some(mut open) = self.open.remove(&answer.attempt) else { return };
+        if let Answered::Refused(Refusal::Stale) = answer.what {
+            self.give_up_session(at, history);
+        }
         match self.outcome(&open, answer.what) {
             Some(outcome) => {
                 if let Outcome::Applied(seen) = outcome {
@@ -346,6 +349,18 @@ impl Client {
                 open.retry_at = at + self.random.delay(pause);
                 self.open.insert(answer.attempt, open);
             }
+        }
+    }
+
+    /// The session has ended: what was asked under it can never be asked again, and what follows needs another one.
+    fn give_up_session(&mut self, at: SimTime, history: &mut History) {
+        self.session = None;
+        let (writes, reads) =
+            std::mem::take(&mut self.open).into_iter().partition(|(_, open)| open.number.is_some());
+        self.open = reads;
+        let writes: BTreeMap<u64, Open> = writes;
+        for operation in writes.into_values().filter_map(|open| open.operation) {
+            history.complete(operation, Outcome::Unknown, at);
         }
     }
 
@@ -379,18 +394,16 @@ impl Client {
                 Some(Outcome::Conflict(seen))
             }
             Answered::Failed(_) => Some(Outcome::Unknown),
-            Answered::Refused(Refusal::Stale) => {
-                // The session has ended: what follows needs another one.
-                self.session = None;
+            Answered::Refused(Refusal::Stale | Refusal::TooLate | Refusal::PositionLost) => {
                 Some(Outcome::Unknown)
             }
-            Answered::Refused(Refusal::TooLate | Refusal::PositionLost) => Some(Outcome::Unknown),
             Answered::Refused(_) | Answered::Session(_) => None,
         }
     }
 
     fn learn(&mut self, delta: &TableDelta) {
-        if self.table.partitions().get() != delta.partitions
+        let is_first = self.table.version().0 == 0 && delta.version.0 > 0;
+        if is_first
             && let Some(partitions) = PartitionCount::new(delta.partitions)
         {
             self.table = Table::unassigned(partitions);

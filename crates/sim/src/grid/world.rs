@@ -338,8 +338,9 @@ impl World {
     pub(crate) fn propose(&mut self, node: NodeIndex, command: Command, at: SimTime) -> u64 {
         self.tickets += 1;
         let ticket = self.tickets;
-        let machine = self.machines.get(&node).and_then(|machine| machine.process.as_ref());
-        let Some((_, leader)) = machine.map(|process| process.leader) else { return ticket };
+        let process = self.machines.get_mut(&node).and_then(|machine| machine.process.as_mut());
+        let Some(process) = process else { return ticket };
+        let leader = process.detour.take().unwrap_or(process.leader.1);
         self.send(node, leader, Packet::Propose { ticket, command }, at);
         ticket
     }
@@ -406,14 +407,14 @@ impl World {
         if machine.life != life || machine.process.is_none() {
             return;
         }
-        self.queue.push(at + Duration::from_millis(100), Event::Gossip(node, life));
+        self.queue.push(at + Duration::from_millis(200), Event::Gossip(node, life));
         if machine.pauses > 0 {
             return;
         }
         let now = machine.now(at);
-        let others: Vec<NodeIndex> =
+        // Real gossip reaches everybody within a few rounds; here it does so at once.
+        let to: Vec<NodeIndex> =
             self.names.values().copied().filter(|other| *other != node).collect();
-        let to = machine.random.sample(&others, 2);
         let Some(process) = machine.process.as_mut() else { return };
         let mut wishes = Wishes::default();
         let (state, leader) = (process.gossip(now), process.leader);

@@ -161,6 +161,10 @@ impl World {
                 let replica = self.node(gone).name.clone();
                 self.step(from, Event::Retire { replica: &replica });
             }
+            ("answered", [node]) => {
+                let sent_at = self.now(node).ticks;
+                self.step(node, Event::CouncilAnswered { sent_at });
+            }
             ("end-session", [node, session]) => {
                 let above = [isogrid_core::SessionId(number(session)?)];
                 let watermark = isogrid_core::SessionId(0);

@@ -34,6 +34,13 @@ pub(in crate::grid) fn missing(world: &World) -> Option<String> {
     None
 }
 
+/// The partitions that nobody can open: their state at the end cannot be read.
+pub(in crate::grid) fn blocked(world: &World) -> Vec<PartitionId> {
+    let table = world.council.council.table();
+    let blocked = table.iter().filter(|(partition, entry)| is_blocked(world, *partition, entry));
+    blocked.map(|(partition, _)| partition).collect()
+}
+
 /// Under the policy `block` a partition whose last holders lost their storage waits for them.
 fn is_blocked(world: &World, partition: PartitionId, entry: &PartitionEntry) -> bool {
     let council = &world.council.council;
