@@ -100,7 +100,8 @@ fn new_store() -> Partition {
 impl Bench {
     fn new(keys: u64) -> Self {
         let settings = Arc::new(Settings { hash_seed: SEED, ..Settings::default() });
-        let names = ["a", "b"].map(|name| Name { node: NodeId::new(name), incarnation: Incarnation(1) });
+        let names =
+            ["a", "b"].map(|name| Name { node: NodeId::new(name), incarnation: Incarnation(1) });
         let now = Now { ticks: Ticks(0), wall: Timestamp(1_000) };
         let replica = |name: &Name| Replica::new(name.clone(), new_store(), settings.clone(), now);
         let entry = PartitionEntry {
@@ -199,8 +200,10 @@ impl Bench {
 
     fn draw(&mut self) -> [usize; BATCH] {
         [(); BATCH].map(|()| {
-            self.random =
-                self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            self.random = self
+                .random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (self.random >> 33) as usize % self.keys.len()
         })
     }

@@ -92,7 +92,10 @@ impl Follower {
             matched = position.seq;
         }
         self.matched = self.matched.max(matched);
-        state.lose_history(append.loss_generation);
+        if matched >= state.commit {
+            // Everything that is committed here is in the primary's history: no tail of a lost one is left.
+            state.lose_history(append.loss_generation);
+        }
         Accepted::Through(matched)
     }
 

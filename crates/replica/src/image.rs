@@ -110,3 +110,7 @@ pub(crate) fn put_record(
     let position = LogPosition::new(1, entry.version.0);
     Entry { position, hlc: Hlc::default(), request: None, answer: Answer::None, effect }.encode(out);
 }
+
+#[cfg(test)]
+#[path = "image_test.rs"]
+mod tests;

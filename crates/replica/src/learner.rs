@@ -14,6 +14,9 @@ use crate::time::Now;
 /// A divergent tail with more keys than this is not worth a list: everything is copied.
 const TAIL_KEYS_MAX: usize = 10_000;
 
+/// Keys with their maps.
+type Keys = Vec<(MapId, Vec<u8>)>;
+
 /// A replica that catches up, or waits to be told what to do.
 #[derive(Debug, Default)]
 pub(crate) struct Learner {
@@ -77,6 +80,14 @@ impl Learner {
         now: Now,
         effects: &mut dyn Effects,
     ) {
+        // Of one history all replicas agree up to their commit index, so with the window reaching back to it there is nothing
+        // to copy: the offer is an old one.
+        let is_of_this_history = offer.loss_generation == state.loss_generation;
+        let is_stale = offer.loss_generation < state.loss_generation
+            || (is_of_this_history && self.copy.is_none() && state.commit >= offer.base.seq);
+        if is_stale {
+            return;
+        }
         self.follower.primary = Some(from.clone());
         let is_under_way = self.copy.as_ref().is_some_and(|copy| {
             copy.loss_generation == offer.loss_generation
@@ -88,6 +99,7 @@ impl Learner {
         let copy = match self.copy.take() {
             // The log of an unfinished copy has fallen out of the window: its tail says nothing about the records.
             Some(_) => Copy::all(offer.loss_generation),
+            None if is_of_this_history => Copy::all(offer.loss_generation),
             None => divergent_tail(state, offer)
                 .map(|(fork, keys)| cut_tail(state, fork, keys, offer.loss_generation))
                 .unwrap_or_else(|| Copy::all(offer.loss_generation)),
@@ -155,7 +167,7 @@ impl Learner {
 
 /// Where this log and the primary's part below the own commit index, and the keys that were changed since: what a declared
 /// loss leaves behind. `None` when the windows cannot tell, or everything is to be copied anyway.
-fn divergent_tail(state: &State, offer: &Offer) -> Option<(u64, Vec<(MapId, Vec<u8>)>)> {
+fn divergent_tail(state: &State, offer: &Offer) -> Option<(u64, Keys)> {
     let fork = common_position(state, offer)?;
     if fork.seq >= state.commit {
         return None;
@@ -198,7 +210,7 @@ fn common_position(state: &State, offer: &Offer) -> Option<LogPosition> {
 fn cut_tail(
     state: &mut State,
     fork: u64,
-    keys: Vec<(MapId, Vec<u8>)>,
+    keys: Keys,
     loss_generation: u32,
 ) -> Copy {
     for (map, key) in &keys {

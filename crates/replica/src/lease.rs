@@ -110,3 +110,7 @@ impl Voucher {
         self.claims.retain(|from, _| keep(from));
     }
 }
+
+#[cfg(test)]
+#[path = "lease_test.rs"]
+mod tests;

@@ -4,6 +4,7 @@ use isogrid_core::{Entry, Error, Page, PageEntry, Reply, Timestamp, Version};
 
 /// A reply that borrows nothing. Small, because nearly all show no record and every write keeps one until its commit.
 #[derive(Clone, Debug, PartialEq)]
+// Moved as whole words: a payload that began right behind a one-byte tag would be read back before it is written.
 #[repr(C)]
 pub(crate) enum OwnedReply {
     Missing,
@@ -49,7 +50,8 @@ impl OwnedReply {
     /// Keeps a reply.
     #[inline]
     pub(crate) fn of(reply: &Reply<'_>) -> Self {
-        let record = |entry: &Option<Entry<'_>>| entry.map(|entry| Box::new(OwnedRecord::of(entry)));
+        let record =
+            |entry: &Option<Entry<'_>>| entry.map(|entry| Box::new(OwnedRecord::of(entry)));
         match reply {
             Reply::Missing => OwnedReply::Missing,
             Reply::Found(entry) => OwnedReply::Found(Box::new(OwnedRecord::of(*entry))),
@@ -101,3 +103,7 @@ impl OwnedReply {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "owned_test.rs"]
+mod tests;

@@ -138,15 +138,17 @@ impl Primary {
             };
             if target.standing == Standing::InSync && standing == Standing::Learner {
                 target.was_removed();
-                self.note_removed(target.replica.node.clone());
+                self.note_removed(&target.replica);
             }
             target.standing = standing;
             self.targets.push(target);
         }
         for gone in earlier {
             state.readers.remove(gone.reader);
-            if gone.standing == Standing::InSync {
-                self.note_removed(gone.replica.node);
+            // In its next life it may be a member still.
+            let is_member = view.in_sync.iter().any(|member| member.node == gone.replica.node);
+            if gone.standing == Standing::InSync && !is_member {
+                self.note_removed(&gone.replica);
             }
         }
     }
@@ -165,8 +167,8 @@ impl Primary {
             effects.notice(Notice::HandoverLost);
             effects.resume();
         }
-        self.retiring.take_if(|replica| !entry.in_sync.contains(replica));
         self.aim(state, now);
+        self.retiring.take_if(|replica| !entry.in_sync.contains(replica));
         self.advance(state, now, effects);
         self.flush(state, now, effects);
     }

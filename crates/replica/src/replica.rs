@@ -29,7 +29,7 @@ use crate::time::{Now, Ticks};
 enum Role {
     Primary(Box<Primary>),
     Backup(Backup),
-    Learner(Learner),
+    Learner(Box<Learner>),
 }
 
 /// What a replica is, for those who look at it.
@@ -53,12 +53,12 @@ impl Replica {
     /// An empty replica. It accepts nothing before it has read a table that its node was registered in.
     pub fn new(me: Name, store: Partition, settings: Arc<Settings>, now: Now) -> Self {
         let state = State::new(me, store, settings, now);
-        Replica { state, role: Role::Learner(Learner::default()) }
+        Replica { state, role: Role::Learner(Box::default()) }
     }
 
     /// A replica from what its disk kept.
     pub(crate) fn from_state(state: State) -> Self {
-        Replica { state, role: Role::Learner(Learner::default()) }
+        Replica { state, role: Role::Learner(Box::default()) }
     }
 
     /// Something happens.
@@ -281,7 +281,7 @@ impl Replica {
             Some(follower) => Follower::after(follower.fresh()),
             None => Follower::default(),
         };
-        let role = std::mem::replace(&mut self.role, Role::Learner(Learner::default()));
+        let role = std::mem::replace(&mut self.role, Role::Learner(Box::default()));
         let is_learning = matches!(&role, Role::Learner(learner) if learner.copy.is_some());
         self.role = match (role, name) {
             (Role::Primary(primary), _) => {
@@ -290,7 +290,7 @@ impl Replica {
             }
             // A copy goes on with the next primary, and whatever the table says until it is whole.
             (Role::Learner(learner), RoleName::Learner | RoleName::Backup) if is_learning => {
-                Role::Learner(Learner { follower, ..learner })
+                Role::Learner(Box::new(Learner { follower, ..*learner }))
             }
             (_, name) => self.lead_or_follow(name, follower, now, effects),
         };
@@ -309,7 +309,7 @@ impl Replica {
                 Role::Primary(Box::new(Primary::take_over(&mut self.state, now, effects)))
             }
             RoleName::Backup => Role::Backup(Backup { follower }),
-            RoleName::Learner => Role::Learner(Learner { follower, copy: None }),
+            RoleName::Learner => Role::Learner(Box::new(Learner { follower, copy: None })),
         }
     }
 

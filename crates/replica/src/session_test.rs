@@ -111,7 +111,7 @@ impl Model {
         let Some((first, records)) = self.sessions.get(&session) else { return Lookup::New };
         match records.get(&number) {
             _ if number < *first => Lookup::Stale,
-            Some((seq, kind)) => Lookup::Done { seq: *seq, answer: answer(*kind) },
+            Some((seq, kind)) => Lookup::Done { position: LogPosition::new(1, *seq), answer: answer(*kind) },
             None => Lookup::New,
         }
     }

@@ -75,3 +75,7 @@ pub(crate) fn newest_shown(
         (_, _) => removed(),
     }
 }
+
+#[cfg(test)]
+#[path = "shown_test.rs"]
+mod tests;

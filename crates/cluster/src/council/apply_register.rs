@@ -6,6 +6,7 @@ use super::choose::Loads;
 use super::draft::Draft;
 use super::node::{Intent, NodeRecord, StorageProof, StorageRecord};
 use super::outcome::{Outcome, Refusal, Registered};
+use super::partition::PartitionFacts;
 use super::state::Council;
 
 /// A node that comes back in a new life.
@@ -64,7 +65,8 @@ impl Council {
         Ok(Outcome::Registered(registered?))
     }
 
-    /// The same life once more: a duplicate, or a node that was declared down and never was.
+    /// The same life once more: a duplicate, or a node that was declared down and never was. What the first answer said of
+    /// its logs is said again, because that answer may have been lost.
     fn register_again(&mut self, node: &NodeId, proof: &StorageProof) -> Result<Outcome, Refusal> {
         let known = self.nodes.get_mut(node).ok_or(Refusal::Unknown)?;
         if known.storage.map(|storage| storage.storage_id) != Some(proof.storage_id) {
@@ -74,8 +76,14 @@ impl Council {
             known.member.state = known.state_when_up();
             self.nodes_version += 1;
         }
+        let of_node = |is_meant: fn(&PartitionFacts, &NodeId) -> bool| {
+            let facts = self.facts.iter().filter(|(_, facts)| is_meant(facts, node));
+            facts.map(|(partition, _)| *partition).collect()
+        };
+        let suspect = of_node(|facts, node| facts.suspects.contains(node));
+        let stranded = of_node(|facts, node| facts.stranded.contains_key(node));
         let table = self.table.version();
-        Ok(Outcome::Registered(Registered { table, ..Registered::default() }))
+        Ok(Outcome::Registered(Registered { table, suspect, stranded, ..Registered::default() }))
     }
 
     fn put_node(&mut self, member: &Member, proof: &StorageProof) {

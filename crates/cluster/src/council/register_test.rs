@@ -112,6 +112,18 @@ fn old_and_doubled_registrations_change_nothing() {
 }
 
 #[test]
+fn a_doubled_registration_says_again_where_positions_are_wanted() {
+    let mut council = council("a1 b1", "");
+    let first = register(&mut council, "b2", rebooted("b2")).unwrap();
+    assert_eq!(first.suspect, [P]);
+    let again = register(&mut council, "b2", rebooted("b2")).unwrap();
+    assert_eq!((again.suspect, again.rebound), (vec![P], 0), "the first answer may be lost");
+    let mut council = self::council("a1", "b1");
+    register(&mut council, "a2", wiped("a2")).unwrap();
+    assert_eq!(register(&mut council, "a2", wiped("a2")).unwrap().stranded, [P]);
+}
+
+#[test]
 fn a_full_restart_needs_no_comparison_of_logs() {
     let mut council = council("a1 b1", "");
     register(&mut council, "b2", proof("b2")).unwrap();

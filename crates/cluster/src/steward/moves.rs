@@ -211,6 +211,9 @@ impl Steward {
             let Some(source) = &entry.primary else { continue };
             for learner in &entry.learners {
                 let target = learner.node.clone();
+                if has_everything(evidence, partition, &target) {
+                    continue;
+                }
                 streams.add(Stream { partition, source: source.clone(), target });
             }
             if self.asked.is_pending(now, partition, entry.ver, self.settings.repeat_ms)
@@ -253,6 +256,11 @@ impl Steward {
                 let reported = report.and_then(|report| report.followers.get(&learner.node));
                 // Without a word from the primary nobody knows, and nobody is given up.
                 let Some(&follower) = reported else { continue };
+                // Who has everything makes no progress because none is left to make: its primary adds it when it has been
+                // well for long enough, and to begin anew would only begin that wait anew.
+                if has_everything(evidence, partition, &learner.node) {
+                    continue;
+                }
                 let since = match self.asked.progress.get(&key) {
                     Some((last, since)) if *last == follower => *since,
                     _ => now,
@@ -282,6 +290,14 @@ impl Steward {
             }
         }
     }
+}
+
+/// Whether a learner's data are whole and its log reaches the primary's commit index, as the primary last reported.
+fn has_everything(evidence: &Evidence, partition: PartitionId, learner: &NodeId) -> bool {
+    evidence.partitions.get(&partition).is_some_and(|report| {
+        let follower = report.followers.get(learner);
+        follower.is_some_and(|one| one.is_complete && one.matched >= report.committed)
+    })
 }
 
 /// The nodes whose clocks are too far off to lead.

@@ -51,6 +51,7 @@ pub enum Kept<'a> {
 ///
 /// These numbers are frozen.
 #[derive(Clone, Copy, Debug, PartialEq)]
+// Moved as whole words: a payload that began right behind a one-byte tag would be read back before it is written.
 #[repr(C)]
 pub enum Answer<'a> {
     /// Nobody asked.

@@ -29,7 +29,7 @@ impl Primary {
         }
         let is_fresh = |sent: Ticks| now.ticks < sent.plus_ms(state.settings.lease_ms);
         let mut required = self.targets.iter().filter(|target| counts_for_lease(target));
-        let is_alone = !self.targets.iter().any(|target| counts_for_lease(target));
+        let is_alone = !self.targets.iter().any(counts_for_lease);
         if is_alone {
             return state.settings.alone_is_safe || self.council_answered.is_some_and(is_fresh);
         }

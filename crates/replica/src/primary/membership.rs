@@ -191,8 +191,11 @@ impl Primary {
         self.handover.is_some()
     }
 
-    pub(super) fn note_removed(&mut self, node: NodeId) {
-        self.removed.entry(node).or_insert(Removed { times: 0 }).times += 1;
+    /// A backup has left the in-sync set. If it was only not needed there any more, that says nothing of its health.
+    pub(super) fn note_removed(&mut self, replica: &Replica) {
+        if self.retiring.as_ref() != Some(replica) {
+            self.removed.entry(replica.node.clone()).or_insert(Removed { times: 0 }).times += 1;
+        }
     }
 
     /// Notes how a learner does after it has spoken.

@@ -127,6 +127,19 @@ impl World {
             machine.pauses += 1;
         } else {
             machine.pauses = machine.pauses.saturating_sub(1);
+            self.empty_inbox(node);
+        }
+    }
+
+    /// A process that goes on reads what waited for it.
+    fn empty_inbox(&mut self, node: NodeIndex) {
+        let now = self.queue.now();
+        let Some(machine) = self.machines.get_mut(&node).filter(|machine| machine.pauses == 0) else {
+            return;
+        };
+        for (from, payload) in std::mem::take(&mut machine.inbox) {
+            let envelope = crate::network::Envelope { from, to: node, sent_at: now, bytes: 0, payload };
+            self.queue.push(now, super::world::Event::Arrive(envelope));
         }
     }
 
@@ -199,6 +212,7 @@ impl World {
         }
         self.start_all();
         for node in self.machines.keys().copied().collect::<Vec<_>>() {
+            self.empty_inbox(node);
             let name = self.machines[&node].name.clone();
             let is_draining = self.council.council.nodes().get(&name);
             if is_draining.is_some_and(|record| record.intent == Intent::Drain) {

@@ -11,6 +11,7 @@ use isogrid_replica::{Now, Settings, Ticks};
 
 use super::disk::Disk;
 use super::options::Storage;
+use super::packet::Packet;
 use super::process::{Process, wall};
 use crate::faults::DiskFate;
 use crate::network::NodeIndex;
@@ -31,6 +32,8 @@ pub(crate) struct Machine {
     boots: u128,
     /// How many pauses hold it at this moment.
     pub(crate) pauses: u32,
+    /// What arrived meanwhile.
+    pub(crate) inbox: Vec<(NodeIndex, Packet)>,
     /// How many times longer everything takes.
     pub(crate) slow: u32,
     pub(crate) slow_disk: u32,
@@ -56,6 +59,7 @@ impl Machine {
             storages: 0,
             boots: 1,
             pauses: 0,
+            inbox: Vec::new(),
             slow: 1,
             slow_disk: 1,
             disk_busy_until: now,
@@ -105,6 +109,7 @@ impl Machine {
     pub(crate) fn crash(&mut self, fate: DiskFate) {
         self.process = None;
         self.pauses = 0;
+        self.inbox.clear();
         match fate {
             DiskFate::Kept => {}
             DiskFate::UnsyncedLost => {

@@ -75,7 +75,11 @@ pub(crate) struct Process {
     pub(crate) is_down: bool,
     /// Registration is tried again after this moment.
     pub(crate) register_at: Millis,
+    /// The council wants to know how far its logs reach.
     pub(crate) report_due: bool,
+    /// When it last said so, and under which tickets: again until one is answered.
+    pub(crate) reported: Option<Millis>,
+    pub(crate) reports: Vec<u64>,
 }
 
 impl Process {
@@ -101,6 +105,8 @@ impl Process {
             is_down: false,
             register_at: Millis(0),
             report_due: false,
+            reported: None,
+            reports: Vec::new(),
         }
     }
 
@@ -398,10 +404,23 @@ impl Process {
         }
     }
 
-    /// The positions of suspects, for the council.
-    pub(crate) fn positions(&self) -> Vec<(PartitionId, LogPosition)> {
+    /// The positions of suspects, for the council, as often as it takes until it has answered.
+    pub(crate) fn positions(&mut self, now: Now) -> Option<Vec<(PartitionId, LogPosition)>> {
+        let waits = self.reported.is_some_and(|at| millis(now).since(at) < 200);
+        if !self.report_due || waits {
+            return None;
+        }
+        self.reported = Some(millis(now));
         let position = |held: &Held| held.replica.log().last();
-        self.replicas.iter().map(|(partition, held)| (*partition, position(held))).collect()
+        Some(self.replicas.iter().map(|(partition, held)| (*partition, position(held))).collect())
+    }
+
+    /// The council has taken a command of this process.
+    pub(crate) fn taken(&mut self, ticket: u64) {
+        if self.reports.contains(&ticket) {
+            self.reports.clear();
+            self.report_due = false;
+        }
     }
 
     /// Registration has returned: from this version of the table on it takes part.

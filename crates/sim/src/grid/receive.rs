@@ -219,6 +219,7 @@ impl World {
                     self.send(node, client, Packet::Answer(answer), at);
                 }
             }
+            Outcome::Applied | Outcome::Unchanged => process.taken(ticket),
             _ => {}
         }
     }
@@ -340,18 +341,29 @@ impl World {
             let from_seq = record.kept.map_or(1, |kept| kept.seq + 1);
             self.trace.note(at, None, "loss", &format!("{record:?}"));
             let id = self.history.declared_loss(record.partition, from_seq, at);
-            self.losses.push((id, at));
+            self.losses.push((id, at, record.partition, record.epoch));
+            self.lost_before.insert(record.partition, record.epoch);
             self.acked.remove(&record.partition);
         }
     }
 
+    /// A loss is settled when no primary of an earlier epoch is left that could still acknowledge anything.
     fn settle_losses(&mut self, at: SimTime) {
-        let (settled, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.losses)
-            .into_iter()
-            .partition(|(_, since)| at.since(*since) > Duration::from_secs(8));
-        self.losses = open;
-        for (id, _) in settled {
-            self.history.settle_loss(id);
+        for (id, since, partition, epoch) in std::mem::take(&mut self.losses) {
+            let is_left = self.machines.values().any(|machine| {
+                let held = machine.process.as_ref().and_then(|one| one.replicas.get(&partition));
+                held.is_some_and(|held| {
+                    held.replica.role() == isogrid_replica::RoleName::Primary
+                        && held.replica.promised() < epoch
+                })
+            });
+            if is_left {
+                self.losses.push((id, at, partition, epoch));
+            } else if at.since(since) > Duration::from_secs(3) {
+                self.history.settle_loss(id);
+            } else {
+                self.losses.push((id, since, partition, epoch));
+            }
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) fn run(seed: u64, options: &Options) -> SeedRun {
     }
     if violations.is_empty() {
         violations.extend(invariants::end(&world));
-        for (id, _) in std::mem::take(&mut world.losses) {
+        for (id, ..) in std::mem::take(&mut world.losses) {
             world.history.settle_loss(id);
         }
         for partition in invariants::restored::blocked(&world) {
@@ -65,6 +65,9 @@ pub(super) fn run(seed: u64, options: &Options) -> SeedRun {
         }
         let last = finals(|map, key| read(&world, map, key));
         let (found, undecided) = client::judge(&world.history, &last);
+        if !found.is_empty() {
+            tell_history(&mut world);
+        }
         violations.extend(found);
         summary.undecided = undecided;
     }
@@ -75,6 +78,15 @@ pub(super) fn run(seed: u64, options: &Options) -> SeedRun {
     summary.network = world.network.counts();
     summary.add_violations(seed, violations);
     SeedRun { summary, trace_hash: world.trace.hash(), trace: world.trace.to_text() }
+}
+
+/// Puts what the clients saw into the trace, for whoever reads about a violation.
+fn tell_history(world: &mut World) {
+    let now = world.now();
+    for operation in world.history.operations() {
+        let partition = operation.partition.0;
+        world.trace.note(now, None, "history", &format!("p{partition} {operation}"));
+    }
 }
 
 /// A record as its primary has it.

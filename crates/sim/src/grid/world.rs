@@ -78,7 +78,10 @@ pub struct World {
     /// The newest acknowledged write per partition.
     pub(crate) acked: BTreeMap<PartitionId, Acked>,
     pub(crate) ledger_read: u64,
-    pub(crate) losses: Vec<(LossId, SimTime)>,
+    /// Declared losses of which answers may still come: when, where, and the epoch that they opened.
+    pub(crate) losses: Vec<(LossId, SimTime, PartitionId, isogrid_core::Epoch)>,
+    /// What is acknowledged in an earlier epoch than this is covered by the ledger.
+    pub(crate) lost_before: BTreeMap<PartitionId, isogrid_core::Epoch>,
     pub(crate) faults_end: SimTime,
     pub(crate) disturbances: BTreeMap<(usize, u32), crate::network::DisturbanceId>,
     pub(crate) waiting_opens: BTreeMap<(NodeIndex, u64), (NodeIndex, u64)>,
@@ -128,6 +131,7 @@ impl World {
             acked: BTreeMap::new(),
             ledger_read: 0,
             losses: Vec::new(),
+            lost_before: BTreeMap::new(),
             disturbances: BTreeMap::new(),
             waiting_opens: BTreeMap::new(),
             tickets: 0,
@@ -214,8 +218,7 @@ impl World {
         let Some(machine) = self.machines.get_mut(&to) else { return };
         if machine.pauses > 0 && machine.process.is_some() {
             // It waits in the socket's buffer.
-            let again = Envelope { from, to, sent_at: at, bytes: 0, payload };
-            self.queue.push(at + Duration::from_millis(10), Event::Arrive(again));
+            machine.inbox.push((from, payload));
             return;
         }
         self.receive(from, to, payload, at);
@@ -299,6 +302,10 @@ impl World {
                 return;
             }
         }
+        let covered = self.lost_before.get(&receipt.partition);
+        if covered.is_some_and(|epoch| receipt.position.epoch < *epoch) {
+            return;
+        }
         let acked = Acked { receipt, at };
         let newest = self.acked.entry(receipt.partition).or_insert(acked);
         if receipt.position > newest.receipt.position {
@@ -366,7 +373,7 @@ impl World {
         if is_due {
             process.register_at = millis(now).plus(200);
         }
-        let report = std::mem::take(&mut process.report_due).then(|| process.positions());
+        let report = process.positions(now);
         let me = process.me.clone();
         self.carry_out(node, wishes, at);
         if is_due && let Some(machine) = self.machines.get_mut(&node) {
@@ -376,7 +383,11 @@ impl World {
         if let Some(positions) = report {
             let (node_id, incarnation) = (me.node, me.incarnation);
             let command = Command::ReportPositions { node: node_id, incarnation, positions };
-            self.propose(node, command, at);
+            let ticket = self.propose(node, command, at);
+            let machine = self.machines.get_mut(&node);
+            if let Some(process) = machine.and_then(|machine| machine.process.as_mut()) {
+                process.reports.push(ticket);
+            }
         }
         self.take_images(node);
     }

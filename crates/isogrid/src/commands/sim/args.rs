@@ -24,7 +24,7 @@ const PARTITIONS_MAX: u16 = 256;
 #[command(group = ArgGroup::new("which").required(true).args(["seed", "seeds"]))]
 pub(crate) struct SimArgs {
     /// Run this seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_seed)]
     pub(super) seed: Option<u64>,
 
     /// Run so many seeds, and add up what they were worth
@@ -32,15 +32,15 @@ pub(crate) struct SimArgs {
     pub(super) seeds: Option<u64>,
 
     /// The first of the seeds
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "seeds")]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seed", value_parser = parse_seed)]
     pub(super) first: u64,
 
     /// How many threads run the seeds; all cores unless set
-    #[arg(long, value_name = "N", requires = "seeds", value_parser = value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", conflicts_with = "seed", value_parser = value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
 
     /// After so many failed seeds no new one is begun
-    #[arg(long, value_name = "N", default_value_t = 20, requires = "seeds", value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "seed", value_parser = value_parser!(u64).range(1..))]
     pub(super) failures_max: u64,
 
     /// Print what happened: every line, or the last LINES
@@ -185,6 +185,10 @@ impl ClusterArgs {
         }
         words
     }
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
 fn parse_lines(text: &str) -> Result<Keep, String> {

@@ -55,9 +55,8 @@ mod tests {
 
     #[test]
     fn every_switch_has_a_name_and_does_what_it_says() {
-        let rules = |options: &Options| {
-            format!("{:?} {:?}", options.replica_rules, options.council_rules)
-        };
+        let rules =
+            |options: &Options| format!("{:?} {:?}", options.replica_rules, options.council_rules);
         let usual = rules(&Options::default());
         assert_eq!(usual.matches(": true").count(), RULES.len(), "a switch without a name");
         for (name, off) in RULES {
@@ -65,7 +64,10 @@ mod tests {
             off(&mut options);
             let expected = format!("{}: true", name.replace('-', "_"));
             assert!(usual.contains(&expected), "{name}");
-            assert_eq!(rules(&options), usual.replace(&expected, &expected.replace("true", "false")));
+            assert_eq!(
+                rules(&options),
+                usual.replace(&expected, &expected.replace("true", "false"))
+            );
         }
     }
 }

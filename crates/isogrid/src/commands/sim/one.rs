@@ -20,7 +20,9 @@ pub(super) fn run(seed: u64, args: &SimArgs, course: &Course, format: Format) ->
         done.trace = course.run_with(seed, &plan.schedule, keep).trace;
     }
     if format == Format::Table {
-        print(&done.trace)?;
+        if args.trace.is_some() {
+            print(&format!("{}\n", done.trace))?;
+        }
         print(&format!("{}\n{}\n", heading(seed, args, &plan), done.summary.to_text()))?;
         print(&verdict(seed, course, &done))?;
     }

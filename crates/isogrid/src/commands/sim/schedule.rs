@@ -17,7 +17,8 @@ const NODE_MAX: u16 = 100;
 
 /// The schedule in a file, or on standard input for `-`.
 pub(super) fn read(path: &Path, nodes: u16) -> Result<Schedule, Failure> {
-    let name = if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
+    let name =
+        if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
     let text = match path {
         path if path == Path::new("-") => io::read_to_string(io::stdin()),
         path => std::fs::read_to_string(path),
@@ -46,7 +47,10 @@ fn look_at(schedule: &Schedule, nodes: u16) -> Result<Vec<String>, String> {
     for timed in schedule.faults() {
         match timed.fault {
             Fault::Join { node } if present.contains(&node) => {
-                return Err(format!("`{timed}`: {node} is there already, take n{} or above", nodes));
+                return Err(format!(
+                    "`{timed}`: {node} is there already, take n{} or above",
+                    nodes
+                ));
             }
             Fault::Join { node } if node.0 >= NODE_MAX => {
                 return Err(format!("`{timed}`: a node's number is below {NODE_MAX}"));
@@ -122,7 +126,8 @@ mod tests {
     fn what_does_nothing_is_told() {
         let good = "at 1s crash n2 keep-disk for 1s\nat 2s join n3\nat 3s cut n0|n3 for 1s\nat 4s loss 5% all for 1s";
         assert_eq!(looked_at(good), Ok(vec![]));
-        let strange = looked_at("at 1s cut n0,n1|n2,n3 for 1s\nat 2s join n3").expect("it can be run");
+        let strange =
+            looked_at("at 1s cut n0,n1|n2,n3 for 1s\nat 2s join n3").expect("it can be run");
         assert_eq!(strange.len(), 1, "{strange:?}");
         assert!(strange[0].contains("there is no n3"), "{strange:?}");
     }

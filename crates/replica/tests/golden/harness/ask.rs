@@ -70,7 +70,7 @@ impl World {
             "del" => Op::delete(key),
             "incr" => Op::Increment {
                 key,
-                delta: number(words[2]).unwrap() as i64,
+                delta: number(words[2]).expect("incr has a key and a number") as i64,
                 format: NumberFormat::Text,
                 expiry,
             },

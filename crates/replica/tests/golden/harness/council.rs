@@ -79,7 +79,10 @@ impl World {
             ["show"] => {}
             ["lose"] => {
                 for proposal in std::mem::take(&mut council.proposals) {
-                    self.out.push_str(&format!("council: never hears of {}\n", show::proposal(&proposal)));
+                    self.out.push_str(&format!(
+                        "council: never hears of {}\n",
+                        show::proposal(&proposal)
+                    ));
                 }
                 return Ok(());
             }

@@ -158,9 +158,9 @@ fn log_entry(entry: &Entry<'_>) -> String {
             format!("end session {}", ended.join(" "))
         }
     };
-    let tag = entry.request.map_or(String::new(), |tag| {
-        format!(" <{}.{}>", tag.id.session.0, tag.id.number)
-    });
+    let tag = entry
+        .request
+        .map_or(String::new(), |tag| format!(" <{}.{}>", tag.id.session.0, tag.id.number));
     format!("{} {effect}{tag}", entry.position)
 }
 
@@ -199,7 +199,7 @@ pub(super) fn message(message: &Message) -> String {
 
 fn append_text(append: &Append) -> String {
     let entries: Vec<String> = Entries::new(&append.entries)
-        .map(|encoded| log_entry(&encoded.unwrap().entry))
+        .map(|encoded| log_entry(&encoded.expect("it was encoded").entry))
         .collect();
     let mut line = format!("e{} after {}", append.epoch.0, append.prev);
     if !entries.is_empty() {
@@ -233,23 +233,21 @@ fn piece_text(piece: &Piece) -> String {
 }
 
 fn records_text(records: &[u8]) -> String {
-    let records = Entries::new(records).map(|encoded| match encoded.unwrap().entry {
-        Entry { effect: Effect::Put { key, value, .. }, position, .. } => {
-            format!("{}={} @{}", text(key), text(value), position.seq)
-        }
-        other => format!("{other:?}"),
-    });
+    let records =
+        Entries::new(records).map(|encoded| match encoded.expect("it was encoded").entry {
+            Entry { effect: Effect::Put { key, value, .. }, position, .. } => {
+                format!("{}={} @{}", text(key), text(value), position.seq)
+            }
+            other => format!("{other:?}"),
+        });
     records.collect::<Vec<_>>().join(", ")
 }
 
 /// What a replica is and holds.
 pub(super) fn state(replica: &Replica, maps: u32) -> String {
     let whole = if replica.is_complete() { "" } else { ", not whole" };
-    let open = if replica.role() == RoleName::Primary && !replica.is_open() {
-        ", not open"
-    } else {
-        ""
-    };
+    let open =
+        if replica.role() == RoleName::Primary && !replica.is_open() { ", not open" } else { "" };
     let mut records = Vec::new();
     let mut cursor = Some(WalkCursor::default());
     while let Some(from) = cursor {

@@ -232,7 +232,8 @@ impl World {
         for name in names {
             self.node(name).replica = Some(self.empty_replica(name));
         }
-        let in_sync: usize = command.parse_key("in_sync").unwrap().unwrap_or(names.len());
+        let in_sync: usize =
+            command.parse_key("in_sync").expect("a number of nodes").unwrap_or(names.len());
         let of = |names: &[&str]| -> Vec<Name> {
             names.iter().map(|name| self.nodes[*name].name.clone()).collect()
         };
@@ -262,7 +263,7 @@ impl World {
         let replica = if keeps_disk {
             let (store, settings, now) = self.parts(name);
             let disk = (&Image::default(), self.nodes[name].disk.as_slice());
-            Replica::recover(me, store, settings, disk, now).unwrap()
+            Replica::recover(me, store, settings, disk, now).expect("the disk holds a log")
         } else {
             self.node(name).disk.clear();
             self.empty_replica(name)
@@ -275,7 +276,7 @@ impl World {
     fn persist(&mut self, name: &str) {
         let Some(replica) = &self.node(name).replica else { return };
         let mut disk = Vec::new();
-        replica.log().read_batch(0, usize::MAX, &mut disk).unwrap();
+        replica.log().read_batch(0, usize::MAX, &mut disk).expect("nothing is pruned");
         let last = replica.log().last();
         self.node(name).disk = disk;
         self.step(name, Event::Persisted(last));
@@ -288,7 +289,8 @@ impl World {
     /// What time it is at a node.
     pub(super) fn now(&self, name: &str) -> Now {
         let node = &self.nodes[name];
-        let wall = (WALL_BEGIN + self.now_ms).checked_add_signed(node.skew_ms).unwrap();
+        let wall =
+            (WALL_BEGIN + self.now_ms).checked_add_signed(node.skew_ms).expect("small skews");
         Now { ticks: Ticks(node.ticks_begin).plus_ms(self.now_ms), wall: Timestamp(wall) }
     }
 
@@ -301,12 +303,15 @@ impl World {
         replica.step(event, now, &mut done);
         if replica.role() != node.role {
             node.role = replica.role();
-            done.lines.push(format!("is {} in epoch {}", show::role(node.role), replica.promised().0));
+            done.lines.push(format!(
+                "is {} in epoch {}",
+                show::role(node.role),
+                replica.promised().0
+            ));
         }
         node.deferred.extend(done.deferred);
         let from = node.name.clone();
-        let again =
-            if done.resumes { std::mem::take(&mut node.deferred) } else { VecDeque::new() };
+        let again = if done.resumes { std::mem::take(&mut node.deferred) } else { VecDeque::new() };
         for line in done.lines {
             self.out.push_str(&format!("{name}: {line}\n"));
         }
@@ -331,9 +336,7 @@ impl World {
         }
         let others = self.nodes.keys().filter(|other| *other != text);
         others
-            .flat_map(|other| {
-                [(text.to_owned(), other.clone()), (other.clone(), text.to_owned())]
-            })
+            .flat_map(|other| [(text.to_owned(), other.clone()), (other.clone(), text.to_owned())])
             .collect()
     }
 
@@ -364,10 +367,13 @@ impl World {
     /// Delivers until nothing is on its way that is not held.
     pub(super) fn deliver_all(&mut self) {
         for _ in 0..10_000 {
-            let is_due =
-                |(way, parcels): &(&Way, &VecDeque<_>)| !parcels.is_empty() && !self.held.contains(way);
-            let Some(way) = self.ways.iter().find(is_due).map(|(way, _)| way.clone()) else { return };
-            let parcel = self.ways.get_mut(&way).and_then(VecDeque::pop_front).unwrap();
+            let is_due = |(way, parcels): &(&Way, &VecDeque<_>)| {
+                !parcels.is_empty() && !self.held.contains(way)
+            };
+            let Some(way) = self.ways.iter().find(is_due).map(|(way, _)| way.clone()) else {
+                return;
+            };
+            let parcel = self.ways.get_mut(&way).and_then(VecDeque::pop_front).expect("it is due");
             self.hand_over(&way, parcel);
         }
         panic!("the replicas never stop talking");
