@@ -7,7 +7,7 @@ use super::world::World;
 use crate::council::{ChangeKind, Command, LossCause, LossPolicy};
 use crate::id::Millis;
 use crate::testing::{
-    P, change, create, entry, life, node, rebooted, register, report, short, wiped,
+    P, change, create, entry, life, node, present, rebooted, register, report, short, wiped,
 };
 
 fn world(policy: LossPolicy, nodes: &str) -> World {
@@ -257,4 +257,29 @@ fn a_large_copy_uses_up_the_budget() {
     let second = world.steward.step(Millis(now.0 + 2_000), &world.council, &world.evidence);
     assert_eq!(copies(&second), 0, "and nothing else begins meanwhile");
     assert_eq!((begun(&world), world.council.table().version()), (0, version));
+}
+
+#[test]
+fn a_learner_that_has_everything_is_not_given_up_and_one_that_stands_still_is() {
+    let committed = LogPosition::new(1, 9);
+    let given_up = |follower: Follower| {
+        let mut council = crate::testing::council("a1", "b1");
+        change(&mut council, ChangeKind::AddLearner(life("b1"))).unwrap();
+        let mut evidence = super::evidence::Evidence::default();
+        let followers = [(node("b"), follower)].into();
+        let report = PartitionReport { committed, followers, ..PartitionReport::default() };
+        evidence.partitions.insert(P, report);
+        let mut steward = super::Steward::new(Millis(1_000));
+        let dropped =
+            Command::Changes(vec![present(&council, ChangeKind::DropLearner(life("b1")))]);
+        // Its primary lets it wait for as long as it may after removals.
+        (0..1_200).any(|step| {
+            let now = Millis(1_000 + step * 100);
+            steward.step(now, &council, &evidence).commands.contains(&dropped)
+        })
+    };
+    let whole = Follower { matched: committed, is_complete: true, ..Follower::default() };
+    assert!(!given_up(whole));
+    assert!(given_up(Follower { is_complete: false, ..whole }));
+    assert!(given_up(Follower { matched: LogPosition::new(1, 8), ..whole }));
 }

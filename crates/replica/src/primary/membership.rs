@@ -1,5 +1,6 @@
 //! What a primary proposes to the council: to remove a backup that lags, to add a learner that caught up, to hand over.
-//! One proposal at a time; it is made again until a later table is read, since a timeout is not an outcome (R6).
+//! One proposal at a time; it is made again until a later table is read, since a timeout is not an outcome (R6). Only the
+//! removal of a backup that fails does not wait for the outcome of another proposal.
 
 use isogrid_core::{NodeId, Replica};
 
@@ -41,6 +42,13 @@ impl Primary {
             if now.ticks.ms_since(pending.proposed_at) >= state.settings.resend_ms {
                 pending.proposed_at = now.ticks;
                 let (ver, change) = (pending.ver, pending.change.clone());
+                // The council may refuse for ever: a handover to a node that is down, say. That must not keep a backup that
+                // fails: its removal is proposed for the same ver, so at most one of the two comes true.
+                if !matches!(change, ProposedChange::Remove(_))
+                    && let Some(replica) = self.removal(state, now, effects)
+                {
+                    self.say(state, ver, ProposedChange::Remove(replica), effects);
+                }
                 self.say(state, ver, change, effects);
             }
             return;
@@ -48,8 +56,8 @@ impl Primary {
         if self.handover.is_some() {
             return self.tend_handover(state, now, effects);
         }
-        if self.propose_removal(state, now, effects) {
-            return;
+        if let Some(replica) = self.removal(state, now, effects) {
+            return self.propose(state, ProposedChange::Remove(replica), now, effects);
         }
         if self.is_open || !state.settings.rules.barrier {
             self.propose_addition(state, now, effects);
@@ -58,19 +66,16 @@ impl Primary {
 
     /// A backup that lags, is silent, differs or is not needed any more. The leases that this replica gave to an earlier
     /// primary are waited out first, here and nowhere else (R3).
-    fn propose_removal(&mut self, state: &State, now: Now, effects: &mut dyn Effects) -> bool {
-        let Some(target) = self.targets.iter().find(|target| self.must_go(state, target, now)) else {
-            return false;
-        };
+    fn removal(&self, state: &State, now: Now, effects: &mut dyn Effects) -> Option<Replica> {
+        let target = self.targets.iter().find(|target| self.must_go(state, target, now))?;
         let wait_ms = state.settings.lease_wait_ms();
         if state.settings.rules.wait_out_leases && now.ticks <= state.last_acked.plus_ms(wait_ms) {
             effects.notice(Notice::RemovalWaits);
-            return false;
+            return None;
         }
         let replica = target.replica.clone();
         effects.notice(Notice::RemovalProposed { node: replica.node.clone() });
-        self.propose(state, ProposedChange::Remove(replica), now, effects);
-        true
+        Some(replica)
     }
 
     fn must_go(&self, state: &State, target: &Target, now: Now) -> bool {

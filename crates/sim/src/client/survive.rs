@@ -85,7 +85,9 @@ impl<'a> Writes<'a> {
             Value::Absent => false,
         };
         let is_unknown = end.version > after && self.unknown.iter().any(|o| could_write(o));
-        is_unknown || self.doubtful.contains(&end)
+        // What a loss may have taken may also stand there by an earlier try, with another version.
+        let is_doubtful = self.doubtful.iter().any(|seen| seen.value == end.value);
+        is_unknown || is_doubtful
     }
 }
 

@@ -239,7 +239,9 @@ impl World {
                 self.propose_change(node, proposal, at);
             }
             for (ticket, answered, receipt) in hands.answers {
-                if let Some(receipt) = receipt {
+                if let Some(receipt) = receipt
+                    && !self.is_loose(node, ticket)
+                {
                     self.acknowledge(receipt, at);
                 }
                 self.answer(node, ticket, answered, at);
@@ -294,14 +296,14 @@ impl World {
         });
     }
 
+    /// Whether a request is for the map whose writes the primary alone acknowledges: they promise nothing.
+    fn is_loose(&self, node: NodeIndex, ticket: isogrid_replica::Ticket) -> bool {
+        let process = self.machines.get(&node).and_then(|machine| machine.process.as_ref());
+        let in_flight = process.and_then(|process| process.in_flight.get(&ticket));
+        in_flight.is_none_or(|request| request.ask.map == super::workload::LOOSE)
+    }
+
     fn acknowledge(&mut self, receipt: Receipt, at: SimTime) {
-        // Writes acknowledged by the primary alone promise nothing.
-        if receipt.replicas <= 1 && self.council.council.copies() > 1 {
-            let entry = self.council.council.entry(receipt.partition);
-            if entry.is_some_and(|entry| entry.in_sync.len() > 1) {
-                return;
-            }
-        }
         let covered = self.lost_before.get(&receipt.partition);
         if covered.is_some_and(|epoch| receipt.position.epoch < *epoch) {
             return;

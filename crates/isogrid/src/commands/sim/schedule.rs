@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
-use isogrid_sim::network::{Disturbance, Links, NodeIndex};
+use isogrid_sim::network::{Disturbance, LinkEffect, Links, NodeIndex};
 use isogrid_sim::time::NodeClock;
 use isogrid_sim::{Fault, Schedule};
 
@@ -14,6 +15,12 @@ use crate::output::tell;
 
 /// Nodes have lower numbers: those above are clients.
 const NODE_MAX: u16 = 100;
+
+/// Links keep their order, so what is on its way when a disturbance ends holds up all that follows. With more than this it
+/// would for longer than the cluster has to become whole.
+const DELAY_MAX: Duration = Duration::from_secs(10);
+const BANDWIDTH_MIN: u64 = 10_000;
+const SLOW_MAX: u32 = 10_000;
 
 /// The schedule in a file, or on standard input for `-`.
 pub(super) fn read(path: &Path, nodes: u16) -> Result<Schedule, Failure> {
@@ -57,6 +64,19 @@ fn look_at(schedule: &Schedule, nodes: u16) -> Result<Vec<String>, String> {
             }
             Fault::Join { node } => {
                 present.insert(node);
+            }
+            Fault::SlowNode { factor, .. } if factor > SLOW_MAX => {
+                return Err(format!("`{timed}`: a node is slower by x{SLOW_MAX} at most"));
+            }
+            Fault::Network(Disturbance { effect: LinkEffect::Delay(by), .. }) if by > DELAY_MAX => {
+                let most = DELAY_MAX.as_secs();
+                return Err(format!("`{timed}`: a delay is {most}s at most"));
+            }
+            Fault::Network(Disturbance { effect: LinkEffect::Bandwidth(bytes), .. })
+                if bytes < BANDWIDTH_MIN =>
+            {
+                let what = "a link carries at least";
+                return Err(format!("`{timed}`: {what} {BANDWIDTH_MIN} bytes per second"));
             }
             Fault::DriftClock { ppm, .. } if ppm.abs() > NodeClock::DRIFT_PPM_MAX => {
                 let most = NodeClock::DRIFT_PPM_MAX;
@@ -115,6 +135,9 @@ mod tests {
             ("at 1s join n2", "n2 is there already, take n3 or above"),
             ("at 1s join n100", "below 100"),
             ("at 1s drift-clock n0 +100001ppm for 1s", "100000ppm at most"),
+            ("at 1s slow-node n0 x10001 for 1s", "x10000 at most"),
+            ("at 1s delay 11s all for 1s", "10s at most"),
+            ("at 1s bandwidth 9999 all for 1s", "at least 10000 bytes per second"),
             ("at 3600s pause n0 for 1s", "more than an hour"),
         ] {
             let told = looked_at(line).expect_err(line);

@@ -60,7 +60,9 @@ impl<'a> Origins<'a> {
         if let Some(seen) = operation.acknowledged_write() {
             self.by_version.entry(seen.version).or_default().push(operation);
             if operation.kind == Kind::Delete {
-                self.deletes.entry(key).or_default().insert(seen.version, invoked);
+                // Behind a loss the same number may be given to another delete: the first one counts.
+                let first = self.deletes.entry(key).or_default().entry(seen.version);
+                first.and_modify(|place| *place = invoked.min(*place)).or_insert(invoked);
             }
         } else if operation.outcome == Outcome::Unknown {
             match operation.kind {
@@ -76,6 +78,11 @@ impl<'a> Origins<'a> {
     /// Whether a loss may lie between two uses of one number.
     fn may_be_reused(&self, version: u64) -> bool {
         self.losses.iter().any(|loss| loss.from_seq <= version)
+    }
+
+    /// Whether a loss may have taken what the writer was told, so that an earlier try of it counts.
+    fn may_be_another_history(&self, writer: &Operation, version: u64) -> bool {
+        self.losses.iter().any(|loss| loss.may_take(writer, version))
     }
 
     fn are_apart(&self, version: u64, one: &Operation, other: &Operation) -> bool {
@@ -134,7 +141,13 @@ impl<'a> Origins<'a> {
         }
         match writer.outcome {
             Outcome::Applied(written) if written.version == seen.version => None,
+            // Tried again after a failover, it stands in two histories; a loss may have brought the other one back.
+            Outcome::Applied(written) if self.may_be_another_history(writer, written.version) => {
+                None
+            }
             Outcome::Applied(_) => Some(format!("it has another version: {writer}")),
+            // An earlier try of it may have been applied in a history that a loss has ended.
+            Outcome::Conflict(_) if self.may_be_another_history(writer, seen.version) => None,
             Outcome::Conflict(_) | Outcome::NotApplied => {
                 Some(format!("that was refused: {writer}"))
             }

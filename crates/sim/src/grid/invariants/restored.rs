@@ -66,9 +66,8 @@ pub(in crate::grid) fn blocked(world: &World) -> Vec<PartitionId> {
 fn is_blocked(world: &World, partition: PartitionId, entry: &PartitionEntry) -> bool {
     let council = &world.council.council;
     let Some(facts) = council.facts(partition) else { return false };
-    let is_lost = |member: &Replica| {
-        facts.stranded.contains_key(&member.node) && !council.is_live(member)
-    };
+    let is_lost =
+        |member: &Replica| facts.stranded.contains_key(&member.node) && !council.is_live(member);
     council.loss_policy() == LossPolicy::Block
         && !entry.in_sync.is_empty()
         && entry.in_sync.iter().all(is_lost)
