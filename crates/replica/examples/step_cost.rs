@@ -4,7 +4,7 @@
 //!
 //! `cargo run --release -p isogrid-replica --example step_cost`
 //!
-//! With `store` or `replicas` as argument only that is run, for `perf stat`.
+//! With `store` or `replicas` as argument only that is run; then how many keys, and how many rounds: for `callgrind`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -33,7 +33,7 @@ const SEED: u64 = 42;
 const MAP: MapId = MapId(0);
 const BATCH: usize = 64;
 const ROUND_BATCHES: usize = 256;
-const ROUNDS: usize = 300;
+const ROUNDS: u64 = 300;
 const SESSIONS: u64 = 16;
 /// Time that passes from batch to batch.
 const STEP_US: u64 = 100;
@@ -226,20 +226,18 @@ impl Bench {
     }
 }
 
-/// How many keys: as the second argument says, or several.
-fn sizes() -> Vec<u64> {
-    match std::env::args().nth(2).and_then(|keys| keys.parse().ok()) {
-        Some(keys) => vec![keys],
-        None => vec![1_000, 10_000, 200_000],
-    }
+/// The number that an argument says.
+fn number(argument: usize) -> Option<u64> {
+    std::env::args().nth(argument)?.parse().ok()
 }
 
 fn main() {
     let kind = std::env::args().nth(1).unwrap_or_default();
-    for keys in sizes() {
+    let sizes = number(2).map_or(vec![1_000, 10_000, 200_000], |keys| vec![keys]);
+    for keys in sizes {
         let mut bench = Bench::new(keys);
         let mut best = [f64::MAX; 3];
-        for _ in 0..ROUNDS {
+        for _ in 0..number(3).unwrap_or(ROUNDS) {
             let round = bench.round(&kind);
             best = [0, 1, 2].map(|index| best[index].min(round[index]));
         }

@@ -88,7 +88,8 @@ pub enum Refusal {
     SessionFull,
     /// Not applied: this replica is further behind than the read allows.
     TooFarBehind,
-    /// Not applied: the position in the read's receipt is not in this log: data were declared lost.
+    /// Not applied: the position in the read's receipt is not in this log, or is so old that nobody can tell, because data
+    /// were declared lost.
     PositionLost,
     /// Not applied: asynchronous writes wait for the backups to catch up.
     BackupsLag,

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use isogrid_core::{LogPosition, Replica};
+use isogrid_core::{Epoch, LogPosition, Replica};
 
 use crate::effects::{Effects, Refusal, Response};
 use crate::entry::Entries;
@@ -25,12 +25,20 @@ pub(crate) struct Follower {
     /// How far the own log is known to be the primary's.
     matched: u64,
     /// The primary's clock and round in its last message: what an acknowledgement brings back.
-    heard: Option<(Ticks, u64)>,
+    heard: Option<Heard>,
     digests: VecDeque<DigestAt>,
     /// A commit index, and a moment of the own clock before which nothing beyond it was committed.
     news: Option<(u64, Ticks)>,
     /// The own data hold everything that was committed before this moment of the own clock.
     fresh: Option<Ticks>,
+}
+
+/// The primary's last message: what an acknowledgement brings back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    epoch: Epoch,
+    sent_at: Ticks,
+    round: u64,
 }
 
 /// A disagreement between logs below the own commit index is possible only after data were declared lost.
@@ -104,8 +112,12 @@ impl Follower {
         if self.primary.as_ref() != Some(from) {
             self.primary = Some(from.clone());
         }
-        let (sent_at, round) = self.heard.unwrap_or_default();
-        self.heard = Some((sent_at.max(append.sent_at), round.max(append.round)));
+        let heard = self.heard.get_or_insert_default();
+        if heard.epoch != append.epoch {
+            *heard = Heard { epoch: append.epoch, ..Heard::default() };
+        }
+        heard.sent_at = heard.sent_at.max(append.sent_at);
+        heard.round = heard.round.max(append.round);
         if append.leads && self.news.is_none_or(|(_, since)| since < append.echo) {
             self.news = Some((append.commit, append.echo));
         }
@@ -157,12 +169,13 @@ impl Follower {
         now: Now,
         effects: &mut dyn Effects,
     ) {
-        let (Some(primary), Some((sent_at, round))) = (&self.primary, self.heard) else { return };
+        let (Some(primary), Some(heard)) = (&self.primary, self.heard) else { return };
+        let Heard { epoch, sent_at, round } = heard;
         let counted = self.matched.min(state.counted());
         let Some(matched) = state.log.position_of(counted.max(state.log.base().seq)) else { return };
         state.last_acked = now.ticks;
         let ack = Ack {
-            epoch: state.promised,
+            epoch,
             matched,
             applied: state.commit,
             sent_at,
@@ -204,7 +217,7 @@ impl Follower {
             if position.seq > state.commit || position.epoch > state.promised {
                 return effects.respond(request.ticket, refuse(Refusal::TooFarBehind));
             }
-            if state.log.matches(position) == Match::No {
+            if !state.holds_history(position) {
                 return effects.respond(request.ticket, refuse(Refusal::PositionLost));
             }
         }

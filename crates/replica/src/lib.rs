@@ -13,6 +13,7 @@
 //! | `state` | what a replica has whatever it is |
 //! | [`event`], [`effects`], [`message`], [`notice`] | what goes in and what comes out |
 //! | [`lease`] | leases of all partitions of a node pair in one message |
+//! | `watch` | watchers of the log |
 //! | [`entry`], [`log`], [`readers`], [`session`] | the log, who reads it, and the requests it remembers |
 //! | [`image`] | what a disk keeps beside the log |
 //! | [`settings`] | what can be set |
@@ -39,6 +40,7 @@ pub mod settings;
 mod shown;
 mod state;
 pub mod time;
+mod watch;
 
 pub use copy::Progress;
 pub use effects::{Effects, Proposal, ProposedChange, Receipt, Recorded, Refusal, Response};

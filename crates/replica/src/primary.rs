@@ -87,6 +87,12 @@ impl Primary {
     pub(crate) fn take_over(state: &mut State, now: Now, effects: &mut dyn Effects) -> Self {
         let uncommitted = state.log.last().seq - state.commit;
         state.speculate();
+        if !state.settings.rules.barrier {
+            // Rule R9 switched off: what is in the log is taken for committed.
+            state.commit = state.log.last().seq;
+            state.store.settle(isogrid_core::version_of(state.commit));
+            state.sessions.settle(state.commit);
+        }
         if !state.settings.rules.dedupe_travels {
             state.sessions = crate::session::Sessions::new(state.log.last().seq);
         }

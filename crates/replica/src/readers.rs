@@ -67,6 +67,10 @@ pub struct Lag {
 pub enum Refused {
     /// There is no such reader.
     Closed,
+    /// This replica serves no watchers now: it does not lead yet, or is not whole.
+    NotReady,
+    /// This replica has not got so far yet as the watcher has: another has, or this one later.
+    Behind,
     /// It fell out of the window: this many entries that it did not get are gone. It must be placed anew.
     Lagged {
         /// How many.

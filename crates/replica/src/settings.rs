@@ -52,8 +52,8 @@ pub struct Settings {
     pub epsilon_ms: u64,
     /// Whether entries count only once they are on this node's disk.
     pub durable: bool,
-    /// Whether an in-sync set of one may read without asking anyone: only when nothing can ever replace it (loss policy
-    /// `block`).
+    /// Whether nobody but its own members can ever replace an in-sync set: under the loss policy `block`. Under the others
+    /// the council may give up all of them, so a primary reads only under a lease from the council too, alone or not.
     pub alone_is_safe: bool,
     /// The bounds of the log in memory.
     pub window: WindowLimits,

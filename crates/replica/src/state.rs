@@ -8,7 +8,7 @@ use isogrid_core::{
 use isogrid_store::{KeyHash, Partition, hash_key};
 
 use crate::entry::{Answer, Entry, Tag};
-use crate::log::Log;
+use crate::log::{Log, Match};
 use crate::message::DigestAt;
 use crate::readers::Readers;
 use crate::session::Sessions;
@@ -88,6 +88,16 @@ impl State {
             view: PartitionEntry::default(),
             last_acked: now.ticks,
             needs_repair: false,
+        }
+    }
+
+    /// Whether a position that somebody got in a receipt is part of this log. What lies before the window is, unless this
+    /// history was ever declared lost: then nobody can tell.
+    pub(crate) fn holds_history(&self, position: LogPosition) -> bool {
+        match self.log.matches(position) {
+            Match::Yes => true,
+            Match::No => false,
+            Match::TooOld => self.loss_generation == 0,
         }
     }
 

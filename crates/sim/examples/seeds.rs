@@ -9,7 +9,10 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let first: u64 = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(1);
     if arguments.get(2).map(String::as_str) == Some("trace") {
-        let keep = arguments.get(3).and_then(|text| text.parse().ok()).map_or(Keep::Everything, Keep::Last);
+        let keep = arguments
+            .get(3)
+            .and_then(|text| text.parse().ok())
+            .map_or(Keep::Everything, Keep::Last);
         let options = Options { keep, ..Options::default() };
         let done = run_one(first, &|seed| run(seed, &options));
         print!("{}", done.trace);

@@ -28,6 +28,7 @@
 //! | [`runner`] | many seeds on a few threads; the check that a seed replays |
 //! | [`grid`] | a whole grid: replicas, council and steward on machines that fail |
 //! | [`golden`] | scripts with their expected output in one file |
+//! | [`scale`] | a cluster of hundreds of nodes, to count what its control plane costs |
 
 pub mod client;
 pub mod faults;
@@ -38,6 +39,7 @@ pub mod network;
 pub mod queue;
 pub mod random;
 pub mod runner;
+pub mod scale;
 pub mod schedule;
 pub mod shrink;
 pub mod sometimes;

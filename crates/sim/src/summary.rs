@@ -64,6 +64,10 @@ pub struct Summary {
     pub faults: BTreeMap<&'static str, u64>,
     /// Operations of clients.
     pub operations: OperationCounts,
+    /// The fewest operations of one seed.
+    pub operations_min: Option<u64>,
+    /// The fewest faults of one seed.
+    pub faults_min: Option<u64>,
     /// Checks of invariants.
     pub checks: u64,
     /// What oracles could not decide within their bounds.
@@ -94,6 +98,12 @@ impl Summary {
     /// A fault was injected.
     pub fn count_fault(&mut self, fault: &Fault) {
         *self.faults.entry(fault.kind()).or_default() += 1;
+    }
+
+    /// A seed has ended: what it had is the least of any so far.
+    pub fn close_seed(&mut self) {
+        self.operations_min = Some(self.operations.total());
+        self.faults_min = Some(self.faults_total());
     }
 
     /// Violations were found in this seed.
@@ -129,6 +139,8 @@ impl Summary {
         self.operations.acknowledged += other.operations.acknowledged;
         self.operations.refused += other.operations.refused;
         self.operations.unknown += other.operations.unknown;
+        self.operations_min = least(self.operations_min, other.operations_min);
+        self.faults_min = least(self.faults_min, other.faults_min);
         self.checks += other.checks;
         self.undecided += other.undecided;
         self.events += other.events;
@@ -172,7 +184,9 @@ impl Summary {
             ("virtual time", format_duration(virtual_time)),
             ("events", grouped(self.events)),
             ("faults", grouped(self.faults_total())),
+            ("  least of a seed", grouped(self.faults_min.unwrap_or(0))),
             ("operations", grouped(operations.total())),
+            ("  least of a seed", grouped(self.operations_min.unwrap_or(0))),
             ("  acknowledged", grouped(operations.acknowledged)),
             ("  refused", grouped(operations.refused)),
             ("  unknown", grouped(operations.unknown)),
@@ -196,6 +210,11 @@ impl Summary {
         }
         text
     }
+}
+
+/// The smaller of two that may not be known.
+fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 /// A table with a head line and no frame; nothing at all without rows.
@@ -236,6 +255,7 @@ mod tests {
         summary.count_fault(&Fault::Pause { node: NodeIndex(1) });
         summary.operations = OperationCounts { acknowledged: 1_900, refused: 40, unknown: 60 };
         summary.virtual_ns = 60_000_000_000;
+        summary.close_seed();
         if is_failing {
             summary.add_violations(seed, [Violation::new("survive", "k7 lost v41")]);
         }
@@ -248,6 +268,7 @@ mod tests {
         all.add(&of_seed(1, false));
         all.add(&of_seed(2, true));
         assert_eq!((all.seeds, all.operations.total(), all.faults_total()), (2, 4_000, 2));
+        assert_eq!((all.operations_min, all.faults_min), (Some(2_000), Some(1)));
         assert_eq!(all.failed_seeds, [2]);
         assert!(!all.is_good());
         let text = all.to_text();

@@ -46,7 +46,15 @@ impl Draft<'_> {
 
     fn change(&mut self, change: &Change) -> Result<(), Refusal> {
         let partition = change.partition;
-        let entry = self.compared(partition, (change.epoch, change.ver))?;
+        let is_addition = matches!(change.kind, ChangeKind::AddMember(_));
+        let ver = match self.entry(partition) {
+            // Rule R5 switched off: an addition is for whatever life the node has when it arrives.
+            Some(entry) if is_addition && !self.council().rules.addition_checks_incarnation => {
+                entry.ver
+            }
+            _ => change.ver,
+        };
+        let entry = self.compared(partition, (change.epoch, ver))?;
         match &change.kind {
             ChangeKind::Assign(replicas) => {
                 self.check_assignment(entry, replicas)?;

@@ -21,19 +21,16 @@ pub(super) struct Confirming {
 
 impl Primary {
     /// Whether nobody else can have committed anything since: every required replica acknowledged, in this epoch, a
-    /// message that was sent less than a lease ago. Alone, the primary needs the council's word, unless nobody can ever
-    /// replace it.
+    /// message that was sent less than a lease ago. Where the council may give up the whole set, it must have answered as
+    /// lately.
     pub(super) fn holds_lease(&self, state: &State, now: Now) -> bool {
         if !state.settings.rules.check_lease {
             return true;
         }
         let is_fresh = |sent: Ticks| now.ticks < sent.plus_ms(state.settings.lease_ms);
         let mut required = self.targets.iter().filter(|target| counts_for_lease(target));
-        let is_alone = !self.targets.iter().any(counts_for_lease);
-        if is_alone {
-            return state.settings.alone_is_safe || self.council_answered.is_some_and(is_fresh);
-        }
-        required.all(|target| target.acked_sent_at.is_some_and(is_fresh))
+        let is_vouched = state.settings.alone_is_safe || self.council_answered.is_some_and(is_fresh);
+        is_vouched && required.all(|target| target.acked_sent_at.is_some_and(is_fresh))
     }
 
     /// What is said in every message now.
@@ -65,15 +62,12 @@ impl Primary {
         if self.confirming.is_empty() {
             return;
         }
-        let required = || self.targets.iter().filter(|target| counts_for_lease(target));
-        let confirmed = required().map(|target| target.acked_round).min();
-        let is_done = |waiting: &Confirming| match confirmed {
-            Some(round) => waiting.round <= round,
-            None => {
-                waiting.round <= self.round
-                    && (state.settings.alone_is_safe
-                        || self.council_answered.is_some_and(|sent| sent >= waiting.since))
-            }
+        let required = self.targets.iter().filter(|target| counts_for_lease(target));
+        let confirmed = required.map(|target| target.acked_round).fold(self.round, u64::min);
+        let is_done = |waiting: &Confirming| {
+            let is_vouched = state.settings.alone_is_safe
+                || self.council_answered.is_some_and(|sent| sent >= waiting.since);
+            is_vouched && waiting.round <= confirmed
         };
         let done = self.confirming.iter().take_while(|waiting| is_done(waiting)).count();
         for waiting in self.confirming.drain(..done) {

@@ -6,7 +6,6 @@ use isogrid_store::Context;
 use super::{Parked, Primary};
 use crate::effects::{Effects, Refusal, Response};
 use crate::event::{ReadMode, Request};
-use crate::log::Match;
 use crate::owned::OwnedReply;
 use crate::settings::Acknowledge;
 use crate::shown::{newest_shown, version_shown};
@@ -26,7 +25,7 @@ impl Primary {
             return effects.defer(request.ticket);
         }
         if let Some(position) = request.at_least
-            && state.log.matches(position) == Match::No
+            && !state.holds_history(position)
         {
             let is_of_later_primary = position.epoch > self.epoch;
             let refusal = if is_of_later_primary { Refusal::NotOwner } else { Refusal::PositionLost };
@@ -35,7 +34,9 @@ impl Primary {
         if !self.remove_expired(state, request, now) {
             return effects.defer(request.ticket);
         }
-        let holds_lease = request.mode == ReadMode::Lease && self.holds_lease(state, now);
+        // What a backup may answer the primary may too, but not once it can have been replaced.
+        let takes_lease = matches!(request.mode, ReadMode::Lease | ReadMode::Backup { .. });
+        let holds_lease = takes_lease && self.holds_lease(state, now);
         let (last, commit) = (state.log.last().seq, state.commit);
         let may_show_all = state.settings.mode(request.map).acknowledge == Acknowledge::Primary
             || !state.settings.rules.read_committed;
@@ -59,7 +60,7 @@ impl Primary {
             reply: OwnedReply::of(&reply),
             newest,
             confirm: request.mode == ReadMode::Confirmed,
-            any: matches!(request.mode, ReadMode::Any | ReadMode::Backup { .. }),
+            any: request.mode == ReadMode::Any,
         };
         if is_committed {
             self.finish_read(state, read, now, effects);

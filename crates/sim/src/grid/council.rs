@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use isogrid_cluster::council::LossRecord;
-use isogrid_cluster::steward::{Evidence, Follower, PartitionReport, StewardSettings, Stream};
+use isogrid_cluster::steward::{
+    CanStop, Evidence, Follower, PartitionReport, StewardSettings, Stream, can_stop,
+};
 use isogrid_cluster::{Command, Council, Millis, Orders, Outcome, Steward};
 use isogrid_core::{NodeId, TableVersion};
 
@@ -134,9 +136,9 @@ impl CouncilService {
         for session in &beat.sessions {
             self.evidence.sessions.insert(*session, now);
         }
-        for (partition, bytes, committed, followers) in &beat.leads {
-            let followers = followers.iter().map(|(node, matched, is_complete)| {
-                let bytes_left = if *is_complete { 0 } else { *bytes };
+        for lead in &beat.leads {
+            let followers = lead.followers.iter().map(|(node, matched, is_complete)| {
+                let bytes_left = if *is_complete { 0 } else { lead.bytes };
                 let follower = Follower {
                     matched: *matched,
                     bytes_left,
@@ -146,11 +148,11 @@ impl CouncilService {
                 (node.clone(), follower)
             });
             let report = PartitionReport {
-                bytes: *bytes,
-                committed: *committed,
+                bytes: lead.bytes,
+                committed: lead.commit,
                 followers: followers.collect(),
             };
-            self.evidence.partitions.insert(*partition, report);
+            self.evidence.partitions.insert(lead.partition, report);
         }
         self.find_streams();
         let serves = self.council.serving(node).is_some_and(|serving| serving == beat.from);
@@ -207,8 +209,8 @@ impl CouncilService {
         self.council.ledger_since(number)
     }
 
-    /// The leader's evidence, for `can_stop`.
-    pub(crate) fn evidence(&self) -> &Evidence {
-        &self.evidence
+    /// Whether a node can be stopped, as the leader sees it.
+    pub(crate) fn can_stop(&self, node: &NodeId) -> CanStop {
+        can_stop(node, &self.council, &self.evidence)
     }
 }

@@ -7,11 +7,14 @@ use isogrid_cluster::StorageId;
 use isogrid_core::{Incarnation, LogPosition, PartitionId};
 use isogrid_replica::image::Image;
 
+/// Entries of a log on their way to a disk.
+pub(crate) type Entries = Vec<(LogPosition, Vec<u8>)>;
+
 /// One partition on disk.
 #[derive(Clone, Debug, Default)]
-pub struct Saved {
+pub(crate) struct Saved {
     /// The data at one position.
-    pub image: Image,
+    pub(crate) image: Image,
     /// The entries after it.
     entries: Vec<(LogPosition, Vec<u8>)>,
     /// How many of the entries are synced.
@@ -20,13 +23,8 @@ pub struct Saved {
 
 impl Saved {
     /// The entries' bytes.
-    pub fn log(&self) -> Vec<u8> {
+    pub(crate) fn log(&self) -> Vec<u8> {
         self.entries.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect()
-    }
-
-    /// The last position on disk.
-    pub fn last(&self) -> LogPosition {
-        self.entries.last().map_or(self.image.position, |(position, _)| *position)
     }
 
     /// Writes entries; from the first one on that differs, what stood there is gone.
@@ -71,41 +69,41 @@ impl Saved {
 
 /// What a node keeps when its process ends.
 #[derive(Clone, Debug)]
-pub struct Disk {
+pub(crate) struct Disk {
     /// The storage.
-    pub id: StorageId,
+    pub(crate) id: StorageId,
     /// Which lives used it.
-    pub incarnations: Vec<Incarnation>,
+    pub(crate) incarnations: Vec<Incarnation>,
     /// The partitions.
-    pub partitions: BTreeMap<PartitionId, Saved>,
+    pub(crate) partitions: BTreeMap<PartitionId, Saved>,
     /// Whether writes are synced before they count.
-    pub syncs: bool,
+    pub(crate) syncs: bool,
 }
 
 impl Disk {
     /// An empty disk.
-    pub fn new(id: StorageId, syncs: bool) -> Self {
+    pub(crate) fn new(id: StorageId, syncs: bool) -> Self {
         Disk { id, incarnations: Vec::new(), partitions: BTreeMap::new(), syncs }
     }
 
     /// Writes entries of a partition.
-    pub fn write(&mut self, partition: PartitionId, entries: &[(LogPosition, Vec<u8>)]) {
+    pub(crate) fn write(&mut self, partition: PartitionId, entries: &[(LogPosition, Vec<u8>)]) {
         let syncs = self.syncs;
         self.partitions.entry(partition).or_default().write(entries, syncs);
     }
 
     /// Puts an image of a partition; a snapshot is synced before it counts.
-    pub fn put_image(&mut self, partition: PartitionId, image: Image) {
+    pub(crate) fn put_image(&mut self, partition: PartitionId, image: Image) {
         self.partitions.entry(partition).or_default().put_image(image);
     }
 
     /// What is on disk of this partition says nothing any more.
-    pub fn forget(&mut self, partition: PartitionId) {
+    pub(crate) fn forget(&mut self, partition: PartitionId) {
         self.partitions.remove(&partition);
     }
 
     /// The power fails: what is not synced is gone, all of it or a part.
-    pub fn lose_unsynced(&mut self, mut keep: impl FnMut(usize) -> usize) {
+    pub(crate) fn lose_unsynced(&mut self, mut keep: impl FnMut(usize) -> usize) {
         for saved in self.partitions.values_mut() {
             let unsynced = saved.entries.len() - saved.synced;
             let kept = keep(unsynced).min(unsynced);

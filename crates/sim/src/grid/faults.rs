@@ -1,16 +1,23 @@
 //! How faults of a schedule begin and end in a world.
 
+use std::time::Duration;
 
 use isogrid_cluster::Command;
 use isogrid_cluster::council::Intent;
 use isogrid_core::PartitionId;
+use isogrid_store::WalkCursor;
 
+use super::machine::Lie;
 use super::packet::Packet;
 use super::world::{EPOCH, World};
 use crate::faults::{DiskFate, Fault, Forgery};
 use crate::network::NodeIndex;
+use crate::random::Rate;
 use crate::schedule::{Edge, Moment};
 use crate::time::SimTime;
+
+/// How long a lie is told.
+const LIE: Duration = Duration::from_secs(3);
 
 impl World {
     /// A fault begins or ends.
@@ -99,7 +106,7 @@ impl World {
                 self.want(*node, if begins { Intent::Drain } else { Intent::Stay }, at);
             }
             Fault::ForgeGossip { about, forgery } => self.forge(*about, *forgery, at),
-            Fault::MemoryPressure { node, .. } if begins => self.evict(*node, at),
+            Fault::MemoryPressure { node, share } if begins => self.evict(*node, *share, at),
             _ => {}
         }
     }
@@ -108,7 +115,7 @@ impl World {
         if begins { self.crash(node, disk) } else { self.start(node) }
     }
 
-    fn crash(&mut self, node: NodeIndex, disk: DiskFate) {
+    pub(super) fn crash(&mut self, node: NodeIndex, disk: DiskFate) {
         if let Some(machine) = self.machines.get_mut(&node) {
             machine.crash(disk);
         }
@@ -134,18 +141,22 @@ impl World {
     /// A process that goes on reads what waited for it.
     fn empty_inbox(&mut self, node: NodeIndex) {
         let now = self.queue.now();
-        let Some(machine) = self.machines.get_mut(&node).filter(|machine| machine.pauses == 0) else {
+        let Some(machine) = self.machines.get_mut(&node).filter(|machine| machine.pauses == 0)
+        else {
             return;
         };
         for (from, payload) in std::mem::take(&mut machine.inbox) {
-            let envelope = crate::network::Envelope { from, to: node, sent_at: now, bytes: 0, payload };
+            let envelope =
+                crate::network::Envelope { from, to: node, sent_at: now, bytes: 0, payload };
             self.queue.push(now, super::world::Event::Arrive(envelope));
         }
     }
 
     /// An operator wants something of a node, and says it to any node that runs.
-    fn want(&mut self, node: NodeIndex, intent: Intent, at: SimTime) {
-        let Some(name) = self.machines.get(&node).map(|machine| machine.name.clone()) else { return };
+    pub(super) fn want(&mut self, node: NodeIndex, intent: Intent, at: SimTime) {
+        let Some(name) = self.machines.get(&node).map(|machine| machine.name.clone()) else {
+            return;
+        };
         let command = Command::SetIntent { node: name, intent };
         let running = self.machines.values().filter(|machine| machine.is_running());
         let running: Vec<NodeIndex> = running.map(|machine| machine.index).collect();
@@ -156,6 +167,9 @@ impl World {
 
     /// Somebody says by gossip what is not true.
     fn forge(&mut self, about: NodeIndex, forgery: Forgery, at: SimTime) {
+        if matches!(forgery, Forgery::DeadIsAlive | Forgery::AliveIsDead) {
+            return self.slander(about, forgery == Forgery::DeadIsAlive, at);
+        }
         let Some(machine) = self.machines.get(&about) else { return };
         let now = machine.now(at);
         let Some(process) = machine.process.as_ref() else { return };
@@ -164,7 +178,7 @@ impl World {
             Forgery::OldIncarnation => state.incarnation.0 = state.incarnation.0.saturating_sub(1),
             Forgery::UnknownIncarnation => state.incarnation.0 += 100,
             Forgery::TableFromTheFuture => state.table.0 += 1_000,
-            Forgery::DeadIsAlive | Forgery::AliveIsDead => {}
+            Forgery::DeadIsAlive | Forgery::AliveIsDead => return,
             Forgery::WrongOwner => state.table_hash ^= 1,
         }
         let leader = process.leader;
@@ -176,8 +190,21 @@ impl World {
         }
     }
 
-    /// A node needs memory: its primaries evict.
-    fn evict(&mut self, node: NodeIndex, at: SimTime) {
+    /// One node tells the council's leader for a while that another, whatever it is, has just been heard, or not for long.
+    fn slander(&mut self, about: NodeIndex, is_alive: bool, at: SimTime) {
+        let others = self.machines.values().filter(|one| one.index != about && one.is_running());
+        let others: Vec<NodeIndex> = others.map(|machine| machine.index).collect();
+        let Some(name) = self.machines.get(&about).map(|machine| machine.name.clone()) else {
+            return;
+        };
+        let Some(liar) = self.random.pick(&others).copied() else { return };
+        if let Some(machine) = self.machines.get_mut(&liar) {
+            machine.lie = Some(Lie { about: name, is_alive, until: at + LIE });
+        }
+    }
+
+    /// A node has only this share of its memory: of the records that may go, its primaries evict the rest.
+    fn evict(&mut self, node: NodeIndex, share: Rate, at: SimTime) {
         let Some(machine) = self.machines.get_mut(&node).filter(|machine| machine.is_running())
         else {
             return;
@@ -187,8 +214,14 @@ impl World {
         let mut wishes = super::process::Wishes::default();
         for partition in process.replicas.keys().copied().collect::<Vec<_>>() {
             for map in [super::workload::EXPIRING, super::workload::LOOSE] {
-                let event = isogrid_replica::Event::Evict { map };
-                process.step(partition, event, now, &mut wishes);
+                let store = process.replicas[&partition].replica.store();
+                let walked = store.walk(WalkCursor::default(), usize::MAX);
+                let records = walked.records.iter().filter(|record| record.map == map);
+                let evicted = records.filter(|_| !self.random.chance(share)).count();
+                for _ in 0..evicted {
+                    let event = isogrid_replica::Event::Evict { map };
+                    process.step(partition, event, now, &mut wishes);
+                }
             }
         }
         self.carry_out(node, wishes, at);

@@ -18,6 +18,15 @@ use crate::network::NodeIndex;
 use crate::random::Random;
 use crate::time::{NodeClock, SimTime};
 
+/// What a node tells the council's leader of another, though it is not so.
+#[derive(Clone, Debug)]
+pub(crate) struct Lie {
+    pub(crate) about: NodeId,
+    /// Whether that one is said to have just been heard, or not for long.
+    pub(crate) is_alive: bool,
+    pub(crate) until: SimTime,
+}
+
 /// A node, running or not.
 pub(crate) struct Machine {
     pub(crate) index: NodeIndex,
@@ -39,6 +48,7 @@ pub(crate) struct Machine {
     pub(crate) slow_disk: u32,
     /// When the last write is done.
     pub(crate) disk_busy_until: SimTime,
+    pub(crate) lie: Option<Lie>,
     /// It has left for good.
     pub(crate) has_left: bool,
     pub(crate) random: Random,
@@ -63,6 +73,7 @@ impl Machine {
             slow: 1,
             slow_disk: 1,
             disk_busy_until: now,
+            lie: None,
             has_left: false,
             random: random.fork_numbered("machine", u64::from(index.0)),
         }
@@ -123,6 +134,11 @@ impl Machine {
         }
     }
 
+    /// Whether its power has ever failed.
+    pub(crate) fn has_lost_power(&self) -> bool {
+        self.boots > 1
+    }
+
     /// Its disk, while a process uses it.
     pub(crate) fn disk_mut(&mut self) -> Option<&mut Disk> {
         self.disk.as_mut()
@@ -144,7 +160,9 @@ impl Machine {
             },
             None => StorageProof {
                 // Without a folder the storage is the process.
-                storage_id: StorageId(u128::from(self.index.0) << 64 | 1 << 32 | u128::from(self.life)),
+                storage_id: StorageId(
+                    u128::from(self.index.0) << 64 | 1 << 32 | u128::from(self.life),
+                ),
                 incarnations: vec![Incarnation(self.life)],
                 boot_id,
                 survives_power_loss: false,

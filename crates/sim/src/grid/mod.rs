@@ -9,7 +9,8 @@
 //! | `machine`, `process`, `disk` | a node: its clocks and disk, one life of it, what it keeps |
 //! | `council` | the council's service around the real state machine |
 //! | `packet`, `hands` | what travels, and what replicas want done |
-//! | `workload` | the clients |
+//! | `workload`, `watch` | the clients and the watchers |
+//! | `history` | what was ever committed |
 //! | `invariants` | what must hold after every step, one per file |
 //! | `verdict` | the end of a run: is the cluster whole again, and do the oracles agree? |
 //! | `paths` | the rare paths that must be visited |
@@ -18,6 +19,7 @@ mod council;
 mod disk;
 mod faults;
 mod hands;
+mod history;
 mod invariants;
 mod machine;
 pub mod options;
@@ -25,7 +27,10 @@ mod packet;
 mod paths;
 mod process;
 mod receive;
+#[doc(hidden)]
+pub mod rules;
 mod verdict;
+mod watch;
 mod workload;
 pub mod world;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use isogrid_cluster::council::LossPolicy;
 use isogrid_replica::settings::Rules as ReplicaRules;
 
+use crate::network::LinkSettings;
 use crate::random::{Random, Rate};
 use crate::schedule::{Profile, Schedule};
 use crate::trace::Keep;
@@ -37,7 +38,7 @@ pub struct Options {
     pub duration: Duration,
     /// How many clients.
     pub clients: u32,
-    /// About how many operations all clients begin.
+    /// How many checked operations all clients begin, at least; beside them there are some that nobody checks.
     pub operations: u32,
     /// What survives on the nodes.
     pub storage: Option<Storage>,
@@ -76,12 +77,22 @@ impl Default for Options {
     }
 }
 
+/// How late a message is that others overtake.
+const LATE: Duration = Duration::from_millis(120);
+
+/// What a busy network adds.
+const JITTER: Duration = Duration::from_millis(2);
+
 /// What was drawn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drawn {
     pub(crate) copies: u8,
     pub(crate) storage: Storage,
     pub(crate) loss_policy: LossPolicy,
+    /// How links behave when nobody disturbs them.
+    pub(crate) links: LinkSettings,
+    /// How fast copies are.
+    pub(crate) copy_bytes_per_s: u64,
 }
 
 impl Options {
@@ -90,10 +101,35 @@ impl Options {
         let copies = if random.chance(Rate::percent(65)) { 2 } else { 3 };
         let storages = [(2, Storage::Memory), (4, Storage::Files), (3, Storage::Synced)];
         let storage = random.pick_weighted(&storages).copied().unwrap_or(Storage::Files);
-        let policies =
-            [(6, LossPolicy::Block), (3, LossPolicy::Reset), (1, LossPolicy::Available)];
+        let policies = [(6, LossPolicy::Block), (3, LossPolicy::Reset), (1, LossPolicy::Available)];
         let policy = random.pick_weighted(&policies).copied().unwrap_or_default();
+        let links = [
+            (6, LinkSettings::default()),
+            (
+                1,
+                LinkSettings {
+                    reorder: Rate::percent(8),
+                    reorder_by: LATE,
+                    ..LinkSettings::default()
+                },
+            ),
+            (1, LinkSettings { duplicate: Rate::percent(2), ..LinkSettings::default() }),
+            (1, LinkSettings { loss: Rate::percent(1), ..LinkSettings::default() }),
+            (
+                1,
+                LinkSettings {
+                    latency_mean_extra: JITTER,
+                    latency_most: LATE,
+                    ..LinkSettings::default()
+                },
+            ),
+        ];
+        let links = random.pick_weighted(&links).copied().unwrap_or_default();
+        let speeds = [(2, 200 << 10), (1, 4 << 10)];
+        let copy_bytes_per_s = random.pick_weighted(&speeds).copied().unwrap_or(200 << 10);
         Drawn {
+            links,
+            copy_bytes_per_s,
             copies: self.copies.unwrap_or(copies),
             storage: self.storage.unwrap_or(storage),
             loss_policy: self.loss_policy.unwrap_or(policy),

@@ -14,7 +14,7 @@ use crate::network::NodeIndex;
 
 /// A message.
 #[derive(Clone, Debug)]
-pub enum Packet {
+pub(crate) enum Packet {
     /// Between replicas of a partition.
     Replica {
         /// The partition.
@@ -95,56 +95,69 @@ pub enum Packet {
 
 /// What the council decided, as it spreads.
 #[derive(Clone, Debug)]
-pub struct News {
+pub(crate) struct News {
     /// Changes of the table.
-    pub delta: TableDelta,
+    pub(crate) delta: TableDelta,
     /// All sessions below have ended.
-    pub watermark: SessionId,
+    pub(crate) watermark: SessionId,
     /// And these.
-    pub ended: Vec<SessionId>,
+    pub(crate) ended: Vec<SessionId>,
     /// Who leads the council, in which term.
-    pub leader: (u64, NodeIndex),
+    pub(crate) leader: (u64, NodeIndex),
 }
 
 /// What a node tells the council's leader.
 #[derive(Clone, Debug)]
-pub struct Heartbeat {
+pub(crate) struct Heartbeat {
     /// Who.
-    pub from: Replica,
+    pub(crate) from: Replica,
     /// Its clock.
-    pub sent_at: Ticks,
+    pub(crate) sent_at: Ticks,
     /// Its wall clock.
-    pub wall: Timestamp,
+    pub(crate) wall: Timestamp,
     /// How long ago it heard of each other node, in milliseconds.
-    pub heard: Vec<(NodeId, u64)>,
-    /// What it leads: the commit position, and of each follower the matched position and whether it is whole.
-    pub leads: Vec<(PartitionId, u64, LogPosition, Vec<(NodeId, LogPosition, bool)>)>,
+    pub(crate) heard: Vec<(NodeId, u64)>,
+    /// What it leads.
+    pub(crate) leads: Vec<Lead>,
     /// Sessions that clients kept alive through it.
-    pub sessions: Vec<SessionId>,
+    pub(crate) sessions: Vec<SessionId>,
+}
+
+/// What a node tells of a partition that it leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Lead {
+    /// The partition.
+    pub(crate) partition: PartitionId,
+    /// How many bytes it has.
+    pub(crate) bytes: u64,
+    /// How far it is committed.
+    pub(crate) commit: LogPosition,
+    /// Of each follower the matched position and whether it is whole.
+    pub(crate) followers: Vec<(NodeId, LogPosition, bool)>,
 }
 
 /// A client's request.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// The client's name for the attempt.
-    pub attempt: u64,
+    pub(crate) attempt: u64,
     /// The map.
-    pub map: MapId,
+    pub(crate) map: MapId,
     /// The partition it believes to be right.
-    pub partition: PartitionId,
+    pub(crate) partition: PartitionId,
     /// What.
-    pub what: What,
+    pub(crate) what: What,
     /// For exactly-once.
-    pub tag: Option<Tag>,
+    pub(crate) tag: Option<Tag>,
     /// From when on the client no longer waits.
-    pub deadline: Timestamp,
+    pub(crate) deadline: Timestamp,
     /// The session to keep alive.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
-pub enum What {
+pub(crate) enum What {
     /// A value.
     Get(Vec<u8>, ReadMode, Option<LogPosition>),
     /// A write.
@@ -157,24 +170,22 @@ pub enum What {
     CompareAndSet(Vec<u8>, Option<Vec<u8>>, Vec<u8>),
     /// A session.
     Open,
-    /// Nothing: it is alive.
-    KeepAlive,
 }
 
 /// An answer to a client.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The client's name for the attempt.
-    pub attempt: u64,
+    pub(crate) attempt: u64,
     /// What.
-    pub what: Answered,
+    pub(crate) what: Answered,
     /// The newest table the answering node knows, for clients that asked the wrong one.
-    pub table: Option<TableDelta>,
+    pub(crate) table: Option<TableDelta>,
 }
 
 /// What a client is answered.
 #[derive(Clone, Debug)]
-pub enum Answered {
+pub(crate) enum Answered {
     /// The record, or that there is none; of writes what stands there now.
     Seen {
         /// The version; of a write its entry's number.
@@ -194,7 +205,7 @@ pub enum Answered {
     /// The condition did not hold.
     Conflict(Option<(u64, Vec<u8>)>),
     /// It failed for a reason that lies in the request or for lack of room.
-    Failed(String),
+    Failed,
     /// No answer, and why.
     Refused(Refusal),
     /// A session.
@@ -203,12 +214,10 @@ pub enum Answered {
 
 impl Packet {
     /// About how many bytes it takes.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         match self {
             Packet::Replica { message, .. } => 64 + message_bytes(message),
-            Packet::Beat { beat, .. } => {
-                48 + 12 * beat.claims.as_ref().map_or(0, Vec::len) as u64
-            }
+            Packet::Beat { beat, .. } => 48 + 12 * beat.claims.as_ref().map_or(0, Vec::len) as u64,
             Packet::BeatAck { ack, .. } => 48 + 2 * ack.excluded.len() as u64,
             Packet::News(news) => 64 + 96 * news.delta.entries.len() as u64,
             Packet::Answer(answer) => {
@@ -220,7 +229,7 @@ impl Packet {
     }
 
     /// The kind, for traces.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Packet::Replica { message, .. } => match message {
                 Message::Append(_) => "append",
@@ -248,7 +257,7 @@ impl Packet {
     }
 
     /// The packet for people.
-    pub fn to_line(&self) -> String {
+    pub(crate) fn to_line(&self) -> String {
         match self {
             Packet::Replica { partition, message, .. } => {
                 format!("p{} {}", partition.0, message_line(message))

@@ -33,6 +33,10 @@ pub(crate) const DIGESTS_COMPARED: &str = "digests are compared";
 pub(crate) const DECLARED_LOSS: &str = "a loss is declared";
 pub(crate) const COUNCIL_LEADER_LOST: &str = "the council changes its leader";
 pub(crate) const ADDITION_RACES_CRASH: &str = "an addition races a crash";
+pub(crate) const WATCH_RESUMED: &str = "a watcher resumes after a failover";
+pub(crate) const WATCH_COMPACTED: &str = "a watcher is told of compaction";
+pub(crate) const STOP_YES: &str = "can_stop says yes";
+pub(crate) const STOP_NO: &str = "can_stop says no";
 
 /// All of them.
 pub(crate) const ALL: &[&str] = &[
@@ -62,6 +66,10 @@ pub(crate) const ALL: &[&str] = &[
     DECLARED_LOSS,
     COUNCIL_LEADER_LOST,
     ADDITION_RACES_CRASH,
+    WATCH_RESUMED,
+    WATCH_COMPACTED,
+    STOP_YES,
+    STOP_NO,
 ];
 
 /// Counts what a replica noticed.

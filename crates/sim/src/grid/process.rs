@@ -1,10 +1,12 @@
 //! [`Process`]: one life of a node. The thin shell around the pure crates, as the real node is one: it carries messages,
 //! keeps requests, writes to its disk, and otherwise does what it is told.
 
+mod gossip;
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use isogrid_cluster::gossip::{GossipState, Heard, Load, hear};
 use isogrid_cluster::reconcile::{Action, LocalReplica, Own, reconcile};
 use isogrid_cluster::{ClusterId, Millis};
 use isogrid_core::{
@@ -12,12 +14,12 @@ use isogrid_core::{
     Table, TableVersion, Timestamp,
 };
 use isogrid_replica::lease::{Claimant, Voucher};
-use isogrid_replica::{Event, Now, Replica, Request, Settings, Ticket};
-use isogrid_store::{KeyHash, Partition, hash_key};
+use isogrid_replica::{Event, Now, Replica, Settings, Ticket};
+use isogrid_store::Partition;
 
-use super::disk::Disk;
+use super::disk::{Disk, Entries};
 use super::hands::Hands;
-use super::packet::{Ask, Heartbeat, News, Packet, What};
+use super::packet::{Ask, News, Packet};
 use crate::network::NodeIndex;
 
 /// A request in flight.
@@ -45,7 +47,7 @@ pub(crate) struct Wishes {
     pub(crate) packets: Vec<(NodeIndex, Packet)>,
     pub(crate) hands: Vec<(PartitionId, Hands)>,
     /// Entries for the disk.
-    pub(crate) writes: Vec<(PartitionId, Vec<(LogPosition, Vec<u8>)>)>,
+    pub(crate) writes: Vec<(PartitionId, Entries)>,
     /// What is on disk of these is worth nothing.
     pub(crate) forgotten: Vec<PartitionId>,
 }
@@ -154,37 +156,6 @@ impl Process {
         }
     }
 
-    /// A client's request.
-    pub(crate) fn ask(&mut self, client: NodeIndex, ask: Ask, now: Now, wishes: &mut Wishes) -> Ticket {
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        self.kept_alive.insert(ask.session);
-        self.in_flight.insert(ticket, InFlight { client, ask: ask.clone() });
-        self.present(ticket, ask.partition, &ask, now, wishes);
-        ticket
-    }
-
-    fn present(
-        &mut self,
-        ticket: Ticket,
-        partition: PartitionId,
-        ask: &Ask,
-        now: Now,
-        wishes: &mut Wishes,
-    ) {
-        let Some((key, op)) = op_of(&ask.what) else { return };
-        let hash: KeyHash = hash_key(self.settings.hash_seed, key);
-        let mut request = Request::new(ticket, ask.map, hash, op);
-        request.tag = ask.tag;
-        request.deadline = Some(ask.deadline);
-        if let What::Get(_, mode, at_least) = &ask.what {
-            request.mode = *mode;
-            request.at_least = *at_least;
-        }
-        self.step(partition, Event::Request(request), now, wishes);
-        self.step(partition, Event::Flush, now, wishes);
-    }
-
     /// News of the council.
     pub(crate) fn learn(&mut self, news: News, now: Now, wishes: &mut Wishes) -> bool {
         self.hear_leader(news.leader);
@@ -229,7 +200,13 @@ impl Process {
         }
     }
 
-    fn open(&mut self, partition: PartitionId, entry: &PartitionEntry, now: Now, wishes: &mut Wishes) {
+    fn open(
+        &mut self,
+        partition: PartitionId,
+        entry: &PartitionEntry,
+        now: Now,
+        wishes: &mut Wishes,
+    ) {
         if !self.replicas.contains_key(&partition) {
             let (me, settings) = (self.me.clone(), self.settings.clone());
             let replica = Replica::new(me, self.empty_store(partition), settings, now);
@@ -256,42 +233,6 @@ impl Process {
         }
     }
 
-    /// In one term there is one leader.
-    pub(crate) fn hear_leader(&mut self, leader: (u64, NodeIndex)) {
-        if leader.0 > self.leader.0 {
-            self.leader = leader;
-            self.detour = None;
-        }
-    }
-
-    /// Gossip of another node.
-    pub(crate) fn hear(
-        &mut self,
-        state: &GossipState,
-        leader: (u64, NodeIndex),
-        now: Now,
-    ) -> Heard {
-        self.heard.insert(state.node.clone(), millis(now));
-        self.hear_leader(leader);
-        if self.cluster.is_none() {
-            self.cluster = state.cluster;
-        }
-        hear(self.cluster, &self.table, state)
-    }
-
-    /// What it tells all others.
-    pub(crate) fn gossip(&self, now: Now) -> GossipState {
-        GossipState {
-            node: self.me.node.clone(),
-            incarnation: self.me.incarnation,
-            cluster: self.cluster,
-            table: self.table.version(),
-            table_hash: self.table.hash(),
-            clock: now.wall,
-            load: Load::default(),
-        }
-    }
-
     /// Time has passed: every replica hears of it.
     pub(crate) fn tick(&mut self, now: Now, wishes: &mut Wishes) {
         let partitions: Vec<PartitionId> = self.replicas.keys().copied().collect();
@@ -306,84 +247,6 @@ impl Process {
         self.in_flight.retain(|_, waiting| waiting.ask.deadline > now.wall);
     }
 
-    /// The leases it wants, one beat per node.
-    pub(crate) fn beats(&mut self, names: &Names, now: Now, wishes: &mut Wishes) {
-        let mut claims: BTreeMap<Name, Vec<_>> = BTreeMap::new();
-        for (partition, held) in &self.replicas {
-            if held.replica.role() != isogrid_replica::RoleName::Primary {
-                continue;
-            }
-            let view = held.replica.view();
-            for other in view.in_sync.iter().chain(&view.learners) {
-                if other.node != self.me.node {
-                    let claim = (*partition, held.replica.promised());
-                    claims.entry(other.clone()).or_default().push(claim);
-                }
-            }
-        }
-        self.claimants.retain(|other, _| claims.contains_key(other));
-        for (other, claims) in claims {
-            let claimant = self.claimants.entry(other.clone()).or_default();
-            if let (Some(beat), Some(to)) = (claimant.beat(claims, now.ticks), names.get(&other.node)) {
-                let (from, to_life) = (self.me.clone(), other.incarnation);
-                wishes.packets.push((*to, Packet::Beat { from, to: to_life, beat }));
-            }
-        }
-    }
-
-    /// Answers a beat.
-    pub(crate) fn vouch(
-        &mut self,
-        from: &Name,
-        beat: isogrid_replica::lease::Beat,
-        now: Now,
-    ) -> isogrid_replica::lease::BeatAck {
-        let replicas = &mut self.replicas;
-        self.voucher.answer(from, beat, |partition, epoch| {
-            replicas.get_mut(&partition).is_some_and(|held| held.replica.grant_lease(epoch, now))
-        })
-    }
-
-    /// A beat was answered.
-    pub(crate) fn vouched(
-        &mut self,
-        from: &Name,
-        ack: &isogrid_replica::lease::BeatAck,
-        now: Now,
-        wishes: &mut Wishes,
-    ) {
-        let Some(claimant) = self.claimants.get_mut(from) else { return };
-        for (partition, epoch) in claimant.answered(ack) {
-            let event = Event::LeaseAck { from, epoch, sent_at: ack.sent_at };
-            self.step(partition, event, now, wishes);
-        }
-    }
-
-    /// What it tells the council's leader.
-    pub(crate) fn heartbeat(&mut self, now: Now) -> Heartbeat {
-        let ms = millis(now);
-        let heard = self.heard.iter().map(|(node, at)| (node.clone(), ms.since(*at))).collect();
-        let leads = self
-            .replicas
-            .iter()
-            .filter(|(_, held)| held.replica.is_open())
-            .map(|(partition, held)| {
-                let replica = &held.replica;
-                let commit = replica.log().position_of(replica.commit()).unwrap_or_default();
-                let bytes = replica.store().total_bytes() as u64;
-                (*partition, bytes, commit, replica.followers())
-            })
-            .collect();
-        Heartbeat {
-            from: self.me.clone(),
-            sent_at: now.ticks,
-            wall: now.wall,
-            heard,
-            leads,
-            sessions: std::mem::take(&mut self.kept_alive).into_iter().collect(),
-        }
-    }
-
     /// What is in the logs and not on the way to the disk yet.
     pub(crate) fn unwritten(&mut self, wishes: &mut Wishes) {
         for (partition, held) in &mut self.replicas {
@@ -394,7 +257,7 @@ impl Process {
             let is_same = log.position_of(held.written.seq) == Some(held.written);
             // What was cut off has other entries in its place: the disk keeps those that are the same.
             let from = if is_same { held.written.seq } else { log.base().seq };
-            let entries: Vec<(LogPosition, Vec<u8>)> = (from + 1..=log.last().seq)
+            let entries: Entries = (from + 1..=log.last().seq)
                 .filter_map(|seq| Some((log.position_of(seq)?, log.encoded(seq)?.to_vec())))
                 .collect();
             held.written = log.last();
@@ -429,29 +292,6 @@ impl Process {
         self.is_down = false;
         self.reconcile(now, wishes);
     }
-}
-
-/// The operation of a request, and its key.
-fn op_of(what: &What) -> Option<(&[u8], isogrid_core::Op<'_>)> {
-    use isogrid_core::{Condition, Expiry, NumberFormat, Op};
-    Some(match what {
-        What::Get(key, ..) => (key, Op::Get { key }),
-        What::Put(key, value, ttl) => {
-            let expiry = ttl.map_or(Expiry::Never, Expiry::AfterMs);
-            let condition = Condition::Always;
-            (key, Op::Put { key, value, condition, expiry, return_old: false })
-        }
-        What::Delete(key) => (key, Op::delete(key)),
-        What::Increment(key) => {
-            let (format, expiry) = (NumberFormat::Text, Expiry::Keep);
-            (key, Op::Increment { key, delta: 1, format, expiry })
-        }
-        What::CompareAndSet(key, expected, value) => {
-            let expected = expected.as_deref();
-            (key, Op::CompareAndSet { key, expected, value, expiry: Expiry::Never })
-        }
-        What::Open | What::KeepAlive => return None,
-    })
 }
 
 /// The monotonic clock as the cluster's decisions want it.

@@ -1,17 +1,24 @@
 //! The end of a run: the faults are over, the cluster must become whole again, and the oracles judge what the clients saw.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use isogrid_core::PartitionId;
+use isogrid_cluster::council::Intent;
+use isogrid_cluster::steward::CanStop;
+use isogrid_core::{NodeId, PartitionId};
 
-use super::invariants;
+use super::history::Histories;
+use super::invariants::{self, can_stop, restored};
 use super::options::Options;
-use super::workload::finals;
+use super::workload::{Client, finals};
 use super::world::World;
 use crate::client;
-use crate::invariant::Violation;
+use crate::faults::DiskFate;
+use crate::invariant::{Invariants, Violation};
 use crate::runner::SeedRun;
 use crate::summary::{OperationCounts, Summary};
+use crate::time::SimTime;
 
 /// How long the cluster has to become whole after the last fault.
 const PEACE: Duration = Duration::from_secs(90);
@@ -19,46 +26,121 @@ const PEACE: Duration = Duration::from_secs(90);
 /// After so many violations a run ends.
 const VIOLATIONS_MAX: usize = 5;
 
-/// Runs a seed.
-pub(super) fn run(seed: u64, options: &Options) -> SeedRun {
-    let mut world = World::new(seed, options);
-    let mut invariants = invariants::all();
-    let mut violations = Vec::new();
-    let end = world.faults_end + Duration::from_millis(500);
-    while world.now() < end && violations.len() < VIOLATIONS_MAX && world.step() {
-        violations.extend(invariants.check(&world));
+/// How long a cluster that is whole may refuse a stop, and how long it needs to be whole again afterwards.
+const RESTART: Duration = Duration::from_secs(40);
+
+/// A run under way.
+struct Trial {
+    world: World,
+    invariants: Invariants<World>,
+    violations: Vec<Violation>,
+}
+
+impl Trial {
+    /// Takes one step. Says whether the run goes on.
+    fn step(&mut self) -> bool {
+        if self.violations.len() >= VIOLATIONS_MAX || !self.world.step() {
+            return false;
+        }
+        self.violations.extend(self.invariants.check(&self.world));
+        true
     }
-    world.heal();
-    let deadline = end + PEACE;
-    let mut whole_since = None;
-    while violations.len() < VIOLATIONS_MAX && world.step() {
-        violations.extend(invariants.check(&world));
-        let is_quiet = world.clients.iter().all(super::workload::Client::is_idle);
-        if is_quiet && invariants::restored::missing(&world).is_none() {
-            let since = *whole_since.get_or_insert(world.now());
-            if world.now().since(since) > Duration::from_millis(300) {
+
+    fn run_until(&mut self, end: SimTime) {
+        while self.world.now() < end && self.step() {}
+    }
+
+    /// Goes on until all is whole and stays so for a while. Says whether that was so before the deadline.
+    fn become_whole(&mut self, deadline: SimTime) -> bool {
+        let mut whole_since = None;
+        while self.step() {
+            let now = self.world.now();
+            let is_quiet = self.world.clients.iter().all(Client::is_idle);
+            let missing = restored::missing(&self.world);
+            if is_quiet && missing.is_none() {
+                if now.since(*whole_since.get_or_insert(now)) > Duration::from_millis(300) {
+                    return true;
+                }
+            } else {
+                whole_since = None;
+            }
+            if now > deadline {
+                self.violations
+                    .extend(missing.map(|why| Violation::new(restored::RULE, why).at(now)));
                 break;
             }
-        } else {
-            whole_since = None;
         }
-        if world.now() > deadline {
-            if let Some(why) = invariants::restored::missing(&world) {
-                violations.push(Violation::new(invariants::restored::RULE, why).at(world.now()));
-            }
-            break;
-        }
+        false
     }
+
+    /// In a cluster that is whole one node after another can be restarted: here one is. It may not be refused for ever, and
+    /// when it is allowed the node is gone at once.
+    fn restart_one(&mut self) {
+        let nodes = self.world.council.council.nodes().values();
+        let staying = nodes.filter(|record| record.is_serving() && record.intent == Intent::Stay);
+        let staying: Vec<NodeId> = staying.map(|record| record.member.id.clone()).collect();
+        let is_possible = staying.len() > 1 && restored::blocked(&self.world).is_empty();
+        let Some(node) = self.world.random.pick(&staying).cloned().filter(|_| is_possible) else {
+            return;
+        };
+        let index = self.world.names[&node];
+        let deadline = self.world.now() + RESTART;
+        loop {
+            let now = self.world.now();
+            self.world.want(index, Intent::Restart, now);
+            self.run_until(now + Duration::from_millis(400));
+            if self.violations.len() >= VIOLATIONS_MAX {
+                return;
+            }
+            match self.world.council.can_stop(&node) {
+                CanStop::Yes { .. } => break,
+                CanStop::No { blockers } if now > deadline => {
+                    let what = format!("{node} is refused for ever: {blockers:?}");
+                    return self.violations.push(Violation::new(can_stop::RULE, what).at(now));
+                }
+                CanStop::No { .. } => {}
+            }
+        }
+        self.world.crash(index, DiskFate::Kept);
+        self.run_until(self.world.now() + Duration::from_millis(700));
+        self.world.start(index);
+        let stays = |world: &World| {
+            world.council.council.node(&node).is_some_and(|one| one.intent == Intent::Stay)
+        };
+        while !stays(&self.world) && self.world.now() < deadline + RESTART {
+            let now = self.world.now();
+            self.world.want(index, Intent::Stay, now);
+            self.run_until(now + Duration::from_millis(300));
+        }
+        self.become_whole(self.world.now() + RESTART);
+    }
+}
+
+/// Runs a seed.
+pub(super) fn run(seed: u64, options: &Options) -> SeedRun {
+    let histories = Rc::new(RefCell::new(Histories::default()));
+    let (world, invariants) = (World::new(seed, options), invariants::all(&histories));
+    let mut trial = Trial { world, invariants, violations: Vec::new() };
+    let end = trial.world.faults_end + Duration::from_millis(500);
+    trial.run_until(end);
+    trial.world.heal();
+    if trial.become_whole(end + PEACE) {
+        trial.restart_one();
+    }
+    let Trial { mut world, invariants, mut violations } = trial;
     let mut summary = Summary::of_seed(world.paths.clone());
     for timed in world.schedule.faults() {
         summary.count_fault(&timed.fault);
     }
     if violations.is_empty() {
-        violations.extend(invariants::end(&world));
         for (id, ..) in std::mem::take(&mut world.losses) {
             world.history.settle_loss(id);
         }
-        for partition in invariants::restored::blocked(&world) {
+        let blocked = restored::blocked(&world);
+        world.finish_watches();
+        violations.extend(world.judge_watchers(&histories.borrow(), &blocked));
+        violations.extend(invariants::end(&world, &histories.borrow(), &blocked));
+        for partition in blocked {
             // Nobody can read it, so nothing is expected of it.
             let now = world.now();
             world.history.declared_loss(partition, 1, now);
@@ -72,6 +154,7 @@ pub(super) fn run(seed: u64, options: &Options) -> SeedRun {
         summary.undecided = undecided;
     }
     summary.operations = OperationCounts::of(&world.history);
+    summary.close_seed();
     summary.checks = invariants.checks();
     summary.events = world.trace.events();
     summary.virtual_ns = world.now().0;

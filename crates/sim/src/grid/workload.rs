@@ -1,6 +1,10 @@
 //! The clients: each keeps a few operations open, sends each to whom it believes to be the owner, and tries again with the
 //! same request id until it has an answer or its patience ends.
 
+mod draw;
+mod pace;
+mod records;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,11 +15,16 @@ use isogrid_core::{
 use isogrid_replica::entry::Tag;
 use isogrid_replica::{ReadMode, Refusal};
 
+use pace::Pace;
+use records::{key_bytes, value_of};
+
+pub(crate) use records::finals;
+
 use super::packet::{Answer, Answered, Ask, What};
 use super::process::Names;
 use crate::client::History;
 use crate::client::history::{
-    ClientId, Finals, Freshness, Invocation, KeyId, Kind, OperationId, Outcome, Seen, Value, ValueId,
+    ClientId, Invocation, KeyId, Kind, OperationId, Outcome, Seen, Value,
 };
 use crate::network::NodeIndex;
 use crate::random::{Random, Rate};
@@ -72,7 +81,7 @@ pub(crate) struct Client {
     /// The last receipt per partition.
     receipts: BTreeMap<PartitionId, LogPosition>,
     session_asked_at: Option<SimTime>,
-    pub(crate) left: u32,
+    pace: Pace,
     partitions: PartitionCount,
 }
 
@@ -83,7 +92,7 @@ impl Client {
     pub(crate) fn new(
         number: u32,
         random: &Random,
-        operations: u32,
+        (operations, until): (u32, SimTime),
         partitions: PartitionCount,
     ) -> Self {
         Client {
@@ -98,14 +107,14 @@ impl Client {
             known: BTreeMap::new(),
             receipts: BTreeMap::new(),
             session_asked_at: None,
-            left: operations,
+            pace: Pace::new(operations, until),
             partitions,
         }
     }
 
-    /// Whether it has nothing open.
+    /// Whether it has begun everything and has nothing open.
     pub(crate) fn is_idle(&self) -> bool {
-        self.open.is_empty()
+        self.open.is_empty() && self.pace.is_over()
     }
 
     /// Time has passed: new operations begin, old ones are tried again or given up.
@@ -114,7 +123,6 @@ impl Client {
         at: SimTime,
         history: &mut History,
         (names, epoch): (&Names, Duration),
-        may_begin: bool,
     ) -> Vec<Sent> {
         let mut sent = Vec::new();
         let alive: Vec<NodeIndex> = names.values().copied().collect();
@@ -135,8 +143,12 @@ impl Client {
             }
             return sent;
         };
-        if may_begin && self.left > 0 && self.open.len() < OPEN_MAX {
-            self.left -= 1;
+        // What is stuck does not hold up the rest.
+        let busy = self.open.values().filter(|open| open.tries < 4).count();
+        if busy < OPEN_MAX
+            && self.open.len() < 2 * OPEN_MAX
+            && self.pace.is_due(at, &mut self.random)
+        {
             self.begin(at, history);
         }
         let due: Vec<u64> =
@@ -172,6 +184,9 @@ impl Client {
         let client = self.id;
         let invocation = Invocation { client, key, partition, kind };
         let operation = is_checked.then(|| history.invoke(invocation, at));
+        if is_checked {
+            self.pace.count();
+        }
         if map == EXPIRING {
             history.may_vanish(key);
         }
@@ -196,67 +211,6 @@ impl Client {
             tries: 0,
         };
         self.open.insert(attempt, open);
-    }
-
-    fn pick_key(&mut self) -> (MapId, u32) {
-        let maps = [(5, REGISTERS), (3, COUNTERS), (1, EXPIRING), (1, LOOSE)];
-        let map = self.random.pick_weighted(&maps).copied().unwrap_or(REGISTERS);
-        // A few keys are hot.
-        let keys = if self.random.chance(Rate::percent(50)) { 3 } else { KEYS };
-        (map, self.random.below(u64::from(keys)) as u32)
-    }
-
-    fn pick_what(
-        &mut self,
-        map: MapId,
-        key: KeyId,
-        bytes: Vec<u8>,
-        partition: PartitionId,
-    ) -> (Kind, What) {
-        let read = |client: &mut Self, bytes| {
-            let (freshness, mode, at_least) = client.pick_read(partition);
-            (Kind::Read(freshness), What::Get(bytes, mode, at_least))
-        };
-        if map == COUNTERS {
-            return if self.random.chance(Rate::percent(70)) {
-                (Kind::Increment, What::Increment(bytes))
-            } else {
-                read(self, bytes)
-            };
-        }
-        let value = ValueId(u64::from(self.id.0) << 32 | self.next_attempt);
-        let payload = value.0.to_le_bytes().to_vec();
-        match self.random.below(10) {
-            0..4 => {
-                let ttl = (map == EXPIRING).then(|| self.random.within(200..=2_000));
-                (Kind::Write(value), What::Put(bytes, payload, ttl))
-            }
-            4 => (Kind::Delete, What::Delete(bytes)),
-            5..7 if map == REGISTERS => {
-                let expected = self.known.get(&key).copied().unwrap_or(Value::Absent);
-                let bytes_of = match expected {
-                    Value::Written(value) => Some(value.0.to_le_bytes().to_vec()),
-                    Value::Absent | Value::Number(_) => None,
-                };
-                let kind = Kind::CompareAndSet { expected, value };
-                (kind, What::CompareAndSet(bytes, bytes_of, payload))
-            }
-            _ => read(self, bytes),
-        }
-    }
-
-    fn pick_read(&mut self, partition: PartitionId) -> (Freshness, ReadMode, Option<LogPosition>) {
-        match self.random.below(10) {
-            0..7 => (Freshness::Latest, ReadMode::Lease, None),
-            7 => (Freshness::Latest, ReadMode::Confirmed, None),
-            8 => match self.receipts.get(&partition) {
-                Some(position) => {
-                    (Freshness::AtLeast(position.seq), ReadMode::Any, Some(*position))
-                }
-                None => (Freshness::Any, ReadMode::Any, None),
-            },
-            _ => (Freshness::Any, ReadMode::Backup { staleness_ms_max: 2_000 }, None),
-        }
     }
 
     fn attempt(
@@ -287,10 +241,8 @@ impl Client {
     /// The owner by the table; now and then anyone, and reads that may be stale ask a backup.
     fn choose(&mut self, open: &Open, names: &Names) -> Option<NodeIndex> {
         let entry = self.table.entry(open.partition);
-        let is_loose = matches!(
-            &open.what,
-            What::Get(_, ReadMode::Any | ReadMode::Backup { .. }, _)
-        );
+        let is_loose =
+            matches!(&open.what, What::Get(_, ReadMode::Any | ReadMode::Backup { .. }, _));
         let node: Option<NodeId> = match entry {
             Some(entry) if is_loose => {
                 let holders: Vec<_> = entry.in_sync.iter().map(|one| one.node.clone()).collect();
@@ -393,7 +345,7 @@ impl Client {
                 }
                 Some(Outcome::Conflict(seen))
             }
-            Answered::Failed(_) => Some(Outcome::Unknown),
+            Answered::Failed => Some(Outcome::Unknown),
             Answered::Refused(Refusal::Stale | Refusal::TooLate | Refusal::PositionLost) => {
                 Some(Outcome::Unknown)
             }
@@ -403,51 +355,11 @@ impl Client {
 
     fn learn(&mut self, delta: &TableDelta) {
         let is_first = self.table.version().0 == 0 && delta.version.0 > 0;
-        if is_first
-            && let Some(partitions) = PartitionCount::new(delta.partitions)
-        {
+        if is_first && let Some(partitions) = PartitionCount::new(delta.partitions) {
             self.table = Table::unassigned(partitions);
         }
         if let Ok(table) = self.table.apply(delta) {
             self.table = table;
         }
     }
-}
-
-/// The bytes of a key.
-pub(crate) fn key_bytes(key: KeyId) -> Vec<u8> {
-    format!("key-{}", key.0).into_bytes()
-}
-
-/// What stored bytes say.
-pub(crate) fn value_of(map: MapId, value: Option<&[u8]>) -> Value {
-    match value {
-        None => Value::Absent,
-        Some(bytes) if map == COUNTERS => {
-            let text = std::str::from_utf8(bytes).unwrap_or_default();
-            Value::Number(text.parse().unwrap_or(i64::MIN))
-        }
-        Some(bytes) => match bytes.try_into() {
-            Ok(number) => Value::Written(ValueId(u64::from_le_bytes(number))),
-            Err(_) => Value::Written(ValueId(u64::MAX)),
-        },
-    }
-}
-
-/// The keys that are checked, with their maps.
-pub(crate) fn checked_keys() -> impl Iterator<Item = (KeyId, MapId)> {
-    [REGISTERS, COUNTERS, EXPIRING].into_iter().flat_map(|map| {
-        (0..KEYS).map(move |number| (KeyId(map.0 * 1_000 + number), map))
-    })
-}
-
-/// The state at the end, from a closure that reads a record.
-pub(crate) fn finals(mut read: impl FnMut(MapId, &[u8]) -> Option<(u64, Vec<u8>)>) -> Finals {
-    let mut finals = Finals::new();
-    for (key, map) in checked_keys() {
-        if let Some((version, value)) = read(map, &key_bytes(key)) {
-            finals.insert(key, Seen { version, value: value_of(map, Some(&value)) });
-        }
-    }
-    finals
 }

@@ -1,21 +1,28 @@
 //! What one replica knows to be committed is what all others know to be committed: there is one history, entry by entry.
 //! Only a declared loss ends a history, behind the position that it names.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use isogrid_core::{LogPosition, PartitionId};
+use isogrid_core::PartitionId;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::grid::history::Histories;
 use crate::grid::world::World;
 use crate::invariant::{Invariant, Violation};
 use crate::network::NodeIndex;
 
-#[derive(Default)]
 pub(super) struct Agreement {
-    /// Of each loss generation of a partition: position and hash of each committed entry.
-    histories: BTreeMap<(PartitionId, u32), BTreeMap<u64, (LogPosition, u64)>>,
+    histories: Rc<RefCell<Histories>>,
     /// How far each replica was looked at, in which life and generation.
     seen: BTreeMap<(NodeIndex, PartitionId), (u64, u32, u64)>,
+}
+
+impl Agreement {
+    pub(super) fn new(histories: Rc<RefCell<Histories>>) -> Self {
+        Agreement { histories, seen: BTreeMap::new() }
+    }
 }
 
 impl Invariant<World> for Agreement {
@@ -38,7 +45,7 @@ impl Invariant<World> for Agreement {
             }
             let from = seen.2.min(commit);
             seen.2 = commit;
-            let history = self.histories.entry((*partition, generation)).or_default();
+            let mut histories = self.histories.borrow_mut();
             for seq in from + 1..=commit {
                 let (Some(position), Some(bytes)) =
                     (replica.log().position_of(seq), replica.log().encoded(seq))
@@ -46,8 +53,8 @@ impl Invariant<World> for Agreement {
                     continue;
                 };
                 let entry = (position, xxh3_64(bytes));
-                let first = history.entry(seq).or_insert(entry);
-                if *first != entry {
+                let first = histories.put((*partition, generation), entry);
+                if first != entry {
                     let what = format!(
                         "partition {}: entry {position} is committed, and {} was before",
                         partition.0, first.0

@@ -23,9 +23,8 @@ impl Invariant<World> for Held {
             return Ok(());
         }
         for (partition, acked) in &world.acked {
-            check_partition(world, *partition, acked.receipt.position).map_err(|what| {
-                Violation::new(self.name(), what).at(world.now())
-            })?;
+            check_partition(world, *partition, *acked)
+                .map_err(|what| Violation::new(self.name(), what).at(world.now()))?;
         }
         Ok(())
     }

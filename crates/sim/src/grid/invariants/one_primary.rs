@@ -30,7 +30,12 @@ impl Invariant<World> for OnePrimary {
             if first != me {
                 let what = format!(
                     "partition {}, epoch {}: {}/{} and {}/{}",
-                    partition.0, epoch.0, first.node, first.incarnation.0, me.node, me.incarnation.0
+                    partition.0,
+                    epoch.0,
+                    first.node,
+                    first.incarnation.0,
+                    me.node,
+                    me.incarnation.0
                 );
                 return Err(Violation::new(self.name(), what).on(*node).at(world.now()));
             }

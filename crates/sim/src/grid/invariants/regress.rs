@@ -34,7 +34,8 @@ impl Invariant<World> for NothingRegresses {
                 let what = format!("partition {}: {} after {}", partition.0, promised.0, last.0);
                 return Err(wrong(what).on(*node).at(world.now()));
             }
-            let Some(process) = world.machines.get(node).and_then(|one| one.process.as_ref()) else {
+            let Some(process) = world.machines.get(node).and_then(|one| one.process.as_ref())
+            else {
                 continue;
             };
             let version = process.table.version();

@@ -32,8 +32,7 @@ pub(super) fn check(world: &World) -> Vec<Violation> {
             }
             let at = (*partition, replica.loss_generation(), replica.commit());
             let digest = replica.store().digest();
-            let first =
-                digests.entry(at).or_insert_with(|| (digest, machine.name.to_string()));
+            let first = digests.entry(at).or_insert_with(|| (digest, machine.name.to_string()));
             if first.0 != digest {
                 let what = format!(
                     "partition {} at entry {}: {} and {} differ",

@@ -1,0 +1,113 @@
+//! What a replica shows of itself.
+
+use isogrid_core::{Epoch, LogPosition, NodeId, PartitionEntry, Replica as Name};
+use isogrid_store::Partition;
+
+use super::{Replica, Role, RoleName};
+use crate::copy::Progress;
+use crate::learner;
+use crate::log::Log;
+use crate::notice::CopyKind;
+use crate::readers::Readers;
+use crate::session::Sessions;
+use crate::time::Now;
+
+impl Replica {
+    /// Its node and life.
+    pub fn me(&self) -> &Name {
+        &self.state.me
+    }
+
+    /// What it is.
+    pub fn role(&self) -> RoleName {
+        match &self.role {
+            Role::Primary(_) => RoleName::Primary,
+            Role::Backup(_) => RoleName::Backup,
+            Role::Learner(_) => RoleName::Learner,
+        }
+    }
+
+    /// Whether it is a primary that answers.
+    pub fn is_open(&self) -> bool {
+        matches!(&self.role, Role::Primary(primary) if primary.is_open())
+    }
+
+    /// Whether its data are whole: no copy or repair is under way.
+    pub fn is_complete(&self) -> bool {
+        match &self.role {
+            Role::Primary(_) => true,
+            Role::Backup(_) => !self.state.needs_repair,
+            Role::Learner(learner) => learner.is_complete(&self.state),
+        }
+    }
+
+    /// The epoch below which it accepts nothing.
+    pub fn promised(&self) -> Epoch {
+        self.state.promised
+    }
+
+    /// How far it knows the log to be committed.
+    pub fn commit(&self) -> u64 {
+        self.state.commit
+    }
+
+    /// The window of its log.
+    pub fn log(&self) -> &Log {
+        &self.state.log
+    }
+
+    /// Its data.
+    pub fn store(&self) -> &Partition {
+        &self.state.store
+    }
+
+    /// The requests it remembers.
+    pub fn sessions(&self) -> &Sessions {
+        &self.state.sessions
+    }
+
+    /// Who reads its log, and how far each has come.
+    pub fn readers(&self) -> &Readers {
+        &self.state.readers
+    }
+
+    /// The newest entry of the table that it has read.
+    pub fn view(&self) -> &PartitionEntry {
+        &self.state.view
+    }
+
+    /// How often its history was declared lost.
+    pub fn loss_generation(&self) -> u32 {
+        self.state.loss_generation
+    }
+
+    /// What it copies, and how far that is.
+    pub fn copying(&self) -> Option<(CopyKind, Progress)> {
+        match &self.role {
+            Role::Learner(learner) => learner::kind_of(learner).zip(learner.progress()),
+            _ => None,
+        }
+    }
+
+    /// As a primary: its followers, how far the log of each is known to be its own, and whether their data are whole.
+    pub fn followers(&self) -> Vec<(NodeId, LogPosition, bool)> {
+        let Role::Primary(primary) = &self.role else { return Vec::new() };
+        let position = |seq| self.state.log.position_of(seq).unwrap_or_default();
+        let targets = primary.targets.iter();
+        targets
+            .map(|target| {
+                (target.replica.node.clone(), position(target.matched), target.is_complete)
+            })
+            .collect()
+    }
+
+    /// Notes that a message of a node pair was acknowledged on behalf of this partition too. Says whether that is true:
+    /// nothing above the epoch was promised.
+    pub fn grant_lease(&mut self, epoch: Epoch, now: Now) -> bool {
+        let is_held = self.state.promised <= epoch;
+        if is_held {
+            self.state.last_acked = self.state.last_acked.max(now.ticks);
+        }
+        is_held
+    }
+}
