@@ -213,6 +213,10 @@ impl Bench {
         (self.store_time, self.primary_time, self.backup_time) = Default::default();
         for _ in 0..ROUND_BATCHES {
             let batch = self.draw();
+            // Who comes first must not be the one to fetch the keys.
+            for index in batch {
+                black_box(self.keys[index]);
+            }
             if kind != "replicas" {
                 self.put_bare(&batch);
             }

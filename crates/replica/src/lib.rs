@@ -10,6 +10,7 @@
 //! | `backup`, `learner` | follow: in sync, or catching up |
 //! | `follower` | what both do: match logs, acknowledge, read |
 //! | `copy` | a learner's copy in progress |
+//! | `corrupt` | data gone wrong, for tests |
 //! | `state` | what a replica has whatever it is |
 //! | [`event`], [`effects`], [`message`], [`notice`] | what goes in and what comes out |
 //! | [`lease`] | leases of all partitions of a node pair in one message |
@@ -21,6 +22,7 @@
 
 mod backup;
 mod copy;
+mod corrupt;
 pub mod effects;
 pub mod entry;
 pub mod event;

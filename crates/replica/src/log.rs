@@ -315,7 +315,7 @@ impl Log {
             "{position} does not follow {}",
             self.last
         );
-        if self.runs.back().is_none_or(|run| run.epoch != position.epoch) {
+        if position.epoch != self.last.epoch || self.is_empty() {
             self.runs.push_back(Run { first: position.seq, epoch: position.epoch });
         }
         let full =

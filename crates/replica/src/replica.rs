@@ -63,7 +63,7 @@ impl Replica {
     #[inline]
     pub fn step(&mut self, event: Event<'_>, now: Now, effects: &mut dyn Effects) {
         match event {
-            Event::Request(request) => self.request(&request, now, effects),
+            Event::Request(ref request) => self.request(request, now, effects),
             Event::Flush => {
                 if let Role::Primary(primary) = &mut self.role {
                     primary.flush(&mut self.state, now, effects);

@@ -20,7 +20,6 @@ mod open;
 mod record;
 mod snapshot;
 
-use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use isogrid_core::{Effect, EndedSessions, LogPosition, RequestId, SessionId};
@@ -106,6 +105,7 @@ impl Sessions {
     }
 
     /// Whether a new request of this session would be one too many. `first_incomplete` is what comes with the request.
+    #[inline]
     pub fn is_full(&self, session: SessionId, first_incomplete: u64) -> bool {
         self.open.get(&session).is_some_and(|session| {
             session.len() >= SESSION_RECORDS_MAX
@@ -195,18 +195,23 @@ impl Sessions {
     #[inline]
     fn add(&mut self, tag: &Tag, record: Record) {
         let id = tag.id.session;
-        let session = match self.open.entry(id) {
-            Occupied(session) => session.into_mut(),
-            Vacant(_) if id < self.watermark || self.ended.contains(&id) => return,
-            Vacant(place) => {
-                self.bytes += SESSION_BYTES;
-                place.insert(Session::default())
-            }
-        };
+        let Some(session) = self.open.get_mut(&id) else { return self.open_with(tag, record) };
         self.bytes -= session.bytes();
         session.forget_finished(self.settled);
         session.add(tag, record);
         self.bytes += session.bytes();
+    }
+
+    /// The first record of a session.
+    #[cold]
+    fn open_with(&mut self, tag: &Tag, record: Record) {
+        if self.has_ended(tag.id.session) {
+            return;
+        }
+        let mut session = Session::default();
+        session.add(tag, record);
+        self.bytes += SESSION_BYTES + session.bytes();
+        self.open.insert(tag.id.session, session);
     }
 
     #[cold]

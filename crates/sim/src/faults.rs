@@ -138,6 +138,11 @@ pub enum Fault {
         /// What.
         forgery: Forgery,
     },
+    /// A record is gone from the data of a backup, and its log does not know. `corrupt-record n1`
+    CorruptRecord {
+        /// Whose.
+        node: NodeIndex,
+    },
     /// The memory limit of a node shrinks to this share. `memory-pressure n1 60%`
     MemoryPressure {
         /// Whose.
@@ -172,6 +177,7 @@ impl Fault {
             Fault::Flap { .. } => "flap",
             Fault::ForgeGossip { .. } => "forge-gossip",
             Fault::MemoryPressure { .. } => "memory-pressure",
+            Fault::CorruptRecord { .. } => "corrupt-record",
         }
     }
 
@@ -183,6 +189,7 @@ impl Fault {
                 | Fault::Join { .. }
                 | Fault::Leave { .. }
                 | Fault::ForgeGossip { .. }
+                | Fault::CorruptRecord { .. }
         )
     }
 

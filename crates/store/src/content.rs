@@ -10,9 +10,6 @@ use crate::hash::{KeyHash, KeyHasher};
 use crate::raw::{Fields, NewValue, Record, RecordRef};
 use crate::table::{Place, Table};
 
-/// The largest record that is copied to be kept, so that the new one can take its place.
-const COPIED_BYTES_MAX: usize = 1 << 10;
-
 /// A record as a change leaves it.
 pub(crate) struct Stored<'a> {
     pub(crate) key: &'a [u8],
@@ -96,22 +93,29 @@ impl Content {
         let old_expiry = old.expires_at();
         let old_digest = digest::of_record(old);
         let access = clock.used(old.access());
-        let copy = if keep_old { copy_to_overwrite(old, stored) } else { None };
-        let may_overwrite = !keep_old || copy.is_some();
-        let old = if may_overwrite && record.overwrite(stored.value, version, expires_at, access) {
-            copy
+        let value = stored.value;
+        let old = if keep_old {
+            let copy = record.copy_and_overwrite(value, version, expires_at, access);
+            copy.or_else(|| Some(self.write_anew(place, stored, access)))
+        } else if record.overwrite(value, version, expires_at, access) {
+            None
         } else {
-            let value = match stored.value {
-                NewValue::Whole(value) => [value, &[]],
-                NewValue::Appended(value) => [record.into_ref().value(), value],
-            };
-            let key = stored.key;
-            let fresh = Record::new(&Fields { key, value, version, expires_at, access });
-            Some(self.table.replace(place, fresh))
+            Some(self.write_anew(place, stored, access))
         };
         let new_digest = digest::of_record(self.table.record(place));
         self.change_index((old_digest, old_expiry), (new_digest, expires_at), stored.hash);
         old
+    }
+
+    /// Writes a new record in the place of one with the same key.
+    fn write_anew(&mut self, place: Place, stored: &Stored<'_>, access: u16) -> Record {
+        let value = match stored.value {
+            NewValue::Whole(value) => [value, &[]],
+            NewValue::Appended(value) => [self.table.record(place).value(), value],
+        };
+        let (key, version, expires_at) = (stored.key, stored.version, stored.expires_at);
+        let fresh = Record::new(&Fields { key, value, version, expires_at, access });
+        self.table.replace(place, fresh)
     }
 
     /// Puts another record with the same key at a place.
@@ -151,11 +155,4 @@ impl Content {
         }
         record
     }
-}
-
-/// A copy of a record that will be overwritten, if that is cheaper than to leave it alone and write a new one. The copy's
-/// memory was used a moment ago; a new record's was used when some other record was replaced, and is in no cache.
-fn copy_to_overwrite(old: RecordRef<'_>, stored: &Stored<'_>) -> Option<Record> {
-    let is_cheap = old.allocation() <= COPIED_BYTES_MAX;
-    (is_cheap && old.can_become(stored.value, stored.expires_at)).then(|| old.copy())
 }

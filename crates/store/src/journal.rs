@@ -9,7 +9,7 @@
 //! One list serves both. A change keeps the record that it displaced, so nothing is copied: what a put wrote is read from
 //! the table, and what a removal took is read from the entry itself.
 
-use std::collections::{VecDeque, vec_deque};
+use std::collections::VecDeque;
 
 use isogrid_core::{Cause, Effect, MapId, Reply, Version};
 
@@ -64,8 +64,6 @@ pub(crate) struct Journal {
     /// Where the last call wrote, if it did.
     written: Place,
     entries: VecDeque<Undo>,
-    /// What the entries keep.
-    bytes: usize,
     /// Changes up to this one cannot be taken back.
     settled: Version,
 }
@@ -94,7 +92,6 @@ impl Journal {
     #[inline]
     pub(crate) fn note(&mut self, version: Version, map: MapId, hash: KeyHash, was: Was) {
         if self.is_on {
-            self.bytes += was.bytes();
             self.recent += 1;
             self.entries.push_back(Undo { version, hash, map, was });
         }
@@ -128,14 +125,14 @@ impl Journal {
     pub(crate) fn pop_after(&mut self, version: Version) -> Option<Undo> {
         let last = self.entries.pop_back_if(|undo| undo.version > version)?;
         self.recent = self.recent.saturating_sub(1);
-        self.bytes -= last.was.bytes();
         Some(last)
     }
 
     /// Forgets how to take back changes up to a version.
     pub(crate) fn settle(&mut self, version: Version) {
-        while let Some(undo) = self.entries.pop_front_if(|undo| undo.version <= version) {
-            self.bytes -= undo.was.bytes();
+        if self.entries.front().is_some_and(|oldest| oldest.version <= version) {
+            let settled = self.entries.partition_point(|undo| undo.version <= version);
+            drop(self.entries.drain(..settled));
         }
         self.settled = self.settled.max(version);
         self.recent = self.recent.min(self.entries.len());
@@ -159,27 +156,37 @@ impl Journal {
         self.entries.len()
     }
 
-    /// How many bytes of records are kept.
+    /// How many bytes of records are kept. Counted when it is asked for: every put would pay for a running sum.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.entries.iter().map(|undo| undo.was.bytes()).sum()
     }
 
     /// What the last call changed.
     #[inline]
     pub(crate) fn changes<'s>(&'s self, maps: &'s [Option<Box<MapStore>>]) -> Changes<'s> {
-        let first = self.entries.len() - self.recent;
-        Changes { entries: self.entries.range(first..), written: self.written, maps }
+        let next = self.entries.len() - self.recent;
+        Changes { entries: &self.entries, next, written: self.written, maps }
     }
 }
 
 /// What one call changed, in order: the version and the effect of each change. Versions are consecutive, and each has
 /// exactly one effect. Clone it to read it twice.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Changes<'s> {
-    entries: vec_deque::Iter<'s, Undo>,
+    /// The journal, and how much of it has been read: most calls make one change, and an iterator over a ring begins with
+    /// two halves.
+    entries: &'s VecDeque<Undo>,
+    next: usize,
     /// Where the put among them wrote.
     written: Place,
     maps: &'s [Option<Box<MapStore>>],
+}
+
+impl Default for Changes<'_> {
+    fn default() -> Self {
+        const NONE: &VecDeque<Undo> = &VecDeque::new();
+        Changes { entries: NONE, next: 0, written: Place::NONE, maps: &[] }
+    }
 }
 
 impl<'s> Changes<'s> {
@@ -210,12 +217,14 @@ impl<'s> Iterator for Changes<'s> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let undo = self.entries.next()?;
+        let undo = self.entries.get(self.next)?;
+        self.next += 1;
         Some((undo.version, self.effect(undo)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.entries.size_hint()
+        let left = self.entries.len() - self.next;
+        (left, Some(left))
     }
 }
 

@@ -36,6 +36,9 @@ pub(crate) use slot::Slot;
 
 const ALIGN: usize = 16;
 
+/// The largest record that is copied to be kept, so that the new one can take its place.
+const COPIED_BYTES_MAX: usize = 1 << 10;
+
 /// What a new record is made of.
 pub(crate) struct Fields<'a> {
     pub(crate) key: &'a [u8],
@@ -86,13 +89,7 @@ impl Record {
     pub(crate) fn new(fields: &Fields<'_>) -> Self {
         let value_len = fields.value[0].len() + fields.value[1].len();
         let shape = Shape::new(fields.key.len(), value_len, fields.expires_at.is_some());
-        let layout = layout(&shape);
-        // SAFETY: an allocation is never empty, because the header is not.
-        let Some(head) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
-        assert!(head.addr().get() & !slot::POINTER_MASK == 0, "user pointers have 48 bits");
-        #[cfg(test)]
-        tests::LIVE_RECORDS.set(tests::LIVE_RECORDS.get() + 1);
-        let mut record = Record { head };
+        let mut record = Record { head: allocate(&shape) };
         let mut writer = record.borrow_mut();
         writer.write_header(&shape, fields.version, fields.access, fields.expires_at);
         writer.write(shape.key_offset(), fields.key);
@@ -121,6 +118,18 @@ impl Drop for Record {
         // SAFETY: (1) and (2): the pointer came from `alloc` with this very layout, and this is its only owner.
         unsafe { dealloc(self.head.as_ptr(), layout) }
     }
+}
+
+/// Memory for a record of this shape, which the caller fills before anybody looks at it.
+#[inline]
+fn allocate(shape: &Shape) -> NonNull<u8> {
+    let layout = layout(shape);
+    // SAFETY: an allocation is never empty, because the header is not.
+    let Some(head) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
+    assert!(head.addr().get() & !slot::POINTER_MASK == 0, "user pointers have 48 bits");
+    #[cfg(test)]
+    tests::LIVE_RECORDS.set(tests::LIVE_RECORDS.get() + 1);
+    head
 }
 
 #[inline]
@@ -205,22 +214,14 @@ impl<'a> RecordRef<'a> {
         self.slice(shape.key_offset(), shape.key_len() + shape.value_len())
     }
 
-    /// Whether [`RecordMut::overwrite`] can write this.
+    /// A record that is equal in all parts. `shape` is this one's.
     #[inline]
-    pub(crate) fn can_become(self, value: NewValue<'_>, expires_at: Option<Timestamp>) -> bool {
-        let shape = self.shape();
-        shape.fits(&shape.with_value(value, expires_at).0)
-    }
-
-    /// A record that is equal in all parts.
-    pub(crate) fn copy(self) -> Record {
-        Record::new(&Fields {
-            key: self.key(),
-            value: [self.value(), &[]],
-            version: self.version(),
-            expires_at: self.expires_at(),
-            access: self.access(),
-        })
+    fn copy(self, shape: &Shape) -> Record {
+        let bytes = self.slice(0, shape.value_offset() + shape.value_len());
+        let mut record = Record { head: allocate(shape) };
+        // All that is initialised, the header with it: (2) and (3) hold for the copy as they do here.
+        record.borrow_mut().write(0, bytes);
+        record
     }
 
     /// How many bytes the record occupies.
@@ -274,6 +275,28 @@ impl<'a> RecordMut<'a> {
         true
     }
 
+    /// The same, and returns a copy of the old record; nothing, and nothing is changed, also if the record is so large that
+    /// it is cheaper to leave it alone and write a new one. The copy's memory was used a moment ago; a new record's was used
+    /// when some other record was replaced, and is in no cache.
+    #[inline]
+    pub(crate) fn copy_and_overwrite(
+        &mut self,
+        value: NewValue<'_>,
+        version: Version,
+        expires_at: Option<Timestamp>,
+        access: u16,
+    ) -> Option<Record> {
+        let old = self.to_ref().shape();
+        let (shape, kept, bytes) = old.with_value(value, expires_at);
+        if old.allocation() > COPIED_BYTES_MAX || !old.fits(&shape) {
+            return None;
+        }
+        let copy = self.to_ref().copy(&old);
+        self.write_header(&shape, version, access, expires_at);
+        self.write(shape.value_offset() + kept, bytes);
+        Some(copy)
+    }
+
     #[inline]
     fn write_header(
         &mut self,
@@ -304,7 +327,7 @@ impl<'a> RecordMut<'a> {
     #[inline]
     fn write(&mut self, offset: usize, bytes: &[u8]) {
         // SAFETY: callers write only inside the allocation: header parts that the shape announces, the key at its
-        // place, or a value whose shape has the allocation's size (2). `bytes` is another object, because this borrow
+        // place, a value whose shape has the allocation's size (2), or all of a record of the same shape. `bytes` is another object, because this borrow
         // of the record is exclusive.
         unsafe {
             ptr::copy_nonoverlapping(bytes.as_ptr(), self.head.add(offset).as_ptr(), bytes.len());

@@ -88,7 +88,7 @@ pub fn can_stop(node: &NodeId, council: &Council, evidence: &Evidence) -> CanSto
         if !entry.in_sync.iter().any(|member| member.node == *node) {
             continue;
         }
-        let held_by = others_with_everything(node, council, partition, entry);
+        let held_by = others_with_everything(node, council, evidence, partition, entry);
         match blocked_by(node, council, entry, (leaves, held_by.len())) {
             Some(why) => {
                 let estimate_ms = estimate(why, partition, evidence);
@@ -107,9 +107,16 @@ pub fn can_stop(node: &NodeId, council: &Council, evidence: &Evidence) -> CanSto
 fn others_with_everything(
     node: &NodeId,
     council: &Council,
+    evidence: &Evidence,
     partition: PartitionId,
     entry: &PartitionEntry,
 ) -> Vec<NodeId> {
+    // A member may have the whole log and yet data that are being mended.
+    let report = evidence.partitions.get(&partition);
+    let is_whole = |other: &NodeId| {
+        let follower = report.and_then(|report| report.followers.get(other));
+        follower.is_none_or(|follower| follower.is_complete)
+    };
     // Of nodes that restart, one after the other goes, in the order of their names.
     let stays = |other: &NodeId| match council.node(other).map(|record| record.intent) {
         Some(Intent::Stay | Intent::Drain | Intent::Leave) => true,
@@ -117,7 +124,10 @@ fn others_with_everything(
         Some(Intent::Stop) | None => false,
     };
     let has_everything = |member: &&Replica| {
-        member.node != *node && stays(&member.node) && council.can_lead(partition, member)
+        member.node != *node
+            && stays(&member.node)
+            && is_whole(&member.node)
+            && council.can_lead(partition, member)
     };
     entry.in_sync.iter().filter(has_everything).map(|member| member.node.clone()).collect()
 }

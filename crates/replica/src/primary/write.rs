@@ -1,8 +1,8 @@
 //! Writes at the primary: executed at once, appended with what they changed and what they answer, and answered when the
 //! entry is committed.
 
-use isogrid_core::{Effect, LogPosition, MapId, Reply, RequestId, SessionId, version_of};
-use isogrid_store::{Context, hash_key};
+use isogrid_core::{Effect, LogPosition, MapId, Reply, SessionId, version_of};
+use isogrid_store::{Changes, Context, hash_key};
 
 use super::{Primary, Waiting};
 use crate::effects::{Effects, Refusal, Response};
@@ -12,7 +12,8 @@ use crate::notice::Notice;
 use crate::owned::OwnedReply;
 use crate::session::Lookup;
 use crate::settings::{Acknowledge, MapMode, WhenLagging};
-use crate::state::State;
+use crate::shown::Removals;
+use crate::state::{Pen, State};
 use crate::time::Now;
 
 /// How many expired records are removed at once.
@@ -34,10 +35,11 @@ impl Primary {
         }
         let mode = state.settings.mode(request.map);
         // First of all: what was executed already is never refused as if it were not.
-        if let Some(tag) = request.tag
-            && !self.is_new(state, request, tag.id, mode, effects)
-        {
-            return;
+        if let Some(tag) = request.tag {
+            match state.sessions.lookup(tag.id, state.commit) {
+                Lookup::New => {}
+                known => return self.answer_again(state, request, known, mode, effects),
+            }
         }
         if let Some(refusal) = self.refusal(state, request, mode) {
             return effects.respond(request.ticket, Response::Refused(refusal));
@@ -61,18 +63,19 @@ impl Primary {
         is_full.then_some(Refusal::SessionFull)
     }
 
-    /// Whether a request was never executed. If it was, it is answered as it was then, or when it will be (section 7).
-    fn is_new(
+    /// A request that was executed is answered as it was then, or when it will be (section 7).
+    #[cold]
+    fn answer_again(
         &mut self,
         state: &State,
         request: &Request<'_>,
-        id: RequestId,
+        known: Lookup<'_>,
         mode: MapMode,
         effects: &mut dyn Effects,
-    ) -> bool {
+    ) {
         let ticket = request.ticket;
-        match state.sessions.lookup(id, state.commit) {
-            Lookup::New => return true,
+        match known {
+            Lookup::New => debug_assert!(false, "what is new is executed"),
             Lookup::InProgress { seq } => {
                 effects.notice(Notice::InFlightAgain);
                 let entry = state.log.entry(seq).expect("what is not committed is in the window");
@@ -91,7 +94,6 @@ impl Primary {
                 effects.respond(ticket, Response::Refused(Refusal::Stale));
             }
         }
-        false
     }
 
     #[inline]
@@ -103,19 +105,21 @@ impl Primary {
         now: Now,
         effects: &mut dyn Effects,
     ) {
-        let seed = state.settings.hash_seed;
         let context = Context { now: state.time(now), over_mark: request.over_mark };
+        let seed = state.settings.hash_seed;
         let (store, mut pen) = state.split(self.epoch, now);
         let executed = store.execute_journaled(request.map, &request.op, request.hash, &context);
         let is_refused = is_for_lack_of_room(&executed.reply);
         let tag = request.tag.filter(|_| !is_refused);
         let answer = if tag.is_some() { Answer::of(&executed.reply) } else { Answer::None };
-        let mut left = executed.changes.len();
-        let has_changed = left > 0;
+        let mut changes = executed.changes;
+        if changes.len() > 1 {
+            append_all_but_last(&mut changes, &mut pen, &mut self.removals, seed);
+        }
+        let last = changes.next();
+        let has_changed = last.is_some();
         let mut seq = 0;
-        for (version, effect) in executed.changes {
-            left -= 1;
-            let (tag, answer) = if left == 0 { (tag, answer) } else { (None, Answer::None) };
+        if let Some((version, effect)) = last {
             seq = pen.append(tag, answer, effect);
             debug_assert_eq!(version_of(seq), version, "one entry per version");
             self.removals.note(seq, &effect, |key| hash_key(seed, key));
@@ -194,6 +198,23 @@ impl Primary {
         let (store, mut pen) = state.split(self.epoch, now);
         let seq = pen.append(None, Answer::None, Effect::EndSessions(ended));
         store.set_version(version_of(seq));
+    }
+}
+
+/// Appends what a write changed before its last change, which is the one that carries request and answer: what expired and
+/// what was evicted for it. Apart, so that the usual write is no loop.
+#[cold]
+fn append_all_but_last(
+    changes: &mut Changes<'_>,
+    pen: &mut Pen<'_>,
+    removals: &mut Removals,
+    seed: u64,
+) {
+    let but_last = changes.len() - 1;
+    for (version, effect) in changes.take(but_last) {
+        let seq = pen.append(None, Answer::None, effect);
+        debug_assert_eq!(version_of(seq), version, "one entry per version");
+        removals.note(seq, &effect, |key| hash_key(seed, key));
     }
 }
 

@@ -102,6 +102,7 @@ impl fmt::Display for Fault {
             Fault::ForgeGossip { about, forgery } => {
                 write!(f, "forge-gossip {about} {}", forgery.word())
             }
+            Fault::CorruptRecord { node } => write!(f, "corrupt-record {node}"),
             Fault::MemoryPressure { node, share } => write!(f, "memory-pressure {node} {share}"),
         }
     }
@@ -129,6 +130,7 @@ fn fault_from_words(words: &[&str]) -> Result<Fault, String> {
         ["crash-council-leader", disk] => {
             Fault::CrashCouncilLeader { disk: DiskFate::from_word(disk)? }
         }
+        ["corrupt-record", node] => Fault::CorruptRecord { node: node.parse()? },
         ["restart", node] => Fault::Restart { node: node.parse()? },
         ["pause", node] => Fault::Pause { node: node.parse()? },
         ["freeze", node] => Fault::Freeze { node: node.parse()? },

@@ -9,6 +9,7 @@ use isogrid_store::WalkCursor;
 
 use super::machine::Lie;
 use super::packet::Packet;
+use super::workload::LOOSE;
 use super::world::{EPOCH, World};
 use crate::faults::{DiskFate, Fault, Forgery};
 use crate::network::NodeIndex;
@@ -106,6 +107,7 @@ impl World {
                 self.want(*node, if begins { Intent::Drain } else { Intent::Stay }, at);
             }
             Fault::ForgeGossip { about, forgery } => self.forge(*about, *forgery, at),
+            Fault::CorruptRecord { node } => self.corrupt(*node, at),
             Fault::MemoryPressure { node, share } if begins => self.evict(*node, *share, at),
             _ => {}
         }
@@ -213,7 +215,7 @@ impl World {
         let Some(process) = machine.process.as_mut() else { return };
         let mut wishes = super::process::Wishes::default();
         for partition in process.replicas.keys().copied().collect::<Vec<_>>() {
-            for map in [super::workload::EXPIRING, super::workload::LOOSE] {
+            for map in [super::workload::EXPIRING, LOOSE] {
                 let store = process.replicas[&partition].replica.store();
                 let walked = store.walk(WalkCursor::default(), usize::MAX);
                 let records = walked.records.iter().filter(|record| record.map == map);
@@ -225,6 +227,24 @@ impl World {
             }
         }
         self.carry_out(node, wishes, at);
+    }
+
+    /// A backup loses a record of the map that nobody checks: until it is noticed, reads there are wrong, and whoever leads by
+    /// then says what is right.
+    fn corrupt(&mut self, node: NodeIndex, at: SimTime) {
+        let Some(machine) = self.machines.get_mut(&node) else { return };
+        let Some(process) = machine.process.as_mut() else { return };
+        for (partition, held) in &mut process.replicas {
+            let records = held.replica.store().walk(WalkCursor::default(), usize::MAX).records;
+            let loose = records.iter().find(|record| record.map == LOOSE);
+            let Some(key) = loose.map(|record| record.key.to_vec()) else { continue };
+            let is_free = !self.corrupted.contains_key(partition);
+            if is_free && held.replica.corrupt(LOOSE, &key) {
+                self.corrupted.insert(*partition, node);
+                self.trace.note(at, Some(node), "corrupt", &format!("p{}", partition.0));
+                return;
+            }
+        }
     }
 
     /// All faults are over: what is still wrong is set right.

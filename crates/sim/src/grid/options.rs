@@ -77,7 +77,10 @@ impl Default for Options {
     }
 }
 
-/// How late a message is that others overtake.
+/// How late a message is that others overtake, on average.
+const OVERTAKEN: Duration = Duration::from_millis(250);
+
+/// The latest of a network with jitter.
 const LATE: Duration = Duration::from_millis(120);
 
 /// What a busy network adds.
@@ -108,8 +111,8 @@ impl Options {
             (
                 1,
                 LinkSettings {
-                    reorder: Rate::percent(8),
-                    reorder_by: LATE,
+                    reorder: Rate::percent(12),
+                    reorder_by: OVERTAKEN,
                     ..LinkSettings::default()
                 },
             ),

@@ -37,6 +37,8 @@ pub(crate) const WATCH_RESUMED: &str = "a watcher resumes after a failover";
 pub(crate) const WATCH_COMPACTED: &str = "a watcher is told of compaction";
 pub(crate) const STOP_YES: &str = "can_stop says yes";
 pub(crate) const STOP_NO: &str = "can_stop says no";
+pub(crate) const DIFFERENT: &str = "data differ at equal positions";
+pub(crate) const REPAIRED: &str = "differing data are repaired";
 
 /// All of them.
 pub(crate) const ALL: &[&str] = &[
@@ -70,6 +72,8 @@ pub(crate) const ALL: &[&str] = &[
     WATCH_COMPACTED,
     STOP_YES,
     STOP_NO,
+    DIFFERENT,
+    REPAIRED,
 ];
 
 /// Counts what a replica noticed.
@@ -118,12 +122,21 @@ pub(crate) fn of_notice(
             match kind {
                 CopyKind::All => Some(COPY),
                 CopyKind::Tail => Some(TAIL_RELOADED),
-                CopyKind::Repair => None,
+                CopyKind::Repair => Some(REPAIRED),
             }
         }
         Notice::StaleRecordSkipped => Some(STALE_RECORD),
-        Notice::DigestAgrees => Some(DIGESTS_COMPARED),
-        Notice::Opened { .. } | Notice::DigestMismatch => None,
+        Notice::DigestAgrees => {
+            if world.corrupted.get(&partition) == Some(&node) {
+                world.corrupted.remove(&partition);
+            }
+            Some(DIGESTS_COMPARED)
+        }
+        Notice::DigestMismatch => {
+            world.corrupted.remove(&partition);
+            Some(DIFFERENT)
+        }
+        Notice::Opened { .. } => None,
     };
     if let Some(path) = path {
         world.paths.reached(path);

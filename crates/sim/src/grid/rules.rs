@@ -1,7 +1,7 @@
 //! The rules of the protocol, by name, and how each is switched off. A simulation that finds nothing proves nothing unless
 //! it finds what is broken on purpose.
 
-use super::options::Options;
+use super::options::{Options, Storage};
 use crate::schedule::Profile;
 
 /// A rule with its switch.
@@ -40,6 +40,9 @@ pub const RULES: &[Rule] = &[
     }),
     rule("R5", "addition-checks-incarnation", |o| {
         o.council_rules.addition_checks_incarnation = false;
+        // It takes a proposal that is late, and a learner that forgot everything meanwhile.
+        o.storage = o.storage.or(Some(Storage::Memory));
+        o.faults *= 2;
     }),
     rule("R6", "count-additions", |o| o.replica_rules.count_additions = false),
     rule("R7", "match-epochs", |o| o.replica_rules.match_epochs = false),

@@ -76,6 +76,8 @@ pub struct World {
     pub(crate) random: Random,
     /// The newest acknowledged write per partition.
     pub(crate) acked: BTreeMap<PartitionId, LogPosition>,
+    /// Whose data went wrong, as long as nobody has noticed.
+    pub(crate) corrupted: BTreeMap<PartitionId, NodeIndex>,
     /// Who was asked in this step whether a node can stop, and the answer.
     pub(crate) asked_to_stop: Option<(NodeId, CanStop)>,
     pub(crate) ledger_read: u64,

@@ -174,6 +174,7 @@ impl<'a> Draft<'a> {
             Kind::Pause => may_stop.then_some(Fault::Pause { node })?,
             Kind::SlowNode => Fault::SlowNode { node, factor: 1 << random.within(1..=6) },
             Kind::SlowDisk => Fault::SlowDisk { node, factor: 1 << random.within(2..=10) },
+            Kind::CorruptRecord => Fault::CorruptRecord { node },
             Kind::MemoryPressure => Fault::MemoryPressure { node, share: percent(random, 30..=90) },
             Kind::JumpClock => Fault::JumpClock { node, by: draw_jump(random) },
             Kind::DriftClock => {

@@ -69,6 +69,7 @@ impl Profile {
                 (2, Kind::SlowNode),
                 (2, Kind::SlowDisk),
                 (1, Kind::MemoryPressure),
+                (1, Kind::CorruptRecord),
             ],
             Profile::Clocks => vec![
                 (4, Kind::JumpClock),
@@ -136,6 +137,7 @@ pub(super) enum Kind {
     SlowNode,
     SlowDisk,
     MemoryPressure,
+    CorruptRecord,
     JumpClock,
     DriftClock,
     Join,

@@ -110,6 +110,7 @@ fn nodes_of(fault: &Fault) -> Vec<NodeIndex> {
         | Fault::Drain { node }
         | Fault::Flap { node, .. }
         | Fault::ForgeGossip { about: node, .. }
+        | Fault::CorruptRecord { node }
         | Fault::MemoryPressure { node, .. } => vec![*node],
         Fault::Network(Disturbance { links, .. }) => match links {
             Links::All => Vec::new(),

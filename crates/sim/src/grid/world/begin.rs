@@ -73,6 +73,7 @@ impl World {
             settings,
             random: random.fork("world"),
             acked: BTreeMap::new(),
+            corrupted: BTreeMap::new(),
             asked_to_stop: None,
             ledger_read: 0,
             losses: Vec::new(),

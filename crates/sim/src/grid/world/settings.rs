@@ -22,6 +22,7 @@ pub(super) fn replica_settings(options: &Options, drawn: &Drawn) -> Settings {
         digest_every: 64,
         digest_ms: 1_500,
         readd_ms: 1_500,
+        readd_ms_max: 8_000,
         maps: vec![MapMode::default(), MapMode::default(), MapMode::default(), loose],
         rules: options.replica_rules,
         ..Settings::default()
@@ -31,6 +32,7 @@ pub(super) fn replica_settings(options: &Options, drawn: &Drawn) -> Settings {
 pub(super) fn steward_settings() -> StewardSettings {
     StewardSettings {
         stable_ms: 1_500,
+        back_off_ms_max: 8_000,
         settle_ms: 300,
         replace_ms: 4_000,
         replace_restarting_ms: 10_000,
