@@ -165,7 +165,13 @@ impl Copy {
     }
 
     /// Takes in a piece, if it is the one that was asked for.
-    pub(crate) fn take(&mut self, state: &mut State, chunk: Chunk, now: Ticks, effects: &mut dyn Effects) {
+    pub(crate) fn take(
+        &mut self,
+        state: &mut State,
+        chunk: Chunk,
+        now: Ticks,
+        effects: &mut dyn Effects,
+    ) {
         let asked = matches!(&self.next, Next::Piece(piece) if *piece == chunk.piece);
         if !asked || self.asked_at.is_none() || chunk.loss_generation != self.loss_generation {
             return;
@@ -180,7 +186,8 @@ impl Copy {
                 self.take_start(state, &piece, as_of, sessions);
             }
             Content::Records { records, next } => {
-                let pause_ms = records.len() as u64 * 1_000 / state.settings.copy_bytes_per_s.max(1);
+                let pause_ms =
+                    records.len() as u64 * 1_000 / state.settings.copy_bytes_per_s.max(1);
                 self.not_before = now.plus_ms(pause_ms);
                 self.load(state, &records, effects);
                 self.next = self.after(&piece, next);
@@ -211,12 +218,15 @@ impl Copy {
     fn load(&mut self, state: &mut State, records: &[u8], effects: &mut dyn Effects) {
         for encoded in Entries::new(records) {
             let Ok(encoded) = encoded else { break };
-            let Effect::Put { map, key, value, expires_at } = encoded.entry.effect else { continue };
+            let Effect::Put { map, key, value, expires_at } = encoded.entry.effect else {
+                continue;
+            };
             let seq = encoded.entry.position.seq;
             self.progress.entries += 1;
             self.progress.bytes += encoded.bytes.len() as u64;
             let cleared = self.clears.get(&map).is_some_and(|clear| *clear >= seq);
-            let removed = self.tombstones.get(&(map, key.to_vec())).is_some_and(|gone| *gone >= seq);
+            let removed =
+                self.tombstones.get(&(map, key.to_vec())).is_some_and(|gone| *gone >= seq);
             if cleared || removed {
                 effects.notice(Notice::StaleRecordSkipped);
                 continue;

@@ -6,7 +6,7 @@ use isogrid_store::KeyHash;
 
 use crate::entry::Tag;
 use crate::message::Message;
-use crate::time::Ticks;
+use crate::time::{Now, Ticks};
 
 /// Something that happens to a replica.
 #[derive(Clone, Debug)]
@@ -132,5 +132,11 @@ impl<'a> Request<'a> {
             at_least: None,
             over_mark: false,
         }
+    }
+
+    /// Whether its client no longer waits.
+    #[inline]
+    pub(crate) fn is_late(&self, now: Now) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now.wall)
     }
 }

@@ -172,7 +172,9 @@ impl Follower {
         let (Some(primary), Some(heard)) = (&self.primary, self.heard) else { return };
         let Heard { epoch, sent_at, round } = heard;
         let counted = self.matched.min(state.counted());
-        let Some(matched) = state.log.position_of(counted.max(state.log.base().seq)) else { return };
+        let Some(matched) = state.log.position_of(counted.max(state.log.base().seq)) else {
+            return;
+        };
         state.last_acked = now.ticks;
         let ack = Ack {
             epoch,
@@ -197,7 +199,9 @@ impl Follower {
     ) {
         let refuse = |why| Response::Refused(why);
         let is_new_enough = match request.mode {
-            _ if !request.op.is_read() => return effects.respond(request.ticket, refuse(Refusal::NotOwner)),
+            _ if !request.op.is_read() => {
+                return effects.respond(request.ticket, refuse(Refusal::NotOwner));
+            }
             ReadMode::Lease | ReadMode::Confirmed => {
                 return effects.respond(request.ticket, refuse(Refusal::NotOwner));
             }
@@ -242,13 +246,8 @@ pub(crate) fn refuse_mismatch(
     let candidate = state.log.candidate(append.prev).unwrap_or(commit);
     let tail: LogPosition = if candidate.seq < commit.seq { commit } else { candidate };
     state.last_acked = now.ticks;
-    let mismatch = Mismatch {
-        epoch: append.epoch,
-        tail,
-        commit,
-        sent_at: append.sent_at,
-        stamp: now.ticks,
-    };
+    let mismatch =
+        Mismatch { epoch: append.epoch, tail, commit, sent_at: append.sent_at, stamp: now.ticks };
     effects.send(to, Message::Mismatch(mismatch));
 }
 

@@ -75,7 +75,12 @@ impl Replica {
             if let Effect::Put { map, key, value, expires_at } = entry.effect {
                 let version = version_of(entry.position.seq);
                 let hash = state.hash(key);
-                state.store.load(map, hash, key, &isogrid_core::Entry { value, version, expires_at });
+                state.store.load(
+                    map,
+                    hash,
+                    key,
+                    &isogrid_core::Entry { value, version, expires_at },
+                );
             }
         }
         if !image.sessions.is_empty() {
@@ -108,7 +113,8 @@ pub(crate) fn put_record(
 ) {
     let effect = Effect::Put { map, key, value: entry.value, expires_at: entry.expires_at };
     let position = LogPosition::new(1, entry.version.0);
-    Entry { position, hlc: Hlc::default(), request: None, answer: Answer::None, effect }.encode(out);
+    Entry { position, hlc: Hlc::default(), request: None, answer: Answer::None, effect }
+        .encode(out);
 }
 
 #[cfg(test)]

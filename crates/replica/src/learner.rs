@@ -207,12 +207,7 @@ fn common_position(state: &State, offer: &Offer) -> Option<LogPosition> {
 }
 
 /// Takes the divergent tail out of log and data.
-fn cut_tail(
-    state: &mut State,
-    fork: u64,
-    keys: Keys,
-    loss_generation: u32,
-) -> Copy {
+fn cut_tail(state: &mut State, fork: u64, keys: Keys, loss_generation: u32) -> Copy {
     for (map, key) in &keys {
         let hash = state.hash(key);
         state.store.remove_copied(*map, hash, key);

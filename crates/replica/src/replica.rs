@@ -103,7 +103,9 @@ impl Replica {
 
     #[inline]
     fn request(&mut self, request: &Request<'_>, now: Now, effects: &mut dyn Effects) {
-        if request.deadline.is_some_and(|deadline| deadline <= now.wall) {
+        // A write that an earlier try has executed is answered however late it comes: its primary looks first.
+        let may_be_known = matches!(self.role, Role::Primary(_)) && !request.op.is_read();
+        if request.is_late(now) && !may_be_known {
             return effects.respond(request.ticket, Response::Refused(Refusal::TooLate));
         }
         let state = &mut self.state;
@@ -321,10 +323,16 @@ impl Replica {
     fn assert_sound(&self) {
         let state = &self.state;
         debug_assert!(state.commit <= state.log.last().seq, "only what is in the log is committed");
-        debug_assert!(state.log.base().seq <= state.commit, "the window reaches back to the commit index");
+        debug_assert!(
+            state.log.base().seq <= state.commit,
+            "the window reaches back to the commit index"
+        );
         match &self.role {
             Role::Primary(primary) => {
-                debug_assert_eq!(primary.epoch, state.promised, "a primary leads in its promised epoch");
+                debug_assert_eq!(
+                    primary.epoch, state.promised,
+                    "a primary leads in its promised epoch"
+                );
                 debug_assert_eq!(
                     state.store.last_version().0,
                     state.log.last().seq,

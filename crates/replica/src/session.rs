@@ -98,9 +98,7 @@ impl Sessions {
         match session.find(id.number) {
             None => Lookup::New,
             Some(record) if record.seq > commit => Lookup::InProgress { seq: record.seq },
-            Some(record) => {
-                Lookup::Done { position: record.position(), answer: record.answer() }
-            },
+            Some(record) => Lookup::Done { position: record.position(), answer: record.answer() },
         }
     }
 

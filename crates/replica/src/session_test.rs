@@ -111,7 +111,9 @@ impl Model {
         let Some((first, records)) = self.sessions.get(&session) else { return Lookup::New };
         match records.get(&number) {
             _ if number < *first => Lookup::Stale,
-            Some((seq, kind)) => Lookup::Done { position: LogPosition::new(1, *seq), answer: answer(*kind) },
+            Some((seq, kind)) => {
+                Lookup::Done { position: LogPosition::new(1, *seq), answer: answer(*kind) }
+            }
             None => Lookup::New,
         }
     }
@@ -281,7 +283,10 @@ fn a_truncated_entry_gives_back_what_it_forgot() {
     assert_eq!(sessions.lookup(request(1, 1), 2), Lookup::Stale);
     assert_eq!(sessions.digest(), before, "only settled entries count");
     sessions.forget_after(2);
-    assert_eq!(sessions.lookup(request(1, 1), 2), Lookup::Done { position: LogPosition::new(1, 1), answer: answer(1) });
+    assert_eq!(
+        sessions.lookup(request(1, 1), 2),
+        Lookup::Done { position: LogPosition::new(1, 1), answer: answer(1) }
+    );
     assert_eq!(sessions.lookup(request(1, 3), 2), Lookup::New);
     assert_eq!(sessions.digest(), before);
     sessions.record(&entry(3, &asked(2, 1, 1)));

@@ -25,7 +25,12 @@ pub(crate) struct Removals {
 impl Removals {
     /// Notes an entry.
     #[inline]
-    pub(crate) fn note(&mut self, seq: u64, effect: &Effect<'_>, hash: impl FnOnce(&[u8]) -> KeyHash) {
+    pub(crate) fn note(
+        &mut self,
+        seq: u64,
+        effect: &Effect<'_>,
+        hash: impl FnOnce(&[u8]) -> KeyHash,
+    ) {
         match effect {
             Effect::Remove { map, key, .. } => {
                 let hash = hash(key);

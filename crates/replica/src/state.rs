@@ -27,7 +27,12 @@ pub(crate) struct Pen<'s> {
 impl Pen<'_> {
     /// Appends an entry. The store has made its change already, or there is none.
     #[inline]
-    pub(crate) fn append(&mut self, request: Option<Tag>, answer: Answer<'_>, effect: Effect<'_>) -> u64 {
+    pub(crate) fn append(
+        &mut self,
+        request: Option<Tag>,
+        answer: Answer<'_>,
+        effect: Effect<'_>,
+    ) -> u64 {
         let position = LogPosition { epoch: self.epoch, seq: self.log.last().seq + 1 };
         *self.hlc = self.hlc.next(self.wall);
         let entry = Entry { position, hlc: *self.hlc, request, answer, effect };

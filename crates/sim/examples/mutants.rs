@@ -31,7 +31,10 @@ fn main() {
         if let Some((seed, what)) = &found
             && !run(*seed, &kept).summary.is_good()
         {
-            println!("| {} | {} | {seed} fails with the rule kept too | {what} |", rule.origin, rule.name);
+            println!(
+                "| {} | {} | {seed} fails with the rule kept too | {what} |",
+                rule.origin, rule.name
+            );
             continue;
         }
         match found {

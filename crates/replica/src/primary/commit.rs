@@ -81,12 +81,7 @@ impl Primary {
     }
 
     /// What is known of the safety of an entry.
-    pub(super) fn receipt(
-        &self,
-        state: &State,
-        position: LogPosition,
-        replicas: u8,
-    ) -> Receipt {
+    pub(super) fn receipt(&self, state: &State, position: LogPosition, replicas: u8) -> Receipt {
         let required = self.targets.iter().filter(|target| target.standing == Standing::InSync);
         let lag = required.map(|target| state.log.last().seq - target.matched).max();
         Receipt {

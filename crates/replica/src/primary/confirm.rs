@@ -29,7 +29,8 @@ impl Primary {
         }
         let is_fresh = |sent: Ticks| now.ticks < sent.plus_ms(state.settings.lease_ms);
         let mut required = self.targets.iter().filter(|target| counts_for_lease(target));
-        let is_vouched = state.settings.alone_is_safe || self.council_answered.is_some_and(is_fresh);
+        let is_vouched =
+            state.settings.alone_is_safe || self.council_answered.is_some_and(is_fresh);
         is_vouched && required.all(|target| target.acked_sent_at.is_some_and(is_fresh))
     }
 

@@ -25,7 +25,8 @@ impl Primary {
         effects: &mut dyn Effects,
     ) {
         let Some(target) = find(&mut self.targets, from, true) else { return };
-        let is_waiting = self.pieces.iter().any(|(_, to, chunk)| to == from && chunk.piece == piece);
+        let is_waiting =
+            self.pieces.iter().any(|(_, to, chunk)| to == from && chunk.piece == piece);
         if !self.is_open || is_waiting || self.pieces.len() >= PIECES_MAX {
             return;
         }
@@ -54,8 +55,9 @@ impl Primary {
         if self.pieces.is_empty() {
             return;
         }
-        let (ready, waiting) =
-            std::mem::take(&mut self.pieces).into_iter().partition(|(seq, ..)| *seq <= state.commit);
+        let (ready, waiting) = std::mem::take(&mut self.pieces)
+            .into_iter()
+            .partition(|(seq, ..)| *seq <= state.commit);
         self.pieces = waiting;
         for (_, to, chunk) in ready {
             let chunk: Chunk = chunk;

@@ -146,12 +146,7 @@ impl Primary {
     }
 
     /// Proposes the handover when nothing is in flight any more; gives it up when that takes too long.
-    pub(super) fn tend_handover(
-        &mut self,
-        state: &State,
-        now: Now,
-        effects: &mut dyn Effects,
-    ) {
+    pub(super) fn tend_handover(&mut self, state: &State, now: Now, effects: &mut dyn Effects) {
         let Some(handover) = &mut self.handover else { return };
         if handover.is_proposed {
             return;

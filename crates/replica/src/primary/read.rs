@@ -28,7 +28,8 @@ impl Primary {
             && !state.holds_history(position)
         {
             let is_of_later_primary = position.epoch > self.epoch;
-            let refusal = if is_of_later_primary { Refusal::NotOwner } else { Refusal::PositionLost };
+            let refusal =
+                if is_of_later_primary { Refusal::NotOwner } else { Refusal::PositionLost };
             return effects.respond(request.ticket, Response::Refused(refusal));
         }
         if !self.remove_expired(state, request, now) {

@@ -128,16 +128,17 @@ impl Target {
         now: Now,
         effects: &mut dyn Effects,
     ) {
-        let is_quiet = self
-            .sent_at
-            .is_none_or(|sent| now.ticks.ms_since(sent) >= state.settings.resend_ms);
+        let is_quiet =
+            self.sent_at.is_none_or(|sent| now.ticks.ms_since(sent) >= state.settings.resend_ms);
         let is_unanswered = self.is_placed && self.matched + 1 < self.next && is_quiet;
         if is_unanswered {
             self.is_placed = false;
             self.next = self.matched + 1;
         }
         let has_digest = self.is_placed
-            && voice.digest.is_some_and(|digest| (self.digest_sent + 1..self.next).contains(&digest.seq));
+            && voice
+                .digest
+                .is_some_and(|digest| (self.digest_sent + 1..self.next).contains(&digest.seq));
         let knows = self.told_commit == state.commit && !has_digest;
         let is_copying = self.standing == Standing::Learner && !self.is_complete;
         // A backup is to know how fresh it is, and a learner whom to ask for its copy.
@@ -167,7 +168,8 @@ impl Target {
         let bytes_max = state.settings.append_bytes_max;
         // What was not answered is asked for again without entries: the answer says what is missing.
         let is_probe = !self.is_placed && self.sent_at.is_some();
-        let sent = if is_probe { None } else { state.log.read_batch(after, bytes_max, &mut entries) };
+        let sent =
+            if is_probe { None } else { state.log.read_batch(after, bytes_max, &mut entries) };
         let sent = sent.unwrap_or(after);
         let digest =
             voice.digest.filter(|digest| digest.seq > self.digest_sent && digest.seq <= sent);
@@ -207,7 +209,8 @@ impl Target {
         self.heard(ack.sent_at, ack.stamp);
         self.acked_round = self.acked_round.max(ack.round);
         self.is_complete = ack.complete;
-        let is_own = !state.settings.rules.match_epochs || state.log.matches(ack.matched) != Match::No;
+        let is_own =
+            !state.settings.rules.match_epochs || state.log.matches(ack.matched) != Match::No;
         if is_own && ack.matched.seq <= state.log.last().seq {
             self.matched = self.matched.max(ack.matched.seq);
             self.next = self.next.max(self.matched + 1);

@@ -41,6 +41,9 @@ impl Primary {
                 known => return self.answer_again(state, request, known, mode, effects),
             }
         }
+        if request.is_late(now) {
+            return effects.respond(request.ticket, Response::Refused(Refusal::TooLate));
+        }
         if let Some(refusal) = self.refusal(state, request, mode) {
             return effects.respond(request.ticket, Response::Refused(refusal));
         }
@@ -190,7 +193,10 @@ impl Primary {
     ) {
         let is_known = |session: &SessionId| state.sessions.has_ended(*session);
         let knows_watermark = watermark.0 == 0 || is_known(&SessionId(watermark.0 - 1));
-        if !self.is_open || self.is_handing_over() || (knows_watermark && above.iter().all(is_known)) {
+        if !self.is_open
+            || self.is_handing_over()
+            || (knows_watermark && above.iter().all(is_known))
+        {
             return;
         }
         let above: Vec<u8> = above.iter().flat_map(|session| session.0.to_le_bytes()).collect();

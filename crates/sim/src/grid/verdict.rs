@@ -26,8 +26,9 @@ const PEACE: Duration = Duration::from_secs(90);
 /// After so many violations a run ends.
 const VIOLATIONS_MAX: usize = 5;
 
-/// How long a cluster that is whole may refuse a stop, and how long it needs to be whole again afterwards.
-const RESTART: Duration = Duration::from_secs(40);
+/// How long a cluster that is whole may refuse a stop, and how long it needs to be whole again afterwards: a node that
+/// flapped takes no copies for up to a minute, and once more after its restart.
+const RESTART: Duration = Duration::from_secs(150);
 
 /// A run under way.
 struct Trial {
