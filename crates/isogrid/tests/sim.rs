@@ -9,7 +9,7 @@ use serde_json::Value;
 const SMALL: [&str; 6] = ["--operations", "600", "--duration", "10s", "--fault-count", "12"];
 
 /// The rule whose absence shows soonest.
-const BROKEN: [&str; 2] = ["--break-rule", "match-epochs"];
+const BROKEN: [&str; 2] = ["--break-rule", "shrink-before-ack"];
 
 fn sim(arguments: &[&str]) -> Ran {
     isogrid(&[&["sim"], arguments, &SMALL].concat())

@@ -95,8 +95,10 @@ pub fn can_stop(node: &NodeId, council: &Council, evidence: &Evidence) -> CanSto
                 blockers.push(Blocker { partition: Some(partition), why, estimate_ms });
             }
             None => {
+                // What a primary of an earlier epoch reported may belong to a history that was declared lost.
                 let report = evidence.partitions.get(&partition);
-                let up_to = report.map(|report| report.committed);
+                let present = report.filter(|report| report.committed.epoch == entry.epoch);
+                let up_to = present.map(|report| report.committed);
                 proof.push(Proof { partition, held_by, up_to });
             }
         }

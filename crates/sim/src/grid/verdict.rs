@@ -126,7 +126,10 @@ pub(super) fn run(seed: u64, options: &Options) -> SeedRun {
     trial.run_until(end);
     trial.world.heal();
     if trial.become_whole(end + PEACE) {
-        trial.restart_one();
+        // With one copy of everything no node that holds something may ever stop.
+        if trial.world.drawn.copies > 1 {
+            trial.restart_one();
+        }
     }
     let Trial { mut world, invariants, mut violations } = trial;
     let mut summary = Summary::of_seed(world.paths.clone());
