@@ -1,6 +1,6 @@
 //! [`Replica`]: one copy of a partition on one node, as a state machine: `step(event, now, effects)`.
 //!
-//! A role changes in one place, [`Replica::take_role`]. The role follows the committed table; but a replica steps down at
+//! A role changes in one place, `Replica::take_role`. The role follows the committed table; but a replica steps down at
 //! the first word of a higher epoch, before it has read the table (R12), and never becomes primary twice in one epoch (R8).
 
 mod inspect;
