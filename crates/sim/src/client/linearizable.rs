@@ -96,9 +96,8 @@ fn spans_of<'a>(operations: &[&'a Operation], losses: &[&Loss], stretch: usize) 
             continue;
         }
         let is_whole = operation.invoked > begin && operation.completed < end;
-        let changes_nothing =
-            operation.kind.is_read() || matches!(operation.outcome, Outcome::Conflict(_));
-        if !is_whole && changes_nothing {
+        // A swap that met a conflict is not left out: an earlier try may have taken effect and have been lost.
+        if !is_whole && operation.kind.is_read() {
             continue;
         }
         let mut span = Span { operation, from: operation.invoked.max(begin), to: u64::MAX };

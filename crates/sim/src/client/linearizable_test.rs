@@ -154,6 +154,20 @@ fn behind_a_declared_loss_anything_may_stand_and_then_no_more() {
 }
 
 #[test]
+fn a_try_that_was_lost_may_be_seen_before_the_loss_and_its_retry_meet_a_conflict_behind() {
+    let mut history = Recorder::default();
+    history.wrote(0, 1, 1);
+    let lost = history.invoke(0, swap(x(1), 2));
+    history.ended(0, swap(x(1), 3), Outcome::Conflict(Some(Seen { version: 2, value: x(2) })));
+    history.loss(1);
+    history.wrote(0, 4, 2);
+    history.0.complete(lost, Outcome::Conflict(None), crate::time::SimTime::ZERO);
+    assert_eq!(found(&history), []);
+    history.saw(0, x(2), 2);
+    assert_eq!(found(&history).len(), 1, "nothing brings it back");
+}
+
+#[test]
 fn too_much_at_a_time_is_given_up_and_said() {
     let mut history = Recorder::default();
     let open: Vec<_> = (0..65).map(|value| history.invoke(0, write(value))).collect();
