@@ -6,7 +6,7 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = "../../proto";
-    let files = ["isogrid/v1/grid.proto", "isogrid/v1/admin.proto"];
+    let files = ["isogrid/v1/grid.proto", "isogrid/v1/admin.proto", "isogrid/v1/peer.proto"];
     println!("cargo:rerun-if-changed={root}");
     let descriptors = protox::compile(files, [root])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

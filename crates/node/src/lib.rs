@@ -22,6 +22,7 @@ mod acceptor;
 mod clock;
 pub mod config;
 mod connection;
+mod control;
 mod engine;
 mod grpc;
 mod http;
@@ -30,6 +31,7 @@ mod janitor;
 pub mod logging;
 mod memory;
 pub mod node;
+mod peers;
 mod worker;
 
 pub use config::Config;

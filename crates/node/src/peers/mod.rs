@@ -1,0 +1,3 @@
+//! The other nodes: links to them, and questions.
+
+pub(crate) mod message;
