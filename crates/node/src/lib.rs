@@ -32,6 +32,8 @@ pub mod logging;
 mod memory;
 pub mod node;
 mod peers;
+mod pulse;
+mod relay;
 mod worker;
 
 pub use config::Config;

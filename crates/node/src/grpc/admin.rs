@@ -22,7 +22,7 @@ impl AdminService {
 
     fn member(&self) -> pb::MemberStatus {
         let shared = &*self.shared;
-        let engine = &shared.host.engine;
+        let engine = &shared.engine;
         let memory = engine.memory();
         let workers = shared.workers.all().into_iter().map(|worker| pb::WorkerStatus {
             name: worker.name().to_owned(),
@@ -30,7 +30,7 @@ impl AdminService {
             rounds: worker.rounds(),
         });
         pb::MemberStatus {
-            node_id: shared.host.node_id.clone(),
+            node_id: shared.node_id.to_string(),
             state: "active".to_owned(),
             grpc_addr: shared.grpc_addr.to_string(),
             gossip_addr: shared.gossip_addr.clone(),
@@ -38,7 +38,7 @@ impl AdminService {
             zone: shared.zone.clone().unwrap_or_default(),
             version: VERSION.to_owned(),
             uptime_ms: clock::now().ms_since(shared.started_at),
-            cores: shared.host.cores as u32,
+            cores: shared.cores as u32,
             connections: shared.connections() as u32,
             maps: engine.maps().len() as u32,
             entries: engine.entries(),
@@ -51,7 +51,7 @@ impl AdminService {
     }
 
     fn map(&self, map: &MapInfo) -> pb::MapStatus {
-        let (entries, bytes) = self.shared.host.engine.map_size(map.id);
+        let (entries, bytes) = self.shared.engine.map_size(map.id);
         let eviction = match map.settings.eviction {
             Eviction::None => "none",
             Eviction::Lru => "lru",
@@ -75,14 +75,14 @@ impl pb::admin_server::Admin for AdminService {
         request: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusReply>, Status> {
         admitted(&request)?;
-        let engine = &self.shared.host.engine;
+        let engine = &self.shared.engine;
         Ok(Response::new(pb::StatusReply {
             health: "healthy".to_owned(),
             // A cluster of one: losing the node loses the data, so it is never safe.
             safe: false,
-            cluster_id: self.shared.host.cluster_id.clone(),
+            cluster_id: self.shared.cluster_name.clone(),
             table_version: engine.table_version().0,
-            partitions_total: u32::from(engine.partitions().get()),
+            partitions_total: engine.partitions().map_or(0, |count| u32::from(count.get())),
             partitions_unassigned: 0,
             members: vec![self.member()],
         }))
@@ -94,7 +94,7 @@ impl pb::admin_server::Admin for AdminService {
     ) -> Result<Response<pb::ListMapsReply>, Status> {
         admitted(&request)?;
         let wanted = &request.get_ref().map;
-        let maps = self.shared.host.engine.maps();
+        let maps = self.shared.engine.maps();
         let listed = maps.iter().filter(|map| wanted.is_empty() || *map.name == **wanted);
         Ok(Response::new(pb::ListMapsReply { maps: listed.map(|map| self.map(map)).collect() }))
     }
