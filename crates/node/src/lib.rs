@@ -23,6 +23,7 @@ mod clock;
 pub mod config;
 mod connection;
 mod control;
+mod council;
 mod engine;
 mod grpc;
 mod http;
