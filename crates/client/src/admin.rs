@@ -118,7 +118,7 @@ impl Grid {
     /// ```
     pub async fn status(&self) -> Result<ClusterStatus> {
         let reply = self.admin_call(|mut admin, request| async move {
-            admin.status(request.map(|()| pb::StatusRequest {})).await
+            admin.status(request.map(|()| pb::StatusRequest { all: true })).await
         });
         Ok(cluster_from_pb(reply.await?))
     }
@@ -137,7 +137,7 @@ impl Grid {
 
     async fn list_maps(&self, map: String) -> Result<Vec<MapInfo>> {
         let reply = self.admin_call(|mut admin, request| async move {
-            admin.list_maps(request.map(|()| pb::ListMapsRequest { map })).await
+            admin.list_maps(request.map(|()| pb::ListMapsRequest { map, all: true })).await
         });
         Ok(reply.await?.maps.into_iter().map(map_from_pb).collect())
     }
@@ -166,7 +166,7 @@ impl Grid {
 
 /// Remembers the addresses of all members, so that the client survives the loss of its seeds.
 pub(crate) async fn learn_members(link: Arc<Link>, channel: Channel) {
-    let mut request = tonic::Request::new(pb::StatusRequest {});
+    let mut request = tonic::Request::new(pb::StatusRequest::default());
     request.set_timeout(link.settings.request_timeout);
     let mut admin = AdminClient::new(channel);
     match admin.status(request).await {
