@@ -208,7 +208,23 @@ impl pb::admin_server::Admin for AdminService {
         request: Request<pb::PutMapRequest>,
     ) -> Result<Response<pb::PutMapReply>, Status> {
         admitted(&request)?;
-        Err(alone())
+        let request = request.into_inner();
+        if !request.dry_run {
+            return Err(alone());
+        }
+        let maps = self.shared.host.engine.maps();
+        let before = maps.iter().find(|map| *map.name == *request.name).map(|map| self.map(map));
+        let kept = before.clone().unwrap_or_else(|| pb::MapStatus {
+            name: request.name,
+            eviction: "none".to_owned(),
+            acknowledge: "sync".to_owned(),
+            min_in_sync: 1,
+            read: "lease".to_owned(),
+            durability: "memory".to_owned(),
+            ..pb::MapStatus::default()
+        });
+        let after = changed(kept, request.change.unwrap_or_default());
+        Ok(Response::new(pb::PutMapReply { before, after: Some(after) }))
     }
 
     async fn drop_map(
@@ -237,4 +253,20 @@ impl pb::admin_server::Admin for AdminService {
 /// What only a cluster can do.
 fn alone() -> Status {
     Status::unimplemented("this node is alone; it has no council to ask")
+}
+
+/// A map after a change: what the change does not say stays.
+fn changed(map: pb::MapStatus, change: pb::MapChange) -> pb::MapStatus {
+    pb::MapStatus {
+        eviction: change.eviction.unwrap_or(map.eviction),
+        entries_max: change.entries_max.unwrap_or(map.entries_max),
+        bytes_max: change.bytes_max.unwrap_or(map.bytes_max),
+        backups: change.backups.unwrap_or(map.backups),
+        acknowledge: change.acknowledge.unwrap_or(map.acknowledge),
+        min_in_sync: change.min_in_sync.unwrap_or(map.min_in_sync),
+        read: change.read.unwrap_or(map.read),
+        read_lag_ms_max: change.read_lag_ms_max.unwrap_or(map.read_lag_ms_max),
+        durability: change.durability.unwrap_or(map.durability),
+        ..map
+    }
 }
