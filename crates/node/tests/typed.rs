@@ -147,7 +147,7 @@ async fn health_and_status_tell_the_truth() {
     let serving = health.check(request).await.expect("answered").into_inner().status();
     assert_eq!(serving, tonic_health::pb::health_check_response::ServingStatus::Serving);
     let mut admin = pb::admin_client::AdminClient::new(channel(&node).await);
-    let status = admin.status(pb::StatusRequest {}).await.expect("answered").into_inner();
+    let status = admin.status(pb::StatusRequest::default()).await.expect("answered").into_inner();
     assert_eq!((status.health.as_str(), status.safe), ("healthy", false), "one node is not safe");
     assert_eq!(status.members[0].node_id, node.id().as_str());
     assert!(status.members[0].connections >= 2);
