@@ -13,11 +13,13 @@
 //! | [`bootstrap`] | who forms a cluster, who joins one, who votes |
 //! | [`reconcile`] | which replicas a node opens, updates and closes |
 //! | [`gossip`] | what nodes tell each other, and what to make of it |
+//! | [`heartbeat`] | what a node tells the council's leader, and what that makes of it |
 //! | [`id`] | ids and times |
 
 pub mod bootstrap;
 pub mod council;
 pub mod gossip;
+pub mod heartbeat;
 pub mod id;
 pub mod reconcile;
 pub mod steward;

@@ -47,6 +47,7 @@ impl Council {
             Command::RaiseFeatureLevel(level) => self.raise_feature_level(*level),
             Command::OpenSessions { count } => self.open_sessions(*count),
             Command::EndSessions { numbers } => Ok(self.end_sessions(numbers)),
+            Command::EnsureMap { name, settings, mode } => self.ensure_map(name, settings, mode),
         }
     }
 

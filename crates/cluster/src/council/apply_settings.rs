@@ -46,7 +46,12 @@ impl Council {
         if name.is_empty() || name.len() > MAP_NAME_BYTES_MAX {
             return Err(Refusal::OutOfBounds);
         }
-        if mode.min_in_sync == 0 || usize::from(mode.min_in_sync) > self.copies() {
+        // Only the copies that the map itself is sure of count: another map may be dropped, and this one must stay writable.
+        let copies = mode.copies(self.copies_of_cluster());
+        if mode.min_in_sync == 0 || usize::from(mode.min_in_sync) > copies {
+            return Err(Refusal::OutOfBounds);
+        }
+        if mode.backups.is_some_and(|backups| backups > MapMode::BACKUPS_MAX) {
             return Err(Refusal::OutOfBounds);
         }
         let known = self.maps.get(name).map(|map| map.id);
@@ -63,6 +68,19 @@ impl Council {
             self.maps_version += 1;
         }
         Ok(Outcome::Map(id))
+    }
+
+    /// Creates the map, unless there is one of this name: then its settings stay as they are.
+    pub(super) fn ensure_map(
+        &mut self,
+        name: &str,
+        settings: &MapSettings,
+        mode: &MapMode,
+    ) -> Result<Outcome, Refusal> {
+        match self.maps.get(name) {
+            Some(map) => Ok(Outcome::Map(map.id)),
+            None => self.put_map(name, settings, mode),
+        }
     }
 
     pub(super) fn drop_map(&mut self, name: &str) -> Result<Outcome, Refusal> {

@@ -106,6 +106,16 @@ pub enum Command {
         /// Which.
         numbers: Vec<SessionId>,
     },
+    /// A map is needed: it is created if there is none of this name. Another node may have created it meanwhile, and an
+    /// operator may have changed its settings: those stay.
+    EnsureMap {
+        /// Its name.
+        name: String,
+        /// The settings of a new one.
+        settings: MapSettings,
+        /// The mode of a new one.
+        mode: MapMode,
+    },
 }
 
 /// The first command of a cluster.

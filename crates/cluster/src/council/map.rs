@@ -25,6 +25,20 @@ pub struct MapMode {
     pub read: ReadMode,
     /// What an acknowledged write survives.
     pub durability: Durability,
+    /// How many backups it wants; `None`: as many as the cluster. All maps share their partitions, so each partition has as
+    /// many copies as the most demanding map wants.
+    #[serde(default)]
+    pub backups: Option<u8>,
+}
+
+impl MapMode {
+    /// The most backups that can be wanted.
+    pub const BACKUPS_MAX: u8 = 5;
+
+    /// How many copies it wants in a cluster of so many.
+    pub fn copies(&self, of_cluster: usize) -> usize {
+        self.backups.map_or(of_cluster, |backups| of_cluster.max(usize::from(backups) + 1))
+    }
 }
 
 impl Default for MapMode {
@@ -34,6 +48,7 @@ impl Default for MapMode {
             min_in_sync: 1,
             read: ReadMode::Lease,
             durability: Durability::Os,
+            backups: None,
         }
     }
 }
@@ -78,4 +93,62 @@ pub enum Durability {
     Os,
     /// And a power loss everywhere.
     Fsync,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::council::{Command, Council, LossPolicy, Outcome, Refusal};
+    use crate::testing::create;
+
+    fn council() -> Council {
+        let mut council = Council::new();
+        council.apply(&create(4, 2, LossPolicy::Block));
+        council
+    }
+
+    fn put(name: &str, backups: Option<u8>, min_in_sync: u8) -> Command {
+        let mode = MapMode { backups, min_in_sync, ..MapMode::default() };
+        Command::PutMap { name: name.into(), settings: MapSettings::default(), mode }
+    }
+
+    #[test]
+    fn there_are_as_many_copies_as_the_most_demanding_map_wants() {
+        let mut council = council();
+        assert_eq!(council.copies(), 2, "the cluster's own wish");
+        for (name, backups, copies) in [
+            ("x", Some(3), 4),
+            ("y", Some(0), 4),
+            ("z", None, 4),
+            ("x", Some(2), 3),
+            ("x", None, 2),
+        ] {
+            assert!(matches!(council.apply(&put(name, backups, 1)), Outcome::Map(_)), "{name}");
+            assert_eq!(council.copies(), copies, "{name} {backups:?}");
+        }
+    }
+
+    #[test]
+    fn a_map_relies_on_its_own_copies_only() {
+        let mut council = council();
+        council.apply(&put("x", Some(4), 5));
+        let refused = Outcome::Refused { why: Refusal::OutOfBounds };
+        assert_eq!(council.apply(&put("y", None, 3)), refused, "x may be dropped");
+        assert_eq!(council.apply(&put("y", Some(1), 3)), refused);
+        assert_eq!(council.apply(&put("y", Some(MapMode::BACKUPS_MAX + 1), 1)), refused);
+        assert!(matches!(council.apply(&put("y", Some(2), 3)), Outcome::Map(_)));
+    }
+
+    #[test]
+    fn ensuring_a_map_changes_nothing_of_one_that_is_there() {
+        let mut council = council();
+        let ensure = |backups| Command::EnsureMap {
+            name: "x".into(),
+            settings: MapSettings::default(),
+            mode: MapMode { backups, ..MapMode::default() },
+        };
+        assert_eq!(council.apply(&ensure(Some(2))), Outcome::Map(MapId(0)));
+        assert_eq!(council.apply(&ensure(Some(5))), Outcome::Map(MapId(0)));
+        assert_eq!((council.copies(), council.maps_version()), (3, 1));
+    }
 }

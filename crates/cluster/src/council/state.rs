@@ -47,7 +47,7 @@ pub struct Cluster {
     pub format: u32,
     /// The features in use.
     pub feature_level: u32,
-    /// How many copies of each partition are wanted.
+    /// How many copies of each partition are wanted, as long as no map wants more.
     pub copies: u8,
     /// What happens when nobody who holds a partition comes back.
     pub loss_policy: LossPolicy,
@@ -119,8 +119,15 @@ impl Council {
         self.cluster.as_ref().map(|cluster| cluster.loss_policy).unwrap_or_default()
     }
 
-    /// How many copies of each partition are wanted.
+    /// How many copies of each partition are wanted: as many as the cluster's default or the most demanding map says.
     pub fn copies(&self) -> usize {
+        let of_cluster = self.copies_of_cluster();
+        let of_maps = self.maps.values().map(|map| map.mode.copies(of_cluster));
+        of_maps.max().unwrap_or(of_cluster)
+    }
+
+    /// How many copies of each partition are wanted when no map wants more.
+    pub(super) fn copies_of_cluster(&self) -> usize {
         self.cluster.as_ref().map_or(1, |cluster| usize::from(cluster.copies))
     }
 

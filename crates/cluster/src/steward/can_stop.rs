@@ -61,6 +61,13 @@ pub enum BlockedBy {
     StillMember,
     /// The whole cluster stops, and the node has not synced all it holds.
     NotFlushed,
+    /// Without it, too few of the council's voters would be up for a majority.
+    Quorum {
+        /// How many others are up.
+        have: usize,
+        /// How many must be.
+        need: usize,
+    },
 }
 
 /// What a handover is thought to take.
@@ -154,7 +161,7 @@ fn blocked_by(
 
 fn estimate(why: BlockedBy, partition: PartitionId, evidence: &Evidence) -> u64 {
     match why {
-        BlockedBy::Leads | BlockedBy::NotFlushed => HANDOVER_MS,
+        BlockedBy::Leads | BlockedBy::NotFlushed | BlockedBy::Quorum { .. } => HANDOVER_MS,
         BlockedBy::StillMember => REMOVAL_MS,
         BlockedBy::TooFewCopies { .. } => {
             let bytes = evidence.partitions.get(&partition).map_or(0, |report| report.bytes);

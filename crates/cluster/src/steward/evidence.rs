@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use isogrid_core::{LogPosition, NodeId, PartitionId, SessionId};
+use serde::{Deserialize, Serialize};
 
 use crate::id::Millis;
 
@@ -43,7 +44,8 @@ pub struct PartitionReport {
 }
 
 /// How far a backup or learner is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Follower {
     /// Its log is the primary's up to here.
     pub matched: LogPosition,

@@ -2,22 +2,21 @@
 //! is one object that behaves as a correct consensus group would: a leader among the voters that can reach a majority,
 //! commands that are applied once or not at all, and that may be applied although their leader is gone.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use isogrid_cluster::council::LossRecord;
-use isogrid_cluster::steward::{
-    CanStop, Evidence, Follower, PartitionReport, StewardSettings, Stream, can_stop,
-};
+use isogrid_cluster::heartbeat::Heartbeat;
+use isogrid_cluster::steward::{CanStop, Evidence, StewardSettings, can_stop};
 use isogrid_cluster::{Command, Council, Millis, Orders, Outcome, Steward};
-use isogrid_core::{NodeId, TableVersion};
+use isogrid_core::{NodeId, TableVersion, Timestamp};
 
-use super::packet::{Heartbeat, News};
+use super::packet::News;
 use crate::network::NodeIndex;
 use crate::random::{Random, Rate};
 use crate::time::SimTime;
 
-/// Without word from another node for so long, a node considers it dead.
+/// Without word from another node for so long, a node considers it dead. Longer than real nodes wait, which ping each other
+/// more often than the processes here gossip.
 const SILENT_MS: u64 = 900;
 
 /// How long the voters wait for a leader before they choose another, at least.
@@ -120,78 +119,8 @@ impl CouncilService {
     }
 
     /// A node's heartbeat. Says whether the council counts this life among those that serve.
-    pub(crate) fn heartbeat(&mut self, beat: &Heartbeat, now: Millis, wall_ms: u64) -> bool {
-        let node = &beat.from.node;
-        let mut own = BTreeMap::new();
-        for (other, ms_ago) in &beat.heard {
-            let contacts = self.evidence.contacts.entry(other.clone()).or_default();
-            let at = Millis(now.0.saturating_sub(*ms_ago));
-            let known = contacts.entry(node.clone()).or_insert(at);
-            *known = (*known).max(at);
-            own.insert(other.clone(), *ms_ago);
-        }
-        self.suspect(node, &own, now);
-        let offset = beat.wall.0 as i64 - wall_ms as i64;
-        self.evidence.clock_offsets.insert(node.clone(), offset);
-        for session in &beat.sessions {
-            self.evidence.sessions.insert(*session, now);
-        }
-        for lead in &beat.leads {
-            let followers = lead.followers.iter().map(|(node, matched, is_complete)| {
-                let bytes_left = if *is_complete { 0 } else { lead.bytes };
-                let follower = Follower {
-                    matched: *matched,
-                    bytes_left,
-                    lag_ms: 0,
-                    is_complete: *is_complete,
-                };
-                (node.clone(), follower)
-            });
-            let report = PartitionReport {
-                bytes: lead.bytes,
-                committed: lead.commit,
-                followers: followers.collect(),
-            };
-            self.evidence.partitions.insert(lead.partition, report);
-        }
-        self.find_streams();
-        let serves = self.council.serving(node).is_some_and(|serving| serving == beat.from);
-        if serves {
-            self.evidence.answered.insert(node.clone(), now);
-        }
-        serves
-    }
-
-    fn suspect(&mut self, reporter: &NodeId, heard: &BTreeMap<NodeId, u64>, now: Millis) {
-        for other in self.council.nodes().keys() {
-            if other == reporter {
-                continue;
-            }
-            // Who was never heard of is not suspected: the reporter may have just started.
-            let is_silent = heard.get(other).is_some_and(|ms_ago| *ms_ago > SILENT_MS);
-            let suspicions = self.evidence.suspicions.entry(other.clone()).or_default();
-            if is_silent {
-                suspicions.entry(reporter.clone()).or_insert(now);
-            } else {
-                suspicions.remove(reporter);
-            }
-        }
-    }
-
-    fn find_streams(&mut self) {
-        self.evidence.streams.clear();
-        for (partition, report) in &self.evidence.partitions {
-            let Some(source) = self.council.table().owner(*partition) else { continue };
-            for (target, follower) in &report.followers {
-                if !follower.is_complete {
-                    self.evidence.streams.push(Stream {
-                        partition: *partition,
-                        source: source.clone(),
-                        target: target.clone(),
-                    });
-                }
-            }
-        }
+    pub(crate) fn heartbeat(&mut self, beat: &Heartbeat, now: Millis, wall: Timestamp) -> bool {
+        self.evidence.hear(beat, &self.council, now, wall, SILENT_MS)
     }
 
     /// What a node with this version of the table should hear.

@@ -1,10 +1,11 @@
 //! What travels between the processes of a simulated cluster.
 
 use isogrid_cluster::gossip::GossipState;
+use isogrid_cluster::heartbeat::Heartbeat;
 use isogrid_cluster::{Command, Directive, Outcome};
 use isogrid_core::{
-    Incarnation, LogPosition, MapId, NodeId, PartitionId, Replica, SessionId, TableDelta,
-    TableVersion, Timestamp,
+    Incarnation, LogPosition, MapId, PartitionId, Replica, SessionId, TableDelta, TableVersion,
+    Timestamp,
 };
 use isogrid_replica::entry::Tag;
 use isogrid_replica::lease::{Beat, BeatAck};
@@ -104,36 +105,6 @@ pub(crate) struct News {
     pub(crate) ended: Vec<SessionId>,
     /// Who leads the council, in which term.
     pub(crate) leader: (u64, NodeIndex),
-}
-
-/// What a node tells the council's leader.
-#[derive(Clone, Debug)]
-pub(crate) struct Heartbeat {
-    /// Who.
-    pub(crate) from: Replica,
-    /// Its clock.
-    pub(crate) sent_at: Ticks,
-    /// Its wall clock.
-    pub(crate) wall: Timestamp,
-    /// How long ago it heard of each other node, in milliseconds.
-    pub(crate) heard: Vec<(NodeId, u64)>,
-    /// What it leads.
-    pub(crate) leads: Vec<Lead>,
-    /// Sessions that clients kept alive through it.
-    pub(crate) sessions: Vec<SessionId>,
-}
-
-/// What a node tells of a partition that it leads.
-#[derive(Clone, Debug)]
-pub(crate) struct Lead {
-    /// The partition.
-    pub(crate) partition: PartitionId,
-    /// How many bytes it has.
-    pub(crate) bytes: u64,
-    /// How far it is committed.
-    pub(crate) commit: LogPosition,
-    /// Of each follower the matched position and whether it is whole.
-    pub(crate) followers: Vec<(NodeId, LogPosition, bool)>,
 }
 
 /// A client's request.

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use isogrid_cluster::Millis;
 use isogrid_cluster::gossip::{GossipState, Heard, Load, hear};
+use isogrid_cluster::heartbeat::{Contact, Heartbeat, Lead};
+use isogrid_cluster::steward::Follower;
 use isogrid_core::Replica as Name;
 use isogrid_replica::lease::{Beat, BeatAck};
 use isogrid_replica::{Event, Now, RoleName};
 
 use super::{Names, Process, Wishes, millis};
-use crate::grid::packet::{Heartbeat, Lead, Packet};
+use crate::grid::packet::Packet;
 use crate::network::NodeIndex;
 
 impl Process {
@@ -95,7 +98,8 @@ impl Process {
     /// What it tells the council's leader.
     pub(crate) fn heartbeat(&mut self, now: Now) -> Heartbeat {
         let ms = millis(now);
-        let heard = self.heard.iter().map(|(node, at)| (node.clone(), ms.since(*at))).collect();
+        let contact = |at: &Millis| Contact::heard(ms.since(*at));
+        let heard = self.heard.iter().map(|(node, at)| (node.clone(), contact(at))).collect();
         let leads = self
             .replicas
             .iter()
@@ -104,16 +108,21 @@ impl Process {
                 let replica = &held.replica;
                 let commit = replica.log().position_of(replica.commit()).unwrap_or_default();
                 let bytes = replica.store().total_bytes() as u64;
-                Lead { partition: *partition, bytes, commit, followers: replica.followers() }
+                let followers = replica.followers().into_iter().map(|(node, matched, whole)| {
+                    let bytes_left = if whole { 0 } else { bytes };
+                    (node, Follower { matched, bytes_left, lag_ms: 0, is_complete: whole })
+                });
+                Lead { partition: *partition, bytes, commit, followers: followers.collect() }
             })
             .collect();
         Heartbeat {
             from: self.me.clone(),
-            sent_at: now.ticks,
+            sent_at_us: now.ticks.0,
             wall: now.wall,
             heard,
             leads,
             sessions: std::mem::take(&mut self.kept_alive).into_iter().collect(),
+            is_flushed: false,
         }
     }
 }

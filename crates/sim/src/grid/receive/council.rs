@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use isogrid_cluster::heartbeat::Heartbeat;
 use isogrid_cluster::steward::CanStop;
 use isogrid_cluster::{Command, Millis, Outcome};
 use isogrid_core::NodeId;
+use isogrid_replica::Ticks;
 
-use crate::grid::packet::{Answer, Answered, Heartbeat, Packet};
+use crate::grid::packet::{Answer, Answered, Packet};
 use crate::grid::paths;
 use crate::grid::process::{Wishes, millis};
 use crate::grid::world::{Event, World};
@@ -149,9 +151,12 @@ impl World {
         }
         let Some(machine) = self.machines.get(&to) else { return };
         let clock = machine.now(at);
-        let serves = self.council.heartbeat(beat, millis(clock), clock.wall.0);
-        let answer =
-            Packet::HeartbeatAnswer { to: beat.from.incarnation, sent_at: beat.sent_at, serves };
+        let serves = self.council.heartbeat(beat, millis(clock), clock.wall);
+        let answer = Packet::HeartbeatAnswer {
+            to: beat.from.incarnation,
+            sent_at: Ticks(beat.sent_at_us),
+            serves,
+        };
         self.send(to, from, answer, at);
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use isogrid_cluster::Command;
+use isogrid_cluster::heartbeat::Contact;
 
 use super::{EPOCH, Event, World};
 use crate::grid::packet::Packet;
@@ -99,7 +100,8 @@ impl World {
         let mut heartbeat = process.heartbeat(now);
         if let Some(lie) = machine.lie.as_ref().filter(|lie| lie.until > at) {
             heartbeat.heard.retain(|(other, _)| *other != lie.about);
-            heartbeat.heard.push((lie.about.clone(), if lie.is_alive { 0 } else { LONG_MS }));
+            let contact = Contact::heard(if lie.is_alive { 0 } else { LONG_MS });
+            heartbeat.heard.push((lie.about.clone(), contact));
         }
         wishes.packets.push((process.leader.1, Packet::Heartbeat(heartbeat)));
         self.carry_out(node, wishes, at);
