@@ -382,9 +382,13 @@ impl Engine {
                 waiter.late = Some((conditions.late)());
             }
         }
-        for mut slot in guards.drain(..) {
+        let partition = |slot: usize| {
+            let position = slot_of.iter().position(|of| usize::from(*of) == slot);
+            batch.ops[index_of(window[position.expect("each is of an operation")])].partition
+        };
+        for (index, mut slot) in guards.drain(..).enumerate() {
             if batch.may_change {
-                self.count(&mut slot);
+                self.count(PartitionId(partition(index)), &mut slot);
             }
         }
     }

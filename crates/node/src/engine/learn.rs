@@ -55,13 +55,13 @@ impl Engine {
             ..Settings::default()
         });
         *self.settings.lock() = Arc::clone(&settings);
-        for (_, cell) in partitions.iter() {
+        for (partition, cell) in partitions.iter() {
             let mut slot = cell.0.lock();
             if let Some(held) = &mut slot.held {
                 held.replica.configure(Arc::clone(&settings));
                 configure_maps(&mut held.replica, &maps);
             }
-            self.count(&mut slot);
+            self.count(partition, &mut slot);
         }
         self.maps.publish(&maps);
     }
@@ -108,7 +108,7 @@ impl Engine {
             Action::Delete { partition } => {
                 let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
                 slot.held = None;
-                self.count(&mut slot);
+                self.count(partition, &mut slot);
             }
         }
     }
@@ -131,7 +131,7 @@ impl Engine {
         held.closed_since = None;
         let place = Place { engine: self, core: CORE, partition, now };
         held.step(place, Event::Table(entry), None);
-        self.count(&mut slot);
+        self.count(partition, &mut slot);
     }
 
     /// What has become due by time alone: data of partitions that left long ago are deleted.

@@ -17,6 +17,7 @@
 //! | `pulse` | time, leases, messages of other nodes |
 //! | `report` | what the council's leader and operators want to know |
 //! | `maps` | names, numbers, settings and sizes |
+//! | `watching` | watchers, and what wakes them |
 
 mod execute;
 mod hands;
@@ -29,6 +30,7 @@ mod report;
 mod routed;
 mod sessions;
 mod slot;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,6 +50,7 @@ pub(crate) use execute::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use hands::Wire;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
+pub(crate) use watching::Signal;
 
 use crate::clock;
 use crate::config::Config;
@@ -188,8 +191,15 @@ impl Engine {
         self.maps.find(name).is_some()
     }
 
-    /// Tells the memory gauge what a partition has grown or shrunk by.
-    fn count(&self, slot: &mut Slot) {
+    /// The number of a map, if this node knows it.
+    pub(crate) fn map_id(&self, name: &str) -> Option<MapId> {
+        self.maps.find(name).map(|map| map.id)
+    }
+
+    /// After a change: tells the memory gauge what a partition has grown or shrunk by, and its watchers of news.
+    fn count(&self, partition: PartitionId, slot: &mut Slot) {
+        let commit = slot.held.as_ref().map_or(0, |held| held.replica.commit());
+        slot.signals.look(partition, commit);
         let bytes = slot.held.as_ref().map_or(0, slot::Held::bytes);
         if bytes != slot.counted_bytes {
             self.memory.add_data(bytes.wrapping_sub(slot.counted_bytes).cast_signed());
@@ -225,7 +235,7 @@ impl Engine {
         if let Some(held) = &mut slot.held {
             held.step(Place { engine: self, core, partition, now }, event, None);
         }
-        self.count(&mut slot);
+        self.count(partition, &mut slot);
     }
 }
 

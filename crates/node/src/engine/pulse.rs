@@ -51,7 +51,7 @@ impl Engine {
             let now = clock::both();
             held.step(Place { engine: self, core, partition, now }, Event::Tick, None);
             held.waiters.end_late(now.ticks);
-            self.count(&mut slot);
+            self.count(partition, &mut slot);
         }
         self.wire.flush(core);
     }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::hands::{Hands, Present};
 use super::late::Waiters;
 use super::routed::{self, Asked};
+use super::watching::Signals;
 use super::Engine;
 
 /// A slot behind its lock, on cache lines of its own. A mutex and not a channel: the lock covers one synchronous call and
@@ -27,6 +28,7 @@ pub(super) struct Slot {
     pub(super) held: Option<Held>,
     /// The bytes that the memory gauge knows of.
     pub(super) counted_bytes: u64,
+    pub(super) signals: Signals,
 }
 
 /// A replica on this node.

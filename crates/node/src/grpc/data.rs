@@ -204,7 +204,7 @@ impl Grid for DataService {
         request: Request<pb::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         admitted(&request)?;
-        let events = watch::follow(&self.shared, request.get_ref(), self.stopping.clone()).await;
+        let events = watch::follow(&self.shared, self.core, request.get_ref(), self.stopping.clone()).await;
         events.map(Response::new).map_err(|error| error_to_status(&error))
     }
 
