@@ -4,6 +4,8 @@
 mod admin;
 mod batch;
 mod data;
+pub(crate) mod peer;
+pub(crate) mod peer_client;
 pub(crate) mod session;
 
 use std::sync::Arc;
