@@ -6,6 +6,8 @@ mod batch;
 mod data;
 pub(crate) mod maps;
 mod outbox;
+pub(crate) mod peer;
+pub(crate) mod peer_client;
 mod session;
 mod topology;
 mod watch;
