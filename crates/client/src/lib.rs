@@ -79,7 +79,12 @@ pub mod testing;
 mod url;
 mod value;
 
-pub use admin::{ClusterStatus, MapInfo, MemberStatus, WorkerStatus};
+pub use admin::{
+    ClusterStatus, CouncilStatus, Holder, Intent, KeyPlace, LagStatus, LogPoint, LossStatus,
+    MapChange, MapExpect, MapInfo, MapList, MemberStatus, MoveStatus, Operator, PartitionList,
+    PartitionStatus, Plan, PlannedMove, PutMapOutcome, StopBlocker, StopProof, StopVerdict,
+    WorkerStatus,
+};
 pub use builder::GridBuilder;
 pub use codec::{Codec, Json, MessagePack, Raw};
 pub use error::{Error, Result};

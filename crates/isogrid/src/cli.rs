@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::apply::ApplyArgs;
 use crate::commands::bench::BenchCommand;
+use crate::commands::cluster::ClusterCommand;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::config::ConfigCommand;
 use crate::commands::dev::DevArgs;
@@ -10,6 +12,8 @@ use crate::commands::error::ErrorArgs;
 use crate::commands::map::MapCommand;
 use crate::commands::sim::SimArgs;
 use crate::commands::start::StartArgs;
+use crate::commands::status::StatusArgs;
+use crate::commands::trace::TraceArgs;
 use crate::output::Format;
 
 const EXIT_CODES: &str = "\
@@ -70,11 +74,18 @@ pub(crate) enum Command {
     Start(StartArgs),
     /// Run a local cluster for development, and print how to connect to it
     Dev(DevArgs),
-    /// Read and write maps
+    /// Read and write maps, and manage them
     #[command(subcommand)]
     Map(MapCommand),
+    /// Create and alter maps as a file says
+    Apply(ApplyArgs),
     /// Show the members of the cluster and how they are
-    Status,
+    Status(StatusArgs),
+    /// Look at the cluster, and say what is wanted of its nodes
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Show where a key lives, and time the way there
+    Trace(TraceArgs),
     /// Look at the configuration without starting anything
     #[command(subcommand)]
     Config(ConfigCommand),

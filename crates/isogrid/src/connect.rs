@@ -1,6 +1,6 @@
-//! From `--endpoint` to a connected grid.
+//! From `--endpoint` to a connected grid, or to the admin service of a node.
 
-use isogrid_client::{Grid, GridBuilder, Retry};
+use isogrid_client::{Grid, GridBuilder, Operator, Retry};
 use isogrid_core::Error;
 
 use crate::cli::Global;
@@ -23,10 +23,19 @@ pub(crate) async fn grid_without_retries(endpoint: &str) -> Result<Grid, Failure
     Ok(builder(endpoint).retry(Retry::none()).build().await?)
 }
 
+/// Connects to the admin service of a node.
+pub(crate) async fn operator(endpoint: &str) -> Result<Operator, Failure> {
+    Ok(Operator::connect(address(endpoint)).await?)
+}
+
 fn builder(endpoint: &str) -> GridBuilder {
-    // `dev` and the client's documentation show URLs, so one that is pasted here is understood.
+    Grid::builder().seeds([address(endpoint)]).client_name("isogrid")
+}
+
+/// `dev` and the client's documentation show URLs, so one that is pasted here is understood.
+fn address(endpoint: &str) -> &str {
     let address = endpoint.strip_prefix("isogrid://").unwrap_or(endpoint);
-    Grid::builder().seeds([address.trim_end_matches('/')]).client_name("isogrid")
+    address.trim_end_matches('/')
 }
 
 /// Connects and runs a command on the grid.
@@ -34,6 +43,22 @@ pub(crate) fn with_grid<F>(global: &Global, command: impl FnOnce(Grid) -> F) -> 
 where
     F: Future<Output = CommandResult>,
 {
+    in_runtime(async || command(grid(&global.endpoint).await?).await)
+}
+
+/// Connects and runs a command with the admin service of the node.
+pub(crate) fn with_operator<F>(
+    global: &Global,
+    command: impl FnOnce(Operator) -> F,
+) -> CommandResult
+where
+    F: Future<Output = CommandResult>,
+{
+    in_runtime(async || command(operator(&global.endpoint).await?).await)
+}
+
+/// Runs a command that connects by itself.
+pub(crate) fn in_runtime(command: impl AsyncFnOnce() -> CommandResult) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { command(grid(&global.endpoint).await?).await })
+    runtime.block_on(command())
 }

@@ -53,11 +53,16 @@ pub(crate) fn table(head: &[&str]) -> Table {
     table
 }
 
-/// Prints a table.
-pub(crate) fn print_table(table: &Table) -> Result<(), Failure> {
+/// A table as text, line by line.
+pub(crate) fn table_text(table: &Table) -> String {
     let lines: Vec<String> =
         table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();
-    print(&format!("{}\n", lines.join("\n")))
+    format!("{}\n", lines.join("\n"))
+}
+
+/// Prints a table.
+pub(crate) fn print_table(table: &Table) -> Result<(), Failure> {
+    print(&table_text(table))
 }
 
 /// Writes prose for the person at the terminal.

@@ -1,11 +1,37 @@
-//! The one place that reads the wall clock.
+//! The one place that reads clocks.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use isogrid_core::Timestamp;
+use isogrid_replica::{Now, Ticks};
+use rustix::time::{ClockId, clock_gettime};
 
 /// The present time. A clock set before 1970 reads as zero.
 pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(since_epoch.as_millis() as u64)
+}
+
+/// The monotonic clock. It counts the time that the machine was suspended: leases depend on it.
+pub(crate) fn ticks() -> Ticks {
+    let time = clock_gettime(ClockId::Boottime);
+    Ticks(time.tv_sec.cast_unsigned() * 1_000_000 + time.tv_nsec.cast_unsigned() / 1_000)
+}
+
+/// Both clocks.
+pub(crate) fn both() -> Now {
+    Now { ticks: ticks(), wall: now() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monotonic_clock_goes_on_in_microseconds() {
+        let (before, begin) = (ticks(), std::time::Instant::now());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let (ms, real) = (ticks().ms_since(before), begin.elapsed().as_millis() as u64);
+        assert!(ms.abs_diff(real) <= 2, "{ms} ms against {real} ms");
+    }
 }

@@ -32,6 +32,8 @@ pub(crate) struct ConnectionState {
     waker: AtomicWaker,
     /// Since when a reply waits to be taken by the client, in milliseconds since the epoch; zero when none waits.
     reply_waits_since_ms: AtomicU64,
+    /// Whether another node is at the other end: such connections are not counted, so that clients cannot lock them out.
+    is_peer: AtomicBool,
     open: Arc<AtomicUsize>,
 }
 
@@ -51,6 +53,7 @@ impl ConnectionState {
             ended: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             reply_waits_since_ms: AtomicU64::new(0),
+            is_peer: AtomicBool::new(false),
             open,
         }
     }
@@ -59,6 +62,14 @@ impl ConnectionState {
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.waker.wake();
+    }
+
+    /// Another node showed itself at the other end: the connection counts no more and stays, even if it came as one too
+    /// many.
+    pub(crate) fn become_peer(&self) {
+        if !self.is_peer.swap(true, Ordering::Relaxed) {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// A reply was handed to the transport.
@@ -87,7 +98,9 @@ impl ConnectionState {
 
 impl Drop for ConnectionState {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        if !*self.is_peer.get_mut() {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -126,6 +139,7 @@ impl Connection {
         self.state.waker.register(context.waker());
         let patience = self.patience.as_mut();
         let over = patience.is_some_and(|sleep| sleep.as_mut().poll(context).is_ready());
+        let over = over && !self.state.is_peer.load(Ordering::Relaxed);
         over || self.state.ended.load(Ordering::Acquire)
     }
 }

@@ -37,8 +37,8 @@ struct Health {
 
 async fn about(State(health): State<Health>) -> Json<Value> {
     Json(json!({
-        "name": health.shared.host.node_id,
-        "cluster": health.shared.host.cluster_id,
+        "name": health.shared.node_id.as_str(),
+        "cluster": health.shared.cluster_name,
         "version": VERSION,
         "grpc": health.shared.grpc_addr.to_string(),
     }))

@@ -1,10 +1,9 @@
-//! Keeps house: removes expired records, keeps maps within their limits, reads the memory, ends clients that do not take
-//! their replies. Each core has one janitor, for its share of the partitions and for its own connections.
+//! Keeps house: keeps maps within their limits, reads the memory, ends clients that do not take their replies. Each core
+//! has one janitor, for its own connections.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use isogrid_core::PartitionId;
 use parking_lot::Mutex;
 use tracing::warn;
 
@@ -13,11 +12,8 @@ use crate::connection::ConnectionState;
 use crate::engine::Engine;
 use crate::worker::Worker;
 
-/// The pause between two rounds: about how long an expired record stays in memory. It is hidden at once.
+/// The pause between two rounds.
 const ROUND_PAUSE: Duration = Duration::from_millis(100);
-
-/// How many expired records are removed under one lock.
-const EXPIRED_PER_LOCK_MAX: usize = 128;
 
 /// The connections of one core, as long as they live.
 #[derive(Debug, Default)]
@@ -43,8 +39,6 @@ pub(crate) struct Janitor {
     pub engine: Arc<Engine>,
     /// Which core this is.
     pub core: usize,
-    /// How many there are.
-    pub cores: usize,
     /// The core's connections.
     pub connections: Arc<CoreConnections>,
     /// How this work is seen.
@@ -55,8 +49,6 @@ impl Janitor {
     /// Works until the task is dropped.
     pub(crate) async fn run(self) {
         loop {
-            self.worker.enter("expiring");
-            self.expire().await;
             if self.core == 0 {
                 self.worker.enter("evicting");
                 self.engine.memory().refresh_resident();
@@ -69,20 +61,10 @@ impl Janitor {
         }
     }
 
-    /// Removes what has expired in this core's partitions, letting others work in between.
-    async fn expire(&self) {
-        let partitions = self.engine.partitions().get();
-        for partition in (self.core as u16..partitions).step_by(self.cores) {
-            while self.engine.expire(PartitionId(partition), clock::now(), EXPIRED_PER_LOCK_MAX) {
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
     /// Evicts what maps have beyond their limits.
     async fn evict(&self) {
         for map in self.engine.maps().iter().filter(|map| map.is_limited()) {
-            while map.is_over_limits() && self.engine.relieve(map, clock::now()) {
+            while map.is_over_limits() && self.engine.relieve(self.core, map) {
                 tokio::task::yield_now().await;
             }
         }

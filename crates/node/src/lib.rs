@@ -6,6 +6,7 @@
 //! | [`node`] | starts and stops a node |
 //! | [`config`] | defaults < file < environment < flags, and where each value came from |
 //! | `engine` | the partitions of this node and the maps in them; executes batches of operations |
+//! | `gossip` | who else is there, and what each says of itself |
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
 //! | `http` | health for probes |
 //! | `acceptor` | takes connections and gives each to a core |
@@ -23,7 +24,9 @@ mod clock;
 pub mod config;
 mod connection;
 mod control;
+mod council;
 mod engine;
+mod gossip;
 mod grpc;
 mod http;
 mod identity;
@@ -32,6 +35,8 @@ pub mod logging;
 mod memory;
 pub mod node;
 mod peers;
+mod pulse;
+mod relay;
 mod worker;
 
 pub use config::Config;

@@ -22,10 +22,11 @@ use crate::acceptor::{Accepted, Acceptor, CoreDoor, HANDOVER_QUEUE_LEN_MAX};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::engine::Engine;
-use crate::grpc::session::SessionHost;
+use crate::grpc::maps::Maps;
 use crate::identity::Identity;
 use crate::janitor::{CoreConnections, Janitor};
 use crate::memory::{MemoryGauge, available_bytes};
+use crate::relay::Relay;
 use crate::worker::Workers;
 use crate::{VERSION, clock, grpc, http};
 
@@ -37,7 +38,15 @@ const WAITING_CONNECTIONS_MAX: i32 = 4_096;
 
 /// What all services of a node share.
 pub(crate) struct Shared {
-    pub(crate) host: Arc<SessionHost>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) relay: Relay,
+    pub(crate) maps: Arc<dyn Maps>,
+    /// The node's name.
+    pub(crate) node_id: NodeId,
+    /// The cluster's name.
+    pub(crate) cluster_name: String,
+    /// How many cores serve connections.
+    pub(crate) cores: usize,
     pub(crate) workers: Workers,
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) gossip_addr: String,
@@ -116,8 +125,8 @@ impl Node {
             grpc = %shared.grpc_addr,
             http = %shared.http_addr,
             cores,
-            partitions = shared.host.engine.partitions().get(),
-            memory_limit_bytes = shared.host.engine.memory().limit_bytes(),
+            partitions = shared.engine.partitions().get(),
+            memory_limit_bytes = shared.engine.memory().limit_bytes(),
             "node started"
         );
         Ok(node)
@@ -147,7 +156,7 @@ impl Node {
         if self.threads.is_empty() {
             return;
         }
-        self.shared.host.engine.stop();
+        self.shared.engine.stop();
         self.stopping.cancel();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -168,9 +177,9 @@ impl Node {
             Builder::new_current_thread().enable_all().build().map_err(|e| internal(&e))?;
         let connections = Arc::new(CoreConnections::default());
         let janitor = Janitor {
-            engine: Arc::clone(&self.shared.host.engine),
+            engine: Arc::clone(&self.shared.engine),
             core,
-            cores: self.shared.host.cores,
+            cores: self.shared.cores,
             connections: Arc::clone(&connections),
             worker: self.shared.workers.register(format!("janitor-{core}")),
         };

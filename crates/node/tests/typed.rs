@@ -27,7 +27,8 @@ fn put(map: &str, key: &str, value: &str) -> pb::PutRequest {
 }
 
 fn get(map: &str, key: &str) -> pb::GetRequest {
-    pb::GetRequest { map: map.to_owned(), key: Bytes::copy_from_slice(key.as_bytes()) }
+    let key = Bytes::copy_from_slice(key.as_bytes());
+    pb::GetRequest { map: map.to_owned(), key, ..pb::GetRequest::default() }
 }
 
 #[tokio::test]
@@ -130,10 +131,10 @@ async fn a_scan_streams_the_whole_map_once() {
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), 300, "no key comes twice");
-    let whole = pb::LenRequest { map: "m".into(), partition: None };
+    let whole = pb::LenRequest { map: "m".into(), ..pb::LenRequest::default() };
     let reply = client.len(whole).await.expect("counted").into_inner().reply;
     assert_eq!(reply, Some(Reply::Count(301)));
-    let whole = pb::ClearRequest { map: "m".into(), partition: None };
+    let whole = pb::ClearRequest { map: "m".into(), ..pb::ClearRequest::default() };
     let reply = client.clear(whole).await.expect("cleared").into_inner().reply;
     assert_eq!(reply, Some(Reply::Count(301)));
 }
@@ -146,7 +147,7 @@ async fn health_and_status_tell_the_truth() {
     let serving = health.check(request).await.expect("answered").into_inner().status();
     assert_eq!(serving, tonic_health::pb::health_check_response::ServingStatus::Serving);
     let mut admin = pb::admin_client::AdminClient::new(channel(&node).await);
-    let status = admin.status(pb::StatusRequest {}).await.expect("answered").into_inner();
+    let status = admin.status(pb::StatusRequest::default()).await.expect("answered").into_inner();
     assert_eq!((status.health.as_str(), status.safe), ("healthy", false), "one node is not safe");
     assert_eq!(status.members[0].node_id, node.id().as_str());
     assert!(status.members[0].connections >= 2);

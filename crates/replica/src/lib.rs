@@ -50,6 +50,6 @@ pub use entry::Tag;
 pub use event::{Event, ReadMode, Request, Ticket};
 pub use message::Message;
 pub use notice::Notice;
-pub use replica::{Replica, RoleName};
+pub use replica::{FollowerLag, Replica, RoleName};
 pub use settings::Settings;
 pub use time::{Now, Ticks};

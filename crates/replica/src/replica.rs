@@ -5,6 +5,8 @@
 
 mod inspect;
 
+pub use inspect::FollowerLag;
+
 use std::sync::Arc;
 
 use isogrid_core::{Epoch, Incarnation, LogPosition, PartitionEntry, Replica as Name};

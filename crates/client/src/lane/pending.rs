@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use isogrid_core::{Op, TableVersion};
-use isogrid_proto::frame::{RequestFrame, RequestWriter};
+use isogrid_core::Op;
+use isogrid_proto::frame::{FrameHead, RequestFrame, RequestWriter};
 
 use super::slots::SlotKey;
 
@@ -16,6 +16,8 @@ pub(crate) const FRAME_BYTES_TARGET: usize = 1 << 20;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     pub(super) slot: SlotKey,
+    /// The first operation's place in the frame.
+    pub(super) at: u32,
     /// The first operation's place among the caller's.
     pub(super) first: u32,
     pub(super) count: u32,
@@ -27,8 +29,46 @@ pub(super) struct Frame {
     pub(super) id: u32,
     pub(super) ops: usize,
     pub(super) parts: Vec<Part>,
+    /// Which operations have been answered, a bit for each; empty before the first reply.
+    answered: Vec<u64>,
+    /// How many operations have been answered.
+    pub(super) replies: usize,
     /// The longest deadline among its operations.
     deadline_ms: u64,
+}
+
+impl Frame {
+    /// Notes the answer to an operation; returns false if there is no such operation, or it was answered before.
+    #[inline]
+    pub(super) fn note_answer(&mut self, index: usize) -> bool {
+        if index >= self.ops {
+            return false;
+        }
+        if self.answered.is_empty() {
+            self.answered.resize(self.ops.div_ceil(64), 0);
+        }
+        let (word, bit) = (&mut self.answered[index / 64], 1 << (index % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        self.replies += usize::from(is_new);
+        is_new
+    }
+
+    /// Who waits for the operation with this index. `near` is where the last one was found.
+    #[inline]
+    pub(super) fn part_of(&self, index: usize, near: &mut usize) -> Option<(SlotKey, u32)> {
+        let index = index as u32;
+        let holds = |part: &Part| index >= part.at && index - part.at < part.count;
+        // Most often replies come in order: it is the same part, or the next.
+        if !self.parts.get(*near).is_some_and(holds) {
+            *near += 1;
+            if !self.parts.get(*near).is_some_and(holds) {
+                *near = self.parts.partition_point(|part| part.at <= index).checked_sub(1)?;
+            }
+        }
+        let part = self.parts.get(*near)?;
+        Some((part.slot, part.first + (index - part.at)))
+    }
 }
 
 /// The operation to be added, and for whom.
@@ -52,7 +92,7 @@ pub(super) struct Pending {
     sealed: VecDeque<(Bytes, Frame)>,
     sealed_bytes: usize,
     /// Lists of frames that were answered, to be used again.
-    spare: Vec<Vec<Part>>,
+    spare: Vec<(Vec<Part>, Vec<u64>)>,
     pub(super) frame_ops_max: usize,
     pub(super) frame_bytes_max: usize,
 }
@@ -96,18 +136,23 @@ impl Pending {
         self.deadline_ms = self.deadline_ms.max(entry.deadline_ms);
         match self.parts.last_mut() {
             Some(part) if part.slot == entry.slot => part.count += 1,
-            _ => self.parts.push(Part { slot: entry.slot, first: entry.index, count: 1 }),
+            _ => {
+                let at = (self.writer.ops() - 1) as u32;
+                self.parts.push(Part { slot: entry.slot, at, first: entry.index, count: 1 });
+            }
         }
     }
 
     /// Ends the open frame.
     fn close(&mut self, now_ms: u64) -> (Bytes, Frame) {
-        let spare = self.spare.pop().unwrap_or_default();
+        let (spare, answered) = self.spare.pop().unwrap_or_default();
         let parts = std::mem::replace(&mut self.parts, spare);
         let deadline_ms = std::mem::take(&mut self.deadline_ms);
-        let frame = Frame { id: self.next_id, ops: self.writer.ops(), parts, deadline_ms };
+        let (id, ops) = (self.next_id, self.writer.ops());
+        let frame = Frame { id, ops, parts, answered, replies: 0, deadline_ms };
         let left_ms = deadline_ms.saturating_sub(now_ms).clamp(1, u64::from(u32::MAX));
-        let bytes = self.writer.finish(self.next_id, left_ms as u32, TableVersion::default());
+        let head = FrameHead { frame_id: id, deadline_ms: left_ms as u32, ..FrameHead::default() };
+        let bytes = self.writer.finish(&head);
         self.next_id = self.next_id.wrapping_add(1);
         (bytes, frame)
     }
@@ -127,12 +172,13 @@ impl Pending {
         (!self.writer.is_empty()).then(|| self.close(now_ms))
     }
 
-    /// Keeps the list of an answered frame for the next one.
-    pub(super) fn recycle(&mut self, mut parts: Vec<Part>) {
+    /// Keeps the lists of an answered frame for the next one.
+    pub(super) fn recycle(&mut self, mut frame: Frame) {
         const SPARE_MAX: usize = 8;
         if self.spare.len() < SPARE_MAX {
-            parts.clear();
-            self.spare.push(parts);
+            frame.parts.clear();
+            frame.answered.clear();
+            self.spare.push((frame.parts, frame.answered));
         }
     }
 
@@ -171,13 +217,19 @@ impl Pending {
         for part in &frame.parts {
             let kept = keep(part);
             for _ in 0..part.count {
-                let (map, op) = source.next_op().expect("the frame holds the operations it names");
+                let (map, op, options) =
+                    source.next_op().expect("the frame holds the operations it names");
                 if kept {
-                    let added = self.writer.push(&maps[map], &op);
+                    let added = self.writer.push_with(&maps[map], &op, &options);
                     debug_assert!(added, "a part of a frame names no more maps than the frame");
                 }
             }
-            if kept { self.parts.push(*part) } else { removed.push(*part) }
+            if kept {
+                let at = self.writer.ops() as u32 - part.count;
+                self.parts.push(Part { at, ..*part });
+            } else {
+                removed.push(*part);
+            }
         }
     }
 }

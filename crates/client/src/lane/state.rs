@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use isogrid_core::{Error, ErrorCode, Limits, Op, Outcome};
-use isogrid_proto::frame::ReplyFrame;
+use isogrid_proto::frame::{Answered, ReplyFrame};
 
 use super::pending::{Entry, FRAME_BYTES_TARGET, Frame, Pending};
 use super::reply::OwnedReply;
@@ -211,49 +211,37 @@ impl State {
         Poll::Pending
     }
 
-    /// Hands the replies of a frame to their callers. Returns how many there were; after an error nothing on this
-    /// connection can be trusted any more.
+    /// Hands the replies of a frame to their callers; a request frame may be answered by several. Returns how many there
+    /// were; after an error nothing on this connection can be trusted any more.
     pub(super) fn complete(&mut self, bytes: &Bytes, wakers: &mut Wakers) -> Result<usize, Error> {
         let mut replies = ReplyFrame::parse(bytes)?;
         let id = replies.frame_id;
         let Some(position) = self.in_flight.iter().position(|frame| frame.id == id) else {
             return Err(defect(format!("a reply to frame {id}, which is not in flight")));
         };
-        if self.in_flight[position].ops != replies.replies {
-            let ops = self.in_flight[position].ops;
-            return Err(defect(format!("{} replies to {ops} operations", replies.replies)));
-        }
-        let Some(frame) = self.in_flight.remove(position) else {
-            return Err(defect("a frame vanished"));
-        };
-        self.ops -= frame.ops;
-        let mut fault = None;
-        for part in &frame.parts {
-            for index in part.first..part.first + part.count {
-                let reply = match &fault {
-                    None => replies.next_reply(),
-                    Some(error) => Err(Error::clone(error)),
-                };
-                let reply = match reply {
-                    Ok(reply) => OwnedReply::from_frame(reply, bytes),
-                    Err(error) => {
-                        fault = Some(error);
-                        OwnedReply::Failed(defect("the replies cannot be read"))
-                    }
-                };
-                wakers.extend(self.slots.answer(part.slot, index, reply));
+        let frame = &mut self.in_flight[position];
+        let mut near = 0;
+        for _ in 0..replies.replies {
+            let Answered { index, reply, .. } = replies.next_reply()?;
+            if !frame.note_answer(index) {
+                let ops = frame.ops;
+                return Err(defect(format!("a reply to operation {index} of {ops}, or a second")));
+            }
+            self.ops -= 1;
+            if let Some((slot, index)) = frame.part_of(index, &mut near) {
+                wakers.extend(self.slots.answer(slot, index, OwnedReply::from_frame(reply, bytes)));
             }
         }
-        let ops = frame.ops;
-        self.pending.recycle(frame.parts);
+        if frame.replies == frame.ops
+            && let Some(frame) = self.in_flight.remove(position)
+        {
+            self.pending.recycle(frame);
+        }
         self.admit(wakers);
         if self.may_send() && !self.pending.is_empty() {
             wakers.extend(self.sender.take());
         }
-        match fault {
-            None => replies.finish().map(|()| ops),
-            Some(error) => Err(error),
-        }
+        replies.finish().map(|()| replies.replies)
     }
 
     /// A connection attempt begins; returns its number.
@@ -286,7 +274,8 @@ impl State {
         };
         self.trouble = Some(trouble);
         for frame in std::mem::take(&mut self.in_flight) {
-            self.ops -= frame.ops;
+            // What was answered before finds nobody who still waits for it.
+            self.ops -= frame.ops - frame.replies;
             for part in &frame.parts {
                 for index in part.first..part.first + part.count {
                     let reply = OwnedReply::Failed(error.clone());

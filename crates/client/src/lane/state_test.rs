@@ -84,12 +84,12 @@ impl Bench {
         let mut frame = RequestFrame::parse(&bytes).expect("a frame");
         let mut keys = Vec::new();
         for _ in 0..frame.ops {
-            let (_, op) = frame.next_op().expect("an operation");
+            let (_, op, _) = frame.next_op().expect("an operation");
             let Op::Get { key } = op else { panic!("a get") };
             keys.push(String::from_utf8_lossy(key).into_owned());
         }
         frame.finish().expect("nothing else");
-        Some((frame.frame_id, keys, frame.deadline_ms))
+        Some((frame.head.frame_id, keys, frame.head.deadline_ms))
     }
 
     /// The node answers each key with the key itself.

@@ -1,6 +1,7 @@
 //! What the steward wants done.
 
 use isogrid_core::{NodeId, PartitionId, Replica};
+use serde::{Deserialize, Serialize};
 
 use crate::council::Command;
 
@@ -21,7 +22,7 @@ impl Orders {
 }
 
 /// What the steward asks of a primary, which alone may do it. A primary that has moved on ignores it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Directive {
     /// Hand the partition over to this member, once it has everything.
     HandOver {

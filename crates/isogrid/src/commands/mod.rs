@@ -1,6 +1,8 @@
 //! The commands, one per file. [`run`] hands the command line to the one it names.
 
+pub(crate) mod apply;
 pub(crate) mod bench;
+pub(crate) mod cluster;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod dev;
@@ -9,8 +11,9 @@ pub(crate) mod map;
 mod settings;
 pub(crate) mod sim;
 pub(crate) mod start;
-mod status;
+pub(crate) mod status;
 mod stop;
+pub(crate) mod trace;
 
 use crate::cli::{Cli, Command};
 use crate::exit::CommandResult;
@@ -22,7 +25,10 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Start(args) => start::run(&args, global.output),
         Command::Dev(args) => dev::run(&args, global.output),
         Command::Map(command) => map::run(command, &global),
-        Command::Status => status::run(&global),
+        Command::Apply(args) => apply::run(&args, &global),
+        Command::Status(args) => status::run(&args, &global),
+        Command::Cluster(command) => cluster::run(command, &global),
+        Command::Trace(args) => trace::run(&args, &global),
         Command::Config(command) => config::run(command, global.output),
         Command::Bench(command) => bench::run(command, &global),
         Command::Sim(args) => sim::run(&args, global.output),

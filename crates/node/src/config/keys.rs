@@ -77,8 +77,7 @@ pub const KEYS: &[Key] = &[
     key(
         "node.gossip_addr",
         Kind::Address,
-        "Where other members reach this one (UDP). It may have the same port number as grpc_addr. This version has \
-         no other members and only announces it.",
+        "Where other members reach this one (UDP). It may have the same port number as grpc_addr.",
     ),
     key(
         "node.http_addr",
@@ -103,6 +102,24 @@ pub const KEYS: &[Key] = &[
          changes.",
     ),
     key("node.zone", Kind::Text, "The failure zone of the node: what fails together with it."),
+    key(
+        "cluster.seeds",
+        Kind::Addresses,
+        "The gossip addresses of some nodes that are called first, separated by commas. A name may stand for several \
+         nodes; names are looked up again and again. It does no harm to list this node itself.",
+    ),
+    key(
+        "cluster.gossip_interval_ms",
+        Kind::Integer { min: 20, max: 10_000 },
+        "How often the node gossips, in milliseconds. The shorter, the sooner a death is noticed and the more is sent. \
+         It should be the same on every node.",
+    ),
+    key(
+        "cluster.key_file",
+        Kind::Path,
+        "A file with the secret of the cluster, 16 bytes or more. With it gossip is sealed: a node without the same \
+         secret is not listened to. It must be the same on every node.",
+    ),
     key(
         "memory.limit",
         Kind::Memory,
@@ -245,6 +262,7 @@ mod tests {
     fn the_list_says_what_the_comments_of_the_fields_say() {
         for (section, source) in [
             ("node", include_str!("node.rs")),
+            ("cluster", include_str!("cluster.rs")),
             ("memory", include_str!("memory.rs")),
             ("log", include_str!("log.rs")),
         ] {

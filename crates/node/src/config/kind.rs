@@ -49,6 +49,8 @@ pub enum Kind {
     Path,
     /// An address to listen on.
     Address,
+    /// Addresses of others: a list in the file, text with commas elsewhere.
+    Addresses,
     /// A whole number in a range.
     Integer {
         /// The least.
@@ -83,6 +85,7 @@ impl Kind {
         match self {
             Kind::Text | Kind::Path => texted(is_plain),
             Kind::Address => texted(is_address),
+            Kind::Addresses => addresses(raw),
             Kind::Filter => texted(is_filter),
             Kind::OneOf(words) => words
                 .iter()
@@ -115,6 +118,7 @@ impl Kind {
             Kind::Text => "text that is not empty".into(),
             Kind::Path => "a path".into(),
             Kind::Address => "HOST:PORT, such as \"0.0.0.0:7700\" or \"[::1]:7700\"".into(),
+            Kind::Addresses => "HOST:PORT, several separated by commas, or a list of them".into(),
             Kind::Filter => "off, error, warn, info, debug or trace, and TARGET=LEVEL for parts, \
                              separated by commas"
                 .into(),
@@ -159,6 +163,17 @@ fn is_address(text: &str) -> bool {
     host_ok && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
+/// A list of addresses that can be called: port 0 cannot.
+fn addresses(raw: &Raw) -> Option<Value> {
+    let texts: Vec<&str> = match raw {
+        Raw::Typed(Value::Array(list)) => list.iter().map(Value::as_str).collect::<Option<_>>()?,
+        raw => raw.as_text()?.split(',').map(str::trim).filter(|text| !text.is_empty()).collect(),
+    };
+    let callable = |text: &&str| is_address(text) && !text.ends_with(":0");
+    let values = texts.iter().map(|text| Value::String((*text).to_owned())).collect();
+    texts.iter().all(callable).then_some(Value::Array(values))
+}
+
 /// Whether this is a filter that means what it says: a lone word must be a level, because tracing would take a misspelt
 /// level for the name of a target.
 fn is_filter(text: &str) -> bool {
@@ -191,6 +206,22 @@ mod tests {
         {
             assert!(text(Kind::Address, bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn several_addresses_are_a_list_or_a_text() {
+        let list = |texts: &[&str]| {
+            Value::Array(texts.iter().map(|text| Value::String((*text).into())).collect())
+        };
+        let both = list(&["a:1", "[::1]:2"]);
+        assert_eq!(text(Kind::Addresses, " a:1, [::1]:2 ,"), Some(both.clone()));
+        assert_eq!(Kind::Addresses.read(&Raw::Typed(both.clone())), Some(both));
+        assert_eq!(text(Kind::Addresses, ""), Some(list(&[])), "none are an answer, too");
+        for bad in ["a", "a:1;b:2", "a:0", "a:1 b:2"] {
+            assert_eq!(text(Kind::Addresses, bad), None, "{bad}");
+        }
+        let mixed = Value::Array(vec![Value::String("a:1".into()), Value::Integer(2)]);
+        assert_eq!(Kind::Addresses.read(&Raw::Typed(mixed)), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`node`], [`memory`], [`log`] | the sections as types |
+//! | [`node`], [`cluster`], [`memory`], [`log`] | the sections as types |
 //! | [`keys`] | every key with its kind and explanation: the one list that all layers are checked against |
 //! | [`kind`] | what a key may hold, and reading it from TOML or text |
 //! | [`source`] | the layers as plain data, read by the caller |
@@ -15,6 +15,7 @@
 //! | [`suggest`] | "did you mean" |
 //! | [`mod@print`] | the defaults as commented TOML |
 
+pub mod cluster;
 pub mod environment;
 pub mod file;
 pub mod keys;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 use isogrid_core::{Limits, MapSettings};
 use serde::{Deserialize, Serialize};
 
+pub use cluster::ClusterConfig;
 pub use keys::{KEYS, Key};
 pub use load::{Loaded, check, load};
 pub use log::{LogConfig, LogFormat};
@@ -50,6 +52,8 @@ pub const MAP_DEFAULT: &str = "default";
 pub struct Config {
     /// Who the node is and where it listens.
     pub node: NodeConfig,
+    /// How it meets the other nodes.
+    pub cluster: ClusterConfig,
     /// How much memory it may use.
     pub memory: MemoryConfig,
     /// What it writes to its log.

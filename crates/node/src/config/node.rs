@@ -22,8 +22,7 @@ pub struct NodeConfig {
     pub cluster: String,
     /// Where clients and peers connect (TCP). Port 0 takes a free one.
     pub grpc_addr: String,
-    /// Where other members reach this one (UDP). It may have the same port number as grpc_addr. This version has no
-    /// other members and only announces it.
+    /// Where other members reach this one (UDP). It may have the same port number as grpc_addr.
     pub gossip_addr: String,
     /// Where health is served over HTTP (TCP). Port 0 takes a free one.
     pub http_addr: String,

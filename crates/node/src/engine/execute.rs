@@ -1,16 +1,26 @@
-//! Executes a batch: group by partition, lock, prefetch, apply.
+//! Executes a batch: group by partition, lock, prefetch, step.
 //!
 //! Memory is far away: a record that is not in the cache costs as much as everything else an operation does. So the
 //! operations are put in the order of their partitions and taken in windows. For a window all its partitions are locked, in
 //! ascending order (so that two cores never wait for each other in a circle), then all buckets are asked for, then all
-//! records, and only then is each operation executed, by when its memory has arrived.
+//! records, and only then does each operation reach its replica, by when its memory has arrived. At the end of a window its
+//! partitions send what the window wrote. What has its answer by then is answered at once; everything else is answered when
+//! it can be, through the batch's [`Late`].
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use isogrid_core::{Error, ErrorCode, MapId, Op, Reply, Result, Target};
-use isogrid_store::{Context, KeyHash};
+use isogrid_core::{Error, ErrorCode, MapId, Op, PartitionId, Reply, Result, Target, Timestamp};
+use isogrid_proto::frame::{self, FrameHead, OpOptions};
+use isogrid_replica::{Event, Now, ReadMode, Receipt, Request, Ticket, Ticks};
+use isogrid_store::KeyHash;
+use parking_lot::MutexGuard;
 
-use super::{Engine, MapInfo, Shard};
+use super::hands::{Present, Replies};
+use super::late::{Late, Waiter};
+use super::routed::Asked;
+use super::slot::{Place, Slot, tag_of};
+use super::{Engine, MapInfo, Partitions};
 use crate::clock;
 
 /// How many operations are in flight to memory at once. 16 to 64 are alike; see docs/performance.md.
@@ -24,12 +34,12 @@ const NO_MAP: MapId = MapId(u32::MAX);
 
 /// Until when the caller waits.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(Option<Instant>);
+pub(crate) struct Deadline(Option<Ticks>);
 
 impl Deadline {
     /// A deadline so many milliseconds from now; zero for none.
     pub(crate) fn after_ms(ms: u32) -> Self {
-        Self((ms != 0).then(|| Instant::now() + Duration::from_millis(u64::from(ms))))
+        Self((ms != 0).then(|| clock::ticks().plus_ms(u64::from(ms))))
     }
 
     /// No deadline.
@@ -37,14 +47,26 @@ impl Deadline {
         Self(None)
     }
 
-    fn has_passed(self) -> bool {
-        self.0.is_some_and(|at| Instant::now() >= at)
+    fn has_passed(self, now: Ticks) -> bool {
+        self.0.is_some_and(|at| now >= at)
+    }
+
+    /// The same moment on the wall clock.
+    fn on_wall(self, now: Now) -> Option<Timestamp> {
+        self.0.map(|at| Timestamp(now.wall.0 + at.ms_since(now.ticks)))
+    }
+
+    /// How many milliseconds are left; `None` without a deadline.
+    pub(crate) fn left_ms(self) -> Option<u64> {
+        self.0.map(|at| at.ms_since(clock::ticks()))
     }
 }
 
 /// An operation on its way to its partition.
 struct Routed<'a> {
     op: Op<'a>,
+    options: OpOptions,
+    mode: ReadMode,
     hash: KeyHash,
     map: MapId,
     partition: u16,
@@ -53,32 +75,36 @@ struct Routed<'a> {
 /// Operations to be executed together.
 pub(crate) struct Batch<'a> {
     engine: &'a Engine,
+    partitions: Option<&'a Partitions>,
+    head: FrameHead,
     ops: Vec<Routed<'a>>,
     /// `partition << 16 | index`: sorts by partition, and keeps the order within it.
     order: Vec<u32>,
     /// Operations that were refused before they reached a partition.
     refused: Vec<(usize, Error)>,
     /// The maps of the batch, by the caller's index.
-    maps: Vec<NamedMap<'a>>,
+    maps: Vec<NamedMap>,
     /// Whether an operation may change data. Reads never do, so a batch of reads leaves the accounts alone.
     may_change: bool,
 }
 
-struct NamedMap<'a> {
-    name: &'a str,
-    id: MapId,
+struct NamedMap {
+    info: Option<Arc<MapInfo>>,
 }
 
 impl<'a> Batch<'a> {
     /// A batch that names these maps and will hold about so many operations.
     pub(crate) fn new(
         engine: &'a Engine,
+        head: FrameHead,
         maps: impl IntoIterator<Item = &'a str>,
         ops: usize,
     ) -> Self {
-        let resolve = |name| NamedMap { name, id: engine.map_id(name).unwrap_or(NO_MAP) };
+        let resolve = |name| NamedMap { info: engine.maps.find(name) };
         Self {
             engine,
+            partitions: engine.partitions.get(),
+            head,
             ops: Vec::with_capacity(ops),
             order: Vec::with_capacity(ops),
             refused: Vec::new(),
@@ -89,165 +115,289 @@ impl<'a> Batch<'a> {
 
     /// Adds an operation on the map with this index. One that cannot be executed gets its error as its reply.
     #[inline]
-    pub(crate) fn push(&mut self, map: usize, mut op: Op<'a>) {
+    pub(crate) fn push(&mut self, map: usize, mut op: Op<'a>, options: OpOptions) {
         let index = self.ops.len();
         if let Op::Scan(scan) = &mut op {
             scan.entries_max = scan.entries_max.min(self.engine.limits.scan_entries_max as u32);
         }
-        match self.route(map, &op) {
-            Ok((map, partition, hash)) => {
+        let mode = self.mode(map, &options);
+        let (map, partition, hash) = match self.route(map, &op) {
+            Ok(place) => {
                 self.may_change |= !op.is_read();
-                self.order.push(u32::from(partition) << 16 | index as u32);
-                self.ops.push(Routed { op, hash, map, partition });
+                self.order.push(u32::from(place.1) << 16 | index as u32);
+                place
             }
             Err(error) => {
                 self.refused.push((index, error));
-                self.ops.push(Routed { op, hash: KeyHash::default(), map: NO_MAP, partition: 0 });
+                (NO_MAP, 0, KeyHash::default())
             }
+        };
+        self.ops.push(Routed { op, options, mode, hash, map, partition });
+    }
+
+    /// How a read is done: as it says itself, else as its map says.
+    #[inline]
+    fn mode(&self, map: usize, options: &OpOptions) -> ReadMode {
+        match options.mode {
+            None => self.maps[map].info.as_ref().map_or(ReadMode::Lease, |info| info.read),
+            Some(frame::ReadMode::Lease) => ReadMode::Lease,
+            Some(frame::ReadMode::Confirmed) => ReadMode::Confirmed,
+            Some(frame::ReadMode::Backup { staleness_ms }) => {
+                ReadMode::Backup { staleness_ms_max: u64::from(staleness_ms) }
+            }
+            Some(frame::ReadMode::Any) => ReadMode::Any,
         }
     }
 
     #[inline]
     fn route(&mut self, map: usize, op: &Op<'_>) -> Result<(MapId, u16, KeyHash)> {
-        let (partition, hash) = self.engine.place(op)?;
-        // Before a map is made for it: an operation that is refused must leave nothing behind.
+        let partitions = self.partitions.ok_or_else(|| {
+            Error::new(ErrorCode::NotReady, "the node has not joined its cluster yet")
+        })?;
+        let (partition, hash) = partitions.place(op)?;
         if let Target::Key(key) = op.target() {
             self.engine.limits.check_key(key)?;
         }
         self.engine.limits.check_value(op.value().unwrap_or_default())?;
-        let map = &mut self.maps[map];
-        if map.id == NO_MAP {
-            // A batch may name a map twice, so an operation before this one may have made it.
-            map.id = match self.engine.map_id(map.name) {
-                None if op.may_grow() => self.engine.make_map(map.name)?,
-                found => found.unwrap_or(NO_MAP),
-            };
+        let id = self.maps[map].info.as_ref().map_or(NO_MAP, |info| info.id);
+        if id == NO_MAP && op.may_grow() {
+            // Whoever made the batch has made its maps; this one was dropped since.
+            return Err(Error::new(ErrorCode::NotReady, "the map is being made"));
         }
-        Ok((map.id, partition.0, hash))
+        Ok((id, partition.0, hash))
+    }
+
+    /// How many operations it has.
+    pub(crate) fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// What is asked beside an operation.
+    #[inline]
+    fn asked(&self, routed: &Routed<'_>, deadline: Option<Timestamp>) -> Asked {
+        let at_least = routed.options.at_least.map(|at_least| at_least.position);
+        let tag = tag_of(&self.head, &routed.options);
+        Asked { tag, mode: routed.mode, at_least, deadline }
     }
 }
 
-/// Where the replies of a batch go, and how many bytes they are by now.
-struct Replies<F> {
+/// Where the replies of a batch go that come during its execution, and how many bytes they are by now.
+struct Counted<F> {
     sink: F,
     bytes: usize,
+    count: usize,
 }
 
-impl<F: FnMut(usize, &Reply<'_>) -> usize> Replies<F> {
+impl<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize> Replies for Counted<F> {
     #[inline]
-    fn put(&mut self, index: usize, reply: &Reply<'_>) {
-        self.bytes = (self.sink)(index, reply);
+    fn put(&mut self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) {
+        self.bytes = (self.sink)(index, reply, receipt);
+        self.count += 1;
     }
 }
 
 /// What a batch is executed under.
-struct Conditions {
-    context: Context,
+struct Conditions<'a> {
+    core: usize,
+    number: u64,
+    now: Now,
     deadline: Deadline,
-    reply_bytes_max: usize,
-    may_change: bool,
+    deadline_wall: Option<Timestamp>,
+    over_mark: bool,
+    late: &'a dyn Fn() -> Arc<dyn Late>,
 }
 
 impl Engine {
-    /// Executes a batch. `reply` is called once for each operation, with its index in the batch, in the order of execution:
-    /// that of the batch for operations on one partition. It says how many bytes of replies there are by now; beyond
-    /// `frame_bytes_max` nothing more is executed, so that the replies to a small request cannot fill the memory.
+    /// Executes a batch. `reply` is called for each operation that is answered at once, with its index in the batch; it says
+    /// how many bytes of replies there are by now, and beyond `frame_bytes_max` nothing more is executed, so that the replies
+    /// to a small request cannot fill the memory. All others are answered through what `late` makes. Returns how many.
     pub(crate) fn execute(
         &self,
         core: usize,
         batch: Batch<'_>,
         deadline: Deadline,
-        mut reply: impl FnMut(usize, &Reply<'_>) -> usize,
-    ) {
-        let Batch { ops, mut order, refused, maps, may_change, .. } = batch;
-        for (index, error) in refused {
-            reply(index, &Reply::Failed(error));
+        late: &dyn Fn() -> Arc<dyn Late>,
+        reply: impl FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize,
+    ) -> usize {
+        let mut batch = batch;
+        let mut replies = Counted { sink: reply, bytes: 0, count: 0 };
+        for (index, error) in std::mem::take(&mut batch.refused) {
+            replies.put(index, &Reply::Failed(error), None);
         }
-        if self.stopping.load(std::sync::atomic::Ordering::Relaxed) {
+        let mut order = std::mem::take(&mut batch.order);
+        if self.stopping.load(Ordering::Relaxed) {
             for &key in &order {
                 let stopping = Error::new(ErrorCode::ShuttingDown, "");
-                reply(index_of(key), &Reply::Failed(stopping));
+                replies.put(index_of(key), &Reply::Failed(stopping), None);
             }
-            return;
+            return 0;
         }
-        let context = Context { now: clock::now(), over_mark: self.memory.is_over() };
+        if let Some(session) = batch.head.session {
+            self.sessions.note(core, session);
+        }
+        let now = clock::both();
         let conditions = Conditions {
-            context,
+            core,
+            number: self.batches.fetch_add(1, Ordering::Relaxed) + 1,
+            now,
             deadline,
-            reply_bytes_max: self.limits.frame_bytes_max,
-            may_change,
+            deadline_wall: deadline.on_wall(now),
+            over_mark: self.memory.is_over(),
+            late,
         };
         order.sort_unstable();
         let mut guards = Vec::with_capacity(WINDOW);
-        let mut replies = Replies { sink: reply, bytes: 0 };
         for window in order.chunks(WINDOW) {
-            self.execute_window(&ops, window, &conditions, &mut guards, &mut replies);
+            self.execute_window(&batch, window, &conditions, &mut guards, &mut replies);
         }
-        self.operations[core].0.fetch_add(order.len() as u64, std::sync::atomic::Ordering::Relaxed);
-        if may_change {
-            self.keep_limits(&maps, context);
+        self.operations[core].0.fetch_add(order.len() as u64, Ordering::Relaxed);
+        if batch.may_change {
+            self.wire.flush(core);
+            self.keep_limits(core, &batch.maps);
         }
+        batch.len() - replies.count
     }
 
-    fn execute_window<'e>(
+    fn execute_window<'e, F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize>(
         &'e self,
-        ops: &[Routed<'_>],
+        batch: &Batch<'e>,
         window: &[u32],
-        conditions: &Conditions,
-        guards: &mut Vec<parking_lot::MutexGuard<'e, Shard>>,
-        replies: &mut Replies<impl FnMut(usize, &Reply<'_>) -> usize>,
+        conditions: &Conditions<'_>,
+        guards: &mut Vec<MutexGuard<'e, Slot>>,
+        replies: &mut Counted<F>,
     ) {
-        if conditions.deadline.has_passed() {
+        if conditions.deadline.has_passed(clock::ticks()) {
             for &key in window {
                 let late = Error::new(ErrorCode::DeadlineBeforeStart, "the node was too busy");
-                replies.put(index_of(key), &Reply::Failed(late));
+                replies.put(index_of(key), &Reply::Failed(late), None);
             }
             return;
         }
-        let mut shard_of = [0u8; WINDOW];
+        let Some(partitions) = batch.partitions else { return };
+        let mut slot_of = [0u8; WINDOW];
         let mut last = None;
         for (position, &key) in window.iter().enumerate() {
-            let op = &ops[index_of(key)];
+            let op = &batch.ops[index_of(key)];
             if last != Some(op.partition) {
-                guards.push(self.shards[usize::from(op.partition)].0.lock());
+                guards.push(partitions.cells[usize::from(op.partition)].0.lock());
                 last = Some(op.partition);
             }
-            let shard = guards.len() - 1;
-            shard_of[position] = shard as u8;
-            guards[shard].partition.prefetch_bucket(op.map, op.hash);
+            let slot = guards.len() - 1;
+            slot_of[position] = slot as u8;
+            if let Some(held) = &guards[slot].held {
+                held.replica.store().prefetch_bucket(op.map, op.hash);
+            }
         }
         if window.len() > 1 {
-            for (&key, &shard) in window.iter().zip(&shard_of) {
-                let op = &ops[index_of(key)];
-                guards[usize::from(shard)].partition.prefetch_record(op.map, op.hash);
+            for (&key, &slot) in window.iter().zip(&slot_of) {
+                let op = &batch.ops[index_of(key)];
+                if let Some(held) = &guards[usize::from(slot)].held {
+                    held.replica.store().prefetch_record(op.map, op.hash);
+                }
             }
         }
-        for (&key, &shard) in window.iter().zip(&shard_of) {
-            let index = index_of(key);
-            let Routed { op, hash, map, .. } = &ops[index];
-            if replies.bytes > conditions.reply_bytes_max {
-                let full = Error::new(ErrorCode::ReplyTooLarge, "");
-                replies.put(index, &Reply::Failed(full));
+        let mut tickets = [Ticket(0); WINDOW];
+        for (position, &key) in window.iter().enumerate() {
+            let slot = &mut guards[usize::from(slot_of[position])];
+            tickets[position] = self.step_request(batch, index_of(key), slot, conditions, replies);
+        }
+        self.end_window(batch, (window, &slot_of, &tickets), conditions, guards, replies);
+    }
+
+    /// One operation reaches its replica. Returns its ticket; zero when it has none.
+    #[inline]
+    fn step_request<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize>(
+        &self,
+        batch: &Batch<'_>,
+        index: usize,
+        slot: &mut Slot,
+        conditions: &Conditions<'_>,
+        replies: &mut Counted<F>,
+    ) -> Ticket {
+        let routed = &batch.ops[index];
+        if replies.bytes > self.limits.frame_bytes_max {
+            let full = Error::new(ErrorCode::ReplyTooLarge, "");
+            replies.put(index, &Reply::Failed(full), None);
+            return Ticket(0);
+        }
+        let Some(held) = slot.held.as_mut().filter(|held| held.closed_since.is_none()) else {
+            replies.put(index, &Reply::Failed(Error::new(ErrorCode::NotOwner, "")), None);
+            return Ticket(0);
+        };
+        let ticket = held.waiters.add(Waiter {
+            batch: conditions.number,
+            index: index as u32,
+            late: None,
+            until: conditions.deadline.0,
+            is_deferred: false,
+        });
+        let mut request = Request::new(ticket, routed.map, routed.hash, routed.op);
+        batch.asked(routed, conditions.deadline_wall).apply(&mut request);
+        request.over_mark = conditions.over_mark;
+        let place = Place {
+            engine: self,
+            core: conditions.core,
+            partition: PartitionId(routed.partition),
+            now: conditions.now,
+        };
+        let mut present = Present { batch: conditions.number, replies };
+        held.request(place, request, &mut present);
+        ticket
+    }
+
+    /// Sends what a window wrote; whoever has no answer then waits for it.
+    fn end_window<'e, F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize>(
+        &'e self,
+        batch: &Batch<'_>,
+        (window, slot_of, tickets): (&[u32], &[u8; WINDOW], &[Ticket; WINDOW]),
+        conditions: &Conditions<'_>,
+        guards: &mut Vec<MutexGuard<'e, Slot>>,
+        replies: &mut Counted<F>,
+    ) {
+        if batch.may_change {
+            let mut last = usize::MAX;
+            for (&key, &slot) in window.iter().zip(slot_of) {
+                let slot = usize::from(slot);
+                if slot == last {
+                    continue;
+                }
+                last = slot;
+                let Some(held) = guards[slot].held.as_mut() else { continue };
+                let place = Place {
+                    engine: self,
+                    core: conditions.core,
+                    partition: PartitionId(batch.ops[index_of(key)].partition),
+                    now: conditions.now,
+                };
+                let mut present = Present { batch: conditions.number, replies };
+                held.step(place, Event::Flush, Some(&mut present));
+            }
+        }
+        for (position, &slot) in slot_of.iter().take(window.len()).enumerate() {
+            let Some(held) = guards[usize::from(slot)].held.as_mut() else { continue };
+            if held.waiters.is_empty() {
                 continue;
             }
-            let partition = &mut guards[usize::from(shard)].partition;
-            let answer = partition.execute(*map, op, *hash, &conditions.context);
-            replies.put(index, &answer);
+            if let Some(waiter) = held.waiters.get_mut(tickets[position]) {
+                waiter.late = Some((conditions.late)());
+            }
         }
-        for mut shard in guards.drain(..) {
-            if conditions.may_change {
-                self.count(&mut shard);
+        let partition = |slot: usize| {
+            let position = slot_of.iter().position(|of| usize::from(*of) == slot);
+            batch.ops[index_of(window[position.expect("each is of an operation")])].partition
+        };
+        for (index, mut slot) in guards.drain(..).enumerate() {
+            if batch.may_change {
+                self.count(PartitionId(partition(index)), &mut slot);
             }
         }
     }
 
     /// Evicts elsewhere what a write's own partition could not give.
-    fn keep_limits(&self, maps: &[NamedMap<'_>], context: Context) {
-        for map in maps.iter().filter(|map| map.id != NO_MAP) {
-            let info = self.maps.find(map.name);
-            if let Some(info) = info.filter(|info: &std::sync::Arc<MapInfo>| info.is_over_limits())
-            {
-                self.relieve(&info, context.now);
+    fn keep_limits(&self, core: usize, maps: &[NamedMap]) {
+        for info in maps.iter().filter_map(|map| map.info.as_ref()) {
+            if info.is_over_limits() {
+                self.relieve(core, info);
             }
         }
     }
@@ -256,47 +406,4 @@ impl Engine {
 /// The index of an operation in its batch.
 fn index_of(key: u32) -> usize {
     (key & 0xffff) as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-    use crate::memory::MemoryGauge;
-
-    fn engine() -> Engine {
-        Engine::new(&Config::default(), 1, MemoryGauge::new(1 << 40), 1).expect("a good default")
-    }
-
-    /// Puts a key and says how that ended.
-    fn put(engine: &Engine, deadline: Deadline) -> Option<ErrorCode> {
-        let mut batch = Batch::new(engine, ["m"], 1);
-        batch.push(0, Op::put(b"k", b"v"));
-        let mut code = None;
-        engine.execute(0, batch, deadline, |_, reply| {
-            if let Reply::Failed(error) = reply {
-                code = Some(error.code());
-            }
-            0
-        });
-        code
-    }
-
-    #[test]
-    fn what_comes_too_late_is_not_executed() {
-        let engine = engine();
-        let past = Deadline(Some(Instant::now()));
-        assert_eq!(put(&engine, past), Some(ErrorCode::DeadlineBeforeStart));
-        assert_eq!(engine.entries(), 0);
-        assert_eq!(put(&engine, Deadline::after_ms(60_000)), None);
-        assert_eq!(engine.entries(), 1);
-    }
-
-    #[test]
-    fn a_stopping_engine_executes_nothing() {
-        let engine = engine();
-        engine.stop();
-        assert_eq!(put(&engine, Deadline::none()), Some(ErrorCode::ShuttingDown));
-        assert_eq!(engine.entries(), 0);
-    }
 }

@@ -1,24 +1,28 @@
-//! The maps of this node: names, numbers, settings and sizes.
+//! The maps as this node uses them: names, numbers, settings and sizes. What they are is the council's to say.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use isogrid_core::{Error, ErrorCode, Eviction, MapId, MapSettings, Result, limits};
+use isogrid_cluster::council::{self, MapRecord};
+use isogrid_core::{Eviction, MapId, MapSettings};
+use isogrid_replica::ReadMode;
+use isogrid_replica::settings::{Acknowledge, MapMode};
 use isogrid_store::MapUsage;
-use parking_lot::Mutex;
-
-use crate::config::{Config, MAP_DEFAULT};
 
 /// What is known of a map.
 #[derive(Debug)]
 pub(crate) struct MapInfo {
-    /// Its number on this node.
+    /// Its number, the same on every node.
     pub id: MapId,
     /// Its name.
     pub name: Arc<str>,
     /// Its settings.
     pub settings: MapSettings,
+    /// How a read is done that does not say.
+    pub read: ReadMode,
+    /// How its writes are replicated.
+    pub mode: MapMode,
     /// What it uses on this node.
     pub usage: Arc<MapUsage>,
 }
@@ -37,56 +41,62 @@ impl MapInfo {
         self.settings.eviction != Eviction::None
             && (self.settings.entries_max != 0 || self.settings.bytes_max != 0)
     }
+
+    fn new(name: &str, record: &MapRecord, usage: Arc<MapUsage>) -> Self {
+        let acknowledge = match record.mode.acknowledge {
+            council::Acknowledge::Sync => Acknowledge::InSync,
+            council::Acknowledge::Async => Acknowledge::Primary,
+        };
+        let read = match record.mode.read {
+            council::ReadMode::Lease => ReadMode::Lease,
+            council::ReadMode::Confirmed => ReadMode::Confirmed,
+            council::ReadMode::Backup { lag_ms_max } => {
+                ReadMode::Backup { staleness_ms_max: lag_ms_max }
+            }
+            council::ReadMode::Any => ReadMode::Any,
+        };
+        MapInfo {
+            id: record.id,
+            name: Arc::from(name),
+            settings: record.settings.clone(),
+            read,
+            mode: MapMode { acknowledge, min_in_sync: record.mode.min_in_sync },
+            usage,
+        }
+    }
 }
 
 /// All maps of this node.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Maps {
-    /// Read by every batch on every core, written when a map is made.
+    /// Read by every batch on every core, written when a map is made or changed.
     by_name: DashMap<Box<str>, Arc<MapInfo>>,
-    /// The next number; locked while a map is made, so that each name gets one number.
-    next: Mutex<u32>,
-    settings: BTreeMap<String, MapSettings>,
 }
 
 impl Maps {
-    /// No maps yet, but the settings they will have.
-    pub(crate) fn new(config: &Config) -> Self {
-        Self { by_name: DashMap::new(), next: Mutex::new(0), settings: config.maps.clone() }
-    }
-
     /// The map of this name.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<MapInfo>> {
         self.by_name.get(name).map(|map| Arc::clone(&map))
     }
 
-    /// Makes the map of this name unless it exists. `prepare` is called before anyone can find it.
-    pub(crate) fn make(
-        &self,
-        name: &str,
-        maps_max: usize,
-        prepare: impl FnOnce(&MapInfo),
-    ) -> Result<MapId> {
-        limits::check_map_name(name)?;
-        let mut next = self.next.lock();
-        if let Some(map) = self.find(name) {
-            return Ok(map.id);
-        }
-        if *next as usize >= maps_max {
-            return Err(Error::new(ErrorCode::TooManyMaps, format!("at most {maps_max}")));
-        }
-        let settings = self.settings.get(name).or_else(|| self.settings.get(MAP_DEFAULT));
-        let map = MapInfo {
-            id: MapId(*next),
-            name: Arc::from(name),
-            settings: settings.cloned().unwrap_or_default(),
-            usage: Arc::default(),
+    /// Takes in what the council says. The new ones can be found only after [`Maps::publish`].
+    pub(super) fn prepare(&self, records: &BTreeMap<String, MapRecord>) -> Vec<Arc<MapInfo>> {
+        let info = |(name, record): (&String, &MapRecord)| {
+            let known = self.find(name).filter(|known| known.id == record.id);
+            let usage = known.map_or_else(Arc::default, |known| Arc::clone(&known.usage));
+            Arc::new(MapInfo::new(name, record, usage))
         };
-        prepare(&map);
-        *next += 1;
-        let id = map.id;
-        self.by_name.insert(name.into(), Arc::new(map));
-        Ok(id)
+        records.iter().map(info).collect()
+    }
+
+    /// Lets everybody find these maps, and no others.
+    pub(super) fn publish(&self, maps: &[Arc<MapInfo>]) {
+        for map in maps {
+            self.by_name.insert((*map.name).into(), Arc::clone(map));
+        }
+        self.by_name.retain(|name, known| {
+            maps.iter().any(|map| *map.name == **name && map.id == known.id)
+        });
     }
 
     /// All maps, in the order of their names.

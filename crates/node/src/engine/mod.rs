@@ -1,49 +1,106 @@
 //! The partitions of this node and the maps in them. Every door compiles its requests to operations and hands them to
-//! [`Engine::execute`]; nothing else touches records.
+//! [`Engine::execute`]; every message of another node reaches its replica here; nothing else touches records.
+//!
+//! ```text
+//!   sessions, calls ── execute ──►┐                              ┌──► answers, at once or late
+//!   links ──────────── receive ──►├─ slot: Mutex<Replica>::step ─┼──► messages into lanes
+//!   control ── learn, tick, direct►┘                              └──► proposals for the council
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `execute` | batches of operations |
+//! | `slot` | one partition's place: its replica, who waits, what is deferred |
+//! | `hands` | what a step wants done |
+//! | `late` | answers that do not come at once |
+//! | `learn` | from the committed table to the replicas here |
+//! | `pulse` | time, leases, messages of other nodes |
+//! | `report` | what the council's leader and operators want to know |
+//! | `maps` | names, numbers, settings and sizes |
+//! | `watching` | watchers, and what wakes them |
 
 mod execute;
+mod hands;
+mod late;
+mod learn;
 mod maps;
+mod notices;
+mod pulse;
+mod report;
+mod routed;
+mod sessions;
+mod slot;
+mod watching;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use isogrid_core::slot::PartitionCount;
 use isogrid_core::{
-    Error, ErrorCode, Limits, MapId, Op, PartitionId, Result, TableVersion, Target, Timestamp,
+    Error, ErrorCode, Limits, MapId, Op, PartitionId, Replica as Name, Result, TableVersion, Target,
 };
-use isogrid_store::{KeyHash, Partition, hash_key};
+use isogrid_replica::lease::{Claimant, Voucher};
+use isogrid_replica::{Event, Proposal};
+use isogrid_store::{KeyHash, hash_key};
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 
 pub(crate) use execute::{BATCH_OPS_HARD_MAX, Batch, Deadline};
+pub(crate) use hands::Wire;
+pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
+pub(crate) use watching::Signal;
 
+use crate::clock;
 use crate::config::Config;
+use crate::control::view::View;
 use crate::memory::MemoryGauge;
+use notices::Notices;
+use sessions::KeptAlive;
+use slot::{Place, Slot, SlotCell};
 
-/// One partition and what the node has counted of it.
-pub(crate) struct Shard {
-    pub(crate) partition: Partition,
-    /// The bytes that the memory gauge knows of.
-    counted_bytes: u64,
+/// How many proposals may wait for control: more are made again.
+const PROPOSALS_QUEUE_LEN_MAX: usize = 4_096;
+
+/// How many records are evicted at the most in one go on behalf of other partitions; what is left is for the next batch or
+/// the janitor.
+const EVICTIONS_MAX: u64 = 64;
+
+/// The places of all partitions, once it is known how many there are.
+pub(crate) struct Partitions {
+    count: PartitionCount,
+    cells: Box<[SlotCell]>,
+    hash_seed: u64,
 }
-
-/// A shard behind its lock, on cache lines of its own. A mutex and not a channel: the lock covers one synchronous call and
-/// costs less than a hop to another task.
-#[repr(align(128))]
-struct ShardCell(Mutex<Shard>);
 
 /// The data of this node.
 pub(crate) struct Engine {
-    shards: Box<[ShardCell]>,
-    partitions: PartitionCount,
-    hash_seed: u64,
+    own: Name,
+    partitions: OnceLock<Partitions>,
     maps: Maps,
     limits: Limits,
     memory: MemoryGauge,
     operations: Box<[PerCore]>,
+    sessions: KeptAlive,
     stopping: AtomicBool,
     /// Where the next eviction on behalf of another partition begins.
     eviction_turn: AtomicU64,
+    batches: AtomicU64,
+    wire: Arc<dyn Wire>,
+    proposals: mpsc::Sender<Proposal>,
+    notices: Notices,
+    /// The newest view that the replicas have read.
+    view: Mutex<Arc<View>>,
+    leases: Mutex<Leases>,
+    settings: Mutex<Arc<isogrid_replica::Settings>>,
+}
+
+/// The leases of node pairs: those this node wants, and those it gives.
+#[derive(Default)]
+struct Leases {
+    claimants: BTreeMap<Name, Claimant>,
+    voucher: Voucher,
 }
 
 /// A counter that one core writes.
@@ -51,23 +108,15 @@ pub(crate) struct Engine {
 #[derive(Default)]
 struct PerCore(AtomicU64);
 
-/// How many records are evicted at the most in one go on behalf of other partitions; what is left is for the next batch or
-/// the janitor.
-const EVICTIONS_MAX: usize = 64;
-
 impl Engine {
-    /// An empty engine.
+    /// An empty engine, and the proposals that its primaries will make.
     pub(crate) fn new(
         config: &Config,
-        hash_seed: u64,
+        own: Name,
         memory: MemoryGauge,
         cores: usize,
-    ) -> Result<Self> {
-        let count = config.node.partitions;
-        let partitions = PartitionCount::new(count).ok_or_else(|| {
-            let detail = format!("node.partitions = {count}: a power of two from 1 to 16384");
-            Error::new(ErrorCode::ConfigValueInvalid, detail)
-        })?;
+        wire: Arc<dyn Wire>,
+    ) -> Result<(Self, mpsc::Receiver<Proposal>)> {
         if config.limits.batch_ops_max > BATCH_OPS_HARD_MAX {
             let detail = format!(
                 "limits.batch_ops_max = {}: at most {BATCH_OPS_HARD_MAX}",
@@ -75,26 +124,31 @@ impl Engine {
             );
             return Err(Error::new(ErrorCode::ConfigValueInvalid, detail));
         }
-        let shard = |id| {
-            let partition = Partition::new(id, hash_seed, &config.limits);
-            ShardCell(Mutex::new(Shard { partition, counted_bytes: 0 }))
-        };
-        Ok(Self {
-            shards: partitions.iter().map(shard).collect(),
-            partitions,
-            hash_seed,
-            maps: Maps::new(config),
+        let (proposals, receiver) = mpsc::channel(PROPOSALS_QUEUE_LEN_MAX);
+        let engine = Self {
+            own,
+            partitions: OnceLock::new(),
+            maps: Maps::default(),
             limits: config.limits.clone(),
             memory,
             operations: (0..cores).map(|_| PerCore::default()).collect(),
+            sessions: KeptAlive::new(cores),
             stopping: AtomicBool::new(false),
             eviction_turn: AtomicU64::new(0),
-        })
+            batches: AtomicU64::new(0),
+            wire,
+            proposals,
+            notices: Notices::default(),
+            view: Mutex::new(Arc::new(View::empty())),
+            leases: Mutex::default(),
+            settings: Mutex::default(),
+        };
+        Ok((engine, receiver))
     }
 
-    /// How many partitions there are.
-    pub(crate) fn partitions(&self) -> PartitionCount {
-        self.partitions
+    /// How many partitions there are; `None` before the node has joined a cluster.
+    pub(crate) fn partitions(&self) -> Option<PartitionCount> {
+        self.partitions.get().map(|partitions| partitions.count)
     }
 
     /// The limits in force.
@@ -107,9 +161,14 @@ impl Engine {
         &self.memory
     }
 
-    /// The version of the partition table. One node owns everything, so the first table is the last.
+    /// What this node knows of what was committed, as its replicas have read it.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.lock())
+    }
+
+    /// The version of the partition table that its replicas have read.
     pub(crate) fn table_version(&self) -> TableVersion {
-        TableVersion(1)
+        self.view.lock().table.version()
     }
 
     /// Refuses all further operations.
@@ -127,90 +186,100 @@ impl Engine {
         self.maps.all()
     }
 
-    /// How many entries all maps have.
-    pub(crate) fn entries(&self) -> u64 {
-        self.maps().iter().map(|map| self.map_size(map.id).0).sum()
+    /// Whether a map exists as far as this node knows.
+    pub(crate) fn knows_map(&self, name: &str) -> bool {
+        self.maps.find(name).is_some()
     }
 
-    /// The entries and bytes of a map, counted partition by partition.
-    pub(crate) fn map_size(&self, map: MapId) -> (u64, u64) {
-        let size = |shard: &ShardCell| {
-            let shard = shard.0.lock();
-            (shard.partition.entries(map) as u64, shard.partition.bytes(map) as u64)
-        };
-        self.shards.iter().map(size).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
-    }
-
-    /// The number of a map, if it exists.
+    /// The number of a map, if this node knows it.
     pub(crate) fn map_id(&self, name: &str) -> Option<MapId> {
         self.maps.find(name).map(|map| map.id)
     }
 
-    /// The number of a map that is made if it does not exist.
-    pub(crate) fn make_map(&self, name: &str) -> Result<MapId> {
-        if let Some(map) = self.maps.find(name) {
-            return Ok(map.id);
+    /// After a change: tells the memory gauge what a partition has grown or shrunk by, and its watchers of news.
+    fn count(&self, partition: PartitionId, slot: &mut Slot) {
+        let commit = slot.held.as_ref().map_or(0, |held| held.replica.commit());
+        slot.signals.look(partition, commit);
+        let bytes = slot.held.as_ref().map_or(0, slot::Held::bytes);
+        if bytes != slot.counted_bytes {
+            self.memory.add_data(bytes.wrapping_sub(slot.counted_bytes).cast_signed());
+            slot.counted_bytes = bytes;
         }
-        self.maps.make(name, self.limits.maps_max, |map| {
-            for shard in &self.shards {
-                let mut shard = shard.0.lock();
-                shard.partition.configure(map.id, &map.settings, Arc::clone(&map.usage));
-                self.count(&mut shard);
-            }
-        })
     }
 
+    /// Evicts some records of a map that is over its limits, from partitions in turn; says whether it helped. Writes do so
+    /// within their own partition; this is for when that one had nothing left to give.
+    pub(crate) fn relieve(&self, core: usize, map: &MapInfo) -> bool {
+        let Some(partitions) = self.partitions.get() else { return false };
+        let cells = &partitions.cells;
+        let before = map.usage.entries();
+        for _ in 0..(cells.len() as u64).max(EVICTIONS_MAX) {
+            if !map.is_over_limits() || before.saturating_sub(map.usage.entries()) >= EVICTIONS_MAX
+            {
+                break;
+            }
+            let turn = self.eviction_turn.fetch_add(1, Ordering::Relaxed) as usize % cells.len();
+            self.step(core, PartitionId(turn as u16), Event::Evict { map: map.id });
+            self.step(core, PartitionId(turn as u16), Event::Flush);
+        }
+        self.wire.flush(core);
+        map.usage.entries() < before
+    }
+
+    /// Something happens to a replica here, outside of a batch.
+    fn step(&self, core: usize, partition: PartitionId, event: Event<'_>) {
+        let Some(partitions) = self.partitions.get() else { return };
+        let Some(cell) = partitions.cells.get(usize::from(partition.0)) else { return };
+        let mut slot = cell.0.lock();
+        let now = clock::both();
+        if let Some(held) = &mut slot.held {
+            held.step(Place { engine: self, core, partition, now }, event, None);
+        }
+        self.count(partition, &mut slot);
+    }
+}
+
+impl Partitions {
     /// Where an operation goes: its partition, and the hash of its key.
+    #[inline]
     fn place(&self, op: &Op<'_>) -> Result<(PartitionId, KeyHash)> {
         match op.target() {
             Target::Key(key) => {
-                Ok((self.partitions.partition_of_key(key), hash_key(self.hash_seed, key)))
+                Ok((self.count.partition_of_key(key), hash_key(self.hash_seed, key)))
             }
-            Target::Partition(partition) if partition.0 < self.partitions.get() => {
+            Target::Partition(partition) if partition.0 < self.count.get() => {
                 Ok((partition, KeyHash::default()))
             }
             Target::Partition(partition) => {
-                let detail = format!("partition {} of {}", partition.0, self.partitions.get());
+                let detail = format!("partition {} of {}", partition.0, self.count.get());
                 Err(Error::new(ErrorCode::PartitionInvalid, detail))
             }
         }
     }
 
-    /// Tells the memory gauge what a partition has grown or shrunk by.
-    fn count(&self, shard: &mut Shard) {
-        let bytes = shard.partition.total_bytes() as u64;
-        if bytes != shard.counted_bytes {
-            self.memory.add_data(bytes.wrapping_sub(shard.counted_bytes).cast_signed());
-            shard.counted_bytes = bytes;
-        }
+    fn iter(&self) -> impl Iterator<Item = (PartitionId, &SlotCell)> {
+        self.cells.iter().enumerate().map(|(index, cell)| (PartitionId(index as u16), cell))
+    }
+}
+
+/// The size of a map on this node.
+impl Engine {
+    /// The entries and bytes of a map, counted partition by partition, of the partitions that this node leads.
+    pub(crate) fn map_size(&self, map: MapId) -> (u64, u64) {
+        let Some(partitions) = self.partitions.get() else { return (0, 0) };
+        let size = |(_, cell): (PartitionId, &SlotCell)| {
+            let slot = cell.0.lock();
+            let held = slot.held.as_ref().filter(|held| held.replica.is_open());
+            held.map_or((0, 0), |held| {
+                let store = held.replica.store();
+                (store.entries(map) as u64, store.bytes(map) as u64)
+            })
+        };
+        partitions.iter().map(size).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
-    /// Removes expired records of one partition; says whether more are due.
-    pub(crate) fn expire(
-        &self,
-        partition: PartitionId,
-        now: Timestamp,
-        records_max: usize,
-    ) -> bool {
-        let mut shard = self.shards[usize::from(partition.0)].0.lock();
-        let removed = shard.partition.expire(now, records_max);
-        self.count(&mut shard);
-        removed == records_max
-    }
-
-    /// Evicts some records of a map that is over its limits, from partitions in turn; says whether it helped. Writes do so
-    /// within their own partition; this is for when that one had nothing left to give.
-    pub(crate) fn relieve(&self, map: &MapInfo, now: Timestamp) -> bool {
-        let mut evicted = 0;
-        for _ in 0..self.shards.len().max(EVICTIONS_MAX) {
-            if !map.is_over_limits() || evicted == EVICTIONS_MAX {
-                break;
-            }
-            let turn = self.eviction_turn.fetch_add(1, Ordering::Relaxed);
-            let mut shard = self.shards[turn as usize % self.shards.len()].0.lock();
-            evicted += usize::from(shard.partition.evict(map.id, now).is_some());
-            self.count(&mut shard);
-        }
-        evicted > 0
+    /// How many entries all maps have, of the partitions that this node leads.
+    pub(crate) fn entries(&self) -> u64 {
+        self.maps().iter().map(|map| self.map_size(map.id).0).sum()
     }
 }

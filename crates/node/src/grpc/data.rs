@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use isogrid_core::{Error, ErrorCode, Op, Outcome, PartitionId, Reply, Result, Scan};
+use isogrid_core::{
+    Error, ErrorCode, Op, Outcome, PartitionId, Receipt, Reply, Result, Scan,
+};
 use isogrid_proto::operation::page_to_pb;
 use isogrid_proto::pb::{self, grid_server::Grid, operation::Operation, operation_reply};
 use isogrid_proto::status::{error_from_pb, error_to_status};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::batch::{Destination, Typed};
 use super::session::Session;
-use super::{admitted, batch};
-use crate::engine::{Batch, Deadline, Engine};
+use super::{admitted, batch, topology, watch};
+use crate::engine::{Deadline, Engine};
 use crate::node::Shared;
 
 pub(super) struct DataService {
@@ -23,6 +26,12 @@ pub(super) struct DataService {
     stopping: CancellationToken,
 }
 
+/// How many sessions one call can open.
+const SESSIONS_PER_CALL_MAX: u32 = 64;
+
+/// How long a session lives without a sign of life, as clients are told.
+const SESSION_KEEP_ALIVE_MS: u32 = 60_000;
+
 type Answer = Result<Response<pb::OperationReply>, Status>;
 
 impl DataService {
@@ -30,16 +39,12 @@ impl DataService {
         Self { shared, core, stopping }
     }
 
-    fn engine(&self) -> &Engine {
-        &self.shared.host.engine
-    }
-
     /// Executes one typed operation; its failure becomes the call's status.
-    fn one<T>(&self, request: Request<T>, operation: impl FnOnce(T) -> Operation) -> Answer {
+    async fn one<T>(&self, request: Request<T>, operation: impl FnOnce(T) -> Operation) -> Answer {
         admitted(&request)?;
         let deadline = deadline(&request);
         let operation = pb::Operation { operation: Some(operation(request.into_inner())) };
-        let replies = batch::execute(self.engine(), self.core, &[operation], deadline);
+        let replies = batch::execute(&self.shared.relay, self.core, &[operation], deadline).await;
         let reply = replies.map_err(|error| error_to_status(&error))?.pop().unwrap_or_default();
         match &reply.reply {
             Some(operation_reply::Reply::Error(error)) => {
@@ -50,45 +55,49 @@ impl DataService {
     }
 
     /// Executes an operation on one partition or on all, and adds up what each counted.
-    fn count<T>(
+    async fn count<T>(
         &self,
-        request: &Request<T>,
-        map: &str,
-        partition: Option<u32>,
-        op: impl Fn(PartitionId) -> Op<'static>,
+        request: Request<T>,
+        which: impl Fn(&T) -> (String, Option<u32>),
+        op: fn(PartitionId) -> Op<'static>,
     ) -> Answer {
-        admitted(request)?;
+        admitted(&request)?;
+        let (map, partition) = which(request.get_ref());
         let total = self
-            .count_partitions(map, partition, op, deadline(request))
+            .count_partitions(&map, partition, op, deadline(&request))
+            .await
             .map_err(|error| error_to_status(&error))?;
         let reply = Some(operation_reply::Reply::Count(total));
-        Ok(Response::new(pb::OperationReply { reply }))
+        Ok(Response::new(pb::OperationReply { reply, ..pb::OperationReply::default() }))
     }
 
-    fn count_partitions(
+    async fn count_partitions(
         &self,
         map: &str,
         partition: Option<u32>,
-        op: impl Fn(PartitionId) -> Op<'static>,
+        op: fn(PartitionId) -> Op<'static>,
         deadline: Deadline,
     ) -> Result<u64> {
         isogrid_core::limits::check_map_name(map)?;
-        let partitions = partitions(self.engine(), partition)?;
-        let changes = partitions.iter().any(|partition| !op(*partition).is_read());
-        let mut batch = Batch::new(self.engine(), [map], partitions.len());
-        for partition in partitions {
-            batch.push(0, op(partition));
-        }
+        let relay = &self.shared.relay;
+        let partitions = partitions(&relay.engine, partition)?;
+        let ops: Vec<Typed<'_>> =
+            partitions.into_iter().map(|partition| Typed::plain(map, op(partition))).collect();
+        let changes = ops.iter().any(|typed| !typed.op.is_read());
+        let counted = |reply: &Reply<'_>, _: Option<&Receipt>| match reply {
+            Reply::Count(count) => Ok(*count),
+            Reply::Failed(error) => Err(error.clone()),
+            _ => Ok(0),
+        };
+        let to = Destination { relay, core: self.core, session: None, deadline };
         let mut total = 0;
         let mut failure: Option<Error> = None;
-        self.engine().execute(self.core, batch, deadline, |_, reply| {
-            match reply {
-                Reply::Count(count) => total += count,
-                Reply::Failed(error) => failure = Some(error.clone()),
-                _ => {}
+        for answer in batch::run(to, &ops, counted).await? {
+            match answer {
+                Ok(count) => total += count,
+                Err(error) => failure = Some(error),
             }
-            0
-        });
+        }
         match failure {
             None => Ok(total),
             // Some partitions were cleared before: the whole is neither done nor undone.
@@ -100,7 +109,9 @@ impl DataService {
 
 /// The partitions that a request names: one, or all.
 fn partitions(engine: &Engine, partition: Option<u32>) -> Result<Vec<PartitionId>> {
-    let all = engine.partitions();
+    let all = engine.partitions().ok_or_else(|| {
+        Error::new(ErrorCode::NotReady, "the node has not joined its cluster yet")
+    })?;
     match partition {
         None => Ok(all.iter().collect()),
         Some(one) if one < u32::from(all.get()) => Ok(vec![PartitionId(one as u16)]),
@@ -151,8 +162,50 @@ impl Grid for DataService {
     ) -> Result<Response<Session>, Status> {
         let connection = admitted(&request)?;
         let stopping = self.stopping.clone().cancelled_owned();
-        let host = Arc::clone(&self.shared.host);
-        Ok(Response::new(Session::new(host, connection, request.into_inner(), stopping)))
+        let shared = Arc::clone(&self.shared);
+        Ok(Response::new(Session::new(shared, connection, request.into_inner(), stopping)))
+    }
+
+    type TopologyStream = topology::Updates;
+    type WatchStream = watch::Events;
+
+    async fn open_session(
+        &self,
+        request: Request<pb::OpenSessionRequest>,
+    ) -> Result<Response<pb::OpenSessionReply>, Status> {
+        admitted(&request)?;
+        let count = request.get_ref().count.clamp(1, SESSIONS_PER_CALL_MAX);
+        let opened = self.shared.sessions.open(count).await;
+        let first = opened.map_err(|error| error_to_status(&error))?;
+        Ok(Response::new(pb::OpenSessionReply {
+            first_session: first.0,
+            count,
+            keep_alive_ms: SESSION_KEEP_ALIVE_MS,
+        }))
+    }
+
+    async fn topology(
+        &self,
+        request: Request<pb::TopologyRequest>,
+    ) -> Result<Response<Self::TopologyStream>, Status> {
+        admitted(&request)?;
+        let (engine, views) = (Arc::clone(&self.shared.engine), self.shared.views.clone());
+        let asked = request.get_ref();
+        let known = views.borrow().cluster.as_ref().map(|cluster| topology::id(cluster.id));
+        if !asked.cluster_id.is_empty() && known.is_some_and(|known| known != asked.cluster_id) {
+            return Err(error_to_status(&Error::new(ErrorCode::WrongCluster, "")));
+        }
+        let stopping = self.stopping.clone();
+        Ok(Response::new(topology::follow(engine, self.core, views, asked, stopping)))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<pb::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        admitted(&request)?;
+        let events = watch::follow(&self.shared, self.core, request.get_ref(), self.stopping.clone()).await;
+        events.map(Response::new).map_err(|error| error_to_status(&error))
     }
 
     async fn batch(
@@ -162,49 +215,49 @@ impl Grid for DataService {
         admitted(&request)?;
         let deadline = deadline(&request);
         let operations = &request.get_ref().operations;
-        let replies = batch::execute(self.engine(), self.core, operations, deadline);
+        let replies = batch::execute(&self.shared.relay, self.core, operations, deadline).await;
         let replies = replies.map_err(|error| error_to_status(&error))?;
         Ok(Response::new(pb::BatchReply { replies }))
     }
 
     async fn get(&self, request: Request<pb::GetRequest>) -> Answer {
-        self.one(request, Operation::Get)
+        self.one(request, Operation::Get).await
     }
 
     async fn exists(&self, request: Request<pb::ExistsRequest>) -> Answer {
-        self.one(request, Operation::Exists)
+        self.one(request, Operation::Exists).await
     }
 
     async fn touch(&self, request: Request<pb::TouchRequest>) -> Answer {
-        self.one(request, Operation::Touch)
+        self.one(request, Operation::Touch).await
     }
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Answer {
-        self.one(request, Operation::Put)
+        self.one(request, Operation::Put).await
     }
 
     async fn delete(&self, request: Request<pb::DeleteRequest>) -> Answer {
-        self.one(request, Operation::Delete)
+        self.one(request, Operation::Delete).await
     }
 
     async fn compare_and_set(&self, request: Request<pb::CompareAndSetRequest>) -> Answer {
-        self.one(request, Operation::CompareAndSet)
+        self.one(request, Operation::CompareAndSet).await
     }
 
     async fn expire(&self, request: Request<pb::ExpireRequest>) -> Answer {
-        self.one(request, Operation::Expire)
+        self.one(request, Operation::Expire).await
     }
 
     async fn increment(&self, request: Request<pb::IncrementRequest>) -> Answer {
-        self.one(request, Operation::Increment)
+        self.one(request, Operation::Increment).await
     }
 
     async fn increment_float(&self, request: Request<pb::IncrementFloatRequest>) -> Answer {
-        self.one(request, Operation::IncrementFloat)
+        self.one(request, Operation::IncrementFloat).await
     }
 
     async fn append(&self, request: Request<pb::AppendRequest>) -> Answer {
-        self.one(request, Operation::Append)
+        self.one(request, Operation::Append).await
     }
 
     async fn scan(
@@ -223,13 +276,13 @@ impl Grid for DataService {
     }
 
     async fn len(&self, request: Request<pb::LenRequest>) -> Answer {
-        let (map, partition) = (&request.get_ref().map, request.get_ref().partition);
-        self.count(&request, map, partition, |partition| Op::Len { partition })
+        let which = |r: &pb::LenRequest| (r.map.clone(), r.partition);
+        self.count(request, which, |partition| Op::Len { partition }).await
     }
 
     async fn clear(&self, request: Request<pb::ClearRequest>) -> Answer {
-        let (map, partition) = (&request.get_ref().map, request.get_ref().partition);
-        self.count(&request, map, partition, |partition| Op::Clear { partition })
+        let which = |r: &pb::ClearRequest| (r.map.clone(), r.partition);
+        self.count(request, which, |partition| Op::Clear { partition }).await
     }
 }
 
@@ -252,9 +305,9 @@ impl Walk {
         deadline: Deadline,
     ) -> Result<Self> {
         isogrid_core::limits::check_map_name(&request.map)?;
-        let mut partitions = partitions(&shared.host.engine, request.partition)?;
+        let mut partitions = partitions(&shared.engine, request.partition)?;
         partitions.reverse();
-        let page_max = shared.host.engine.limits().scan_entries_max as u32;
+        let page_max = shared.engine.limits().scan_entries_max as u32;
         let asked = if request.page_entries_max == 0 { page_max } else { request.page_entries_max };
         request.page_entries_max = asked.min(page_max);
         Ok(Self { shared, core, request, partitions, cursor: 0, deadline })
@@ -263,7 +316,7 @@ impl Walk {
     /// The next page that has entries; `None` at the end. A scan that finds little lets others work in between.
     async fn next_page(&mut self) -> Option<Result<pb::Page>> {
         while let Some(&partition) = self.partitions.last() {
-            match self.page_of(partition) {
+            match self.page_of(partition).await {
                 Ok(page) if page.entries.is_empty() => tokio::task::yield_now().await,
                 Ok(page) => return Some(Ok(page)),
                 Err(error) => {
@@ -275,9 +328,7 @@ impl Walk {
         None
     }
 
-    fn page_of(&mut self, partition: PartitionId) -> Result<pb::Page> {
-        let engine = &self.shared.host.engine;
-        let mut batch = Batch::new(engine, [self.request.map.as_str()], 1);
+    async fn page_of(&mut self, partition: PartitionId) -> Result<pb::Page> {
         let scan = Scan {
             partition,
             cursor: self.cursor,
@@ -286,20 +337,22 @@ impl Walk {
             glob: &self.request.glob,
             with_values: self.request.with_values,
         };
-        batch.push(0, Op::Scan(scan));
-        let mut result = Err(Error::new(ErrorCode::Internal, "a scan without a page"));
-        let mut next = None;
-        engine.execute(self.core, batch, self.deadline, |_, reply| {
-            match reply {
-                Reply::Page(page) => {
-                    next = page.next;
-                    result = Ok(page_to_pb(page));
-                }
-                Reply::Failed(error) => result = Err(error.clone()),
-                _ => {}
-            }
-            0
-        });
+        let paged = |reply: &Reply<'_>, _: Option<&Receipt>| match reply {
+            Reply::Page(page) => Ok((page.next, page_to_pb(page))),
+            Reply::Failed(error) => Err(error.clone()),
+            // The map does not exist.
+            _ => Ok((None, pb::Page::default())),
+        };
+        let ops = [Typed::plain(&self.request.map, Op::Scan(scan))];
+        let to = Destination {
+            relay: &self.shared.relay,
+            core: self.core,
+            session: None,
+            deadline: self.deadline,
+        };
+        let pages = batch::run(to, &ops, paged).await?;
+        let page = pages.into_iter().next();
+        let (next, page) = page.expect("one operation has one answer")?;
         match next {
             Some(cursor) => self.cursor = cursor,
             None => {
@@ -307,7 +360,7 @@ impl Walk {
                 self.cursor = 0;
             }
         }
-        result
+        Ok(page)
     }
 }
 

@@ -4,7 +4,13 @@
 mod admin;
 mod batch;
 mod data;
-pub(crate) mod session;
+pub(crate) mod maps;
+mod outbox;
+pub(crate) mod peer;
+pub(crate) mod peer_client;
+mod session;
+mod topology;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +73,7 @@ pub(crate) async fn serve(
     connections: impl Stream<Item = std::io::Result<Connection>>,
     stopping: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let message_bytes_max = shared.host.engine.limits().frame_bytes_max + ENVELOPE_BYTES;
+    let message_bytes_max = shared.engine.limits().frame_bytes_max + ENVELOPE_BYTES;
     let data = data::DataService::new(shared, core, stopping.clone());
     let grid = pb::grid_server::GridServer::new(data)
         .max_decoding_message_size(message_bytes_max)

@@ -1,13 +1,15 @@
-//! One client's stream of frames: a frame comes in, is executed where it arrived, and its replies go out. No task and no
-//! queue stand in between, so a client that does not take its replies is not read from either.
+//! One client's stream of frames: a frame comes in, is executed where it arrived, and the replies that are known at once go
+//! out; the others follow when they are known. No task and no queue stand in between, so a client that does not take its
+//! replies is not read from either, nor one that has as many operations waiting as it may.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
-use isogrid_core::{Error, ErrorCode, Result};
+use isogrid_core::{Error, ErrorCode, Reply, Result, TableVersion};
 use isogrid_proto::frame::{FRAME_VERSION, ReplyWriter, RequestFrame};
 use isogrid_proto::pb::{Hello, SessionReply, SessionRequest, Welcome};
 use isogrid_proto::status::{error_to_pb, error_to_status};
@@ -15,29 +17,23 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, Streaming};
 use tracing::{debug, warn};
 
+use super::maps::Wanted;
+use super::outbox::{FrameLate, Outbox, put};
 use crate::connection::ConnectionState;
-use crate::engine::{Batch, Deadline, Engine};
+use crate::engine::{Batch, Deadline, Engine, Late};
+use crate::node::Shared;
 use crate::{VERSION, clock};
-
-/// What a session needs of the node.
-pub(crate) struct SessionHost {
-    /// The data.
-    pub(crate) engine: Arc<Engine>,
-    /// The node's name.
-    pub(crate) node_id: String,
-    /// The cluster's name.
-    pub(crate) cluster_id: String,
-    /// How many cores serve connections.
-    pub(crate) cores: usize,
-}
 
 /// A session, as the stream of its replies.
 pub(crate) struct Session {
-    host: Arc<SessionHost>,
+    shared: Arc<Shared>,
     connection: Arc<ConnectionState>,
     requests: Streaming<SessionRequest>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     replies: ReplyWriter,
+    outbox: Arc<Outbox>,
+    /// A frame that names maps this node did not know, until it does.
+    parked: Option<(Bytes, BoxFuture<'static, Result<()>>)>,
     phase: Phase,
 }
 
@@ -54,33 +50,49 @@ enum Phase {
 impl Session {
     /// A session over a client's stream of requests. It ends by itself when `stopping` does.
     pub(crate) fn new(
-        host: Arc<SessionHost>,
+        shared: Arc<Shared>,
         connection: Arc<ConnectionState>,
         requests: Streaming<SessionRequest>,
         stopping: WaitForCancellationFutureOwned,
     ) -> Self {
         Self {
-            host,
+            shared,
             connection,
             requests,
             stopping: Box::pin(stopping),
             replies: ReplyWriter::new(),
+            outbox: Arc::default(),
+            parked: None,
             phase: Phase::Greeting,
         }
     }
 
-    fn answer(&mut self, request: SessionRequest) -> Result<SessionReply> {
+    fn engine(&self) -> &Arc<Engine> {
+        &self.shared.engine
+    }
+
+    /// What there is to say at once to a message of the client.
+    fn answer(&mut self, request: SessionRequest) -> Result<Option<SessionReply>> {
         if self.phase == Phase::Greeting {
             let Some(hello) = request.hello else {
                 let detail = "the first message of a session must be a hello";
                 return Err(Error::new(ErrorCode::FrameMalformed, detail));
             };
-            return self
-                .welcome(&hello)
-                .map(|welcome| SessionReply { welcome: Some(welcome), ..SessionReply::default() });
+            let welcome = self.welcome(&hello)?;
+            return Ok(Some(SessionReply { welcome: Some(welcome), ..SessionReply::default() }));
         }
-        let frame = self.execute(&request.frame)?;
-        Ok(SessionReply { frame, ..SessionReply::default() })
+        let limits = self.engine().limits();
+        if request.frame.len() > limits.frame_bytes_max {
+            let detail =
+                format!("{} bytes, at most {}", request.frame.len(), limits.frame_bytes_max);
+            return Err(Error::new(ErrorCode::FrameTooLarge, detail));
+        }
+        if let Some(wanted) = Wanted::of_frame(self.engine(), &request.frame)? {
+            let found = self.shared.maps.provide(wanted);
+            self.parked = Some((request.frame, found));
+            return Ok(None);
+        }
+        self.execute(&request.frame)
     }
 
     fn welcome(&mut self, hello: &Hello) -> Result<Welcome> {
@@ -91,19 +103,23 @@ impl Session {
             );
             return Err(Error::new(ErrorCode::ProtocolUnknown, detail));
         }
+        let Some(partitions) = self.engine().partitions() else {
+            let detail = "the node has not joined its cluster yet";
+            return Err(Error::new(ErrorCode::NotReady, detail));
+        };
         let (client, library) = (&hello.client_name, &hello.library);
         debug!(peer = %self.connection.peer, %client, %library, "session opened");
         self.phase = Phase::Open;
-        let limits = self.host.engine.limits();
+        let limits = self.engine().limits();
         Ok(Welcome {
             frame_version: u32::from(FRAME_VERSION),
-            node_id: self.host.node_id.clone(),
-            cluster_id: self.host.cluster_id.clone(),
+            node_id: self.shared.node_id.to_string(),
+            cluster_id: self.shared.cluster_name.clone(),
             version: VERSION.to_owned(),
-            partitions: u32::from(self.host.engine.partitions().get()),
-            cores: self.host.cores as u32,
+            partitions: u32::from(partitions.get()),
+            cores: self.shared.cores as u32,
             core: self.connection.core as u32,
-            table_version: self.host.engine.table_version().0,
+            table_version: self.engine().table_version().0,
             frame_bytes_max: limits.frame_bytes_max as u32,
             batch_ops_max: limits.batch_ops_max as u32,
             key_bytes_max: limits.key_bytes_max as u32,
@@ -112,31 +128,60 @@ impl Session {
         })
     }
 
-    /// Executes a request frame and gives back its reply frame. An error means that the frame cannot be understood.
-    fn execute(&mut self, bytes: &[u8]) -> Result<Bytes> {
-        let engine = &*self.host.engine;
+    /// Executes a request frame and gives back what can be answered at once. An error means that the frame cannot be
+    /// understood.
+    fn execute(&mut self, bytes: &Bytes) -> Result<Option<SessionReply>> {
+        let engine = Arc::clone(self.engine());
         let limits = engine.limits();
-        if bytes.len() > limits.frame_bytes_max {
-            let detail = format!("{} bytes, at most {}", bytes.len(), limits.frame_bytes_max);
-            return Err(Error::new(ErrorCode::FrameTooLarge, detail));
-        }
         let mut frame = RequestFrame::parse(bytes)?;
         if frame.ops > limits.batch_ops_max {
             let detail = format!("{} operations, at most {}", frame.ops, limits.batch_ops_max);
             return Err(Error::new(ErrorCode::BatchTooLarge, detail));
         }
-        let deadline = Deadline::after_ms(frame.deadline_ms);
-        let mut batch = Batch::new(engine, frame.maps.iter().copied(), frame.ops);
+        let head = frame.head;
+        let deadline = Deadline::after_ms(head.deadline_ms);
+        let mut batch = Batch::new(&engine, head, frame.maps.iter().copied(), frame.ops);
         for _ in 0..frame.ops {
-            let (map, op) = frame.next_op()?;
-            batch.push(map, op);
+            let (map, op, options) = frame.next_op()?;
+            batch.push(map, op, options);
         }
         frame.finish()?;
+        let outbox = &self.outbox;
+        let late = || -> Arc<dyn Late> {
+            Arc::new(FrameLate { outbox: Arc::clone(outbox), frame_id: head.frame_id })
+        };
         let replies = &mut self.replies;
-        engine.execute(self.connection.core, batch, deadline, |index, reply| {
-            replies.put(index, reply)
+        let mut is_owner = true;
+        let core = self.connection.core;
+        let waiting = engine.execute(core, batch, deadline, &late, |index, reply, receipt| {
+            if let Reply::Failed(error) = reply {
+                is_owner &= error.code() != ErrorCode::NotOwner;
+            }
+            put(replies, index, reply, receipt)
         });
-        Ok(replies.finish(frame.frame_id, engine.table_version()))
+        self.outbox.expect(waiting);
+        let has_none = self.replies.is_empty() && waiting > 0;
+        Ok((!has_none).then(|| {
+            let frame = self.replies.finish(head.frame_id, engine.table_version());
+            let table = if is_owner { Bytes::new() } else { self.newer_table(head.table_version) };
+            SessionReply { frame, table, ..SessionReply::default() }
+        }))
+    }
+
+    /// The changes of the table that a client lacks that asked the wrong node.
+    fn newer_table(&self, known: TableVersion) -> Bytes {
+        let view = self.engine().view();
+        if view.table.version() <= known {
+            return Bytes::new();
+        }
+        super::topology::pack(&view.table.delta_since(known))
+    }
+
+    /// The next late replies.
+    fn late(&mut self, context: &Context<'_>) -> Option<SessionReply> {
+        let (frame_id, mut writer) = self.outbox.next(context)?;
+        let frame = writer.finish(frame_id, self.engine().table_version());
+        Some(SessionReply { frame, ..SessionReply::default() })
     }
 
     /// The last message of a session that ends because of an error.
@@ -144,6 +189,56 @@ impl Session {
         self.phase = Phase::Ended;
         SessionReply { error: Some(error_to_pb(error)), ..SessionReply::default() }
     }
+
+    /// Whether the client has as many operations waiting as it may.
+    fn is_full(&self) -> bool {
+        self.outbox.waiting() >= self.engine().limits().in_flight_ops_max as i64
+    }
+
+    /// What there is to say next, or why nothing more will be said.
+    fn next_reply(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        loop {
+            if let Some(reply) = self.late(context) {
+                return Poll::Ready(Next::Reply(Ok(reply)));
+            }
+            if let Some((frame, found)) = &mut self.parked {
+                let Poll::Ready(found) = found.as_mut().poll(context) else { break };
+                let frame = std::mem::take(frame);
+                self.parked = None;
+                match found.and_then(|()| self.execute(&frame)) {
+                    Ok(Some(reply)) => return Poll::Ready(Next::Reply(Ok(reply))),
+                    Ok(None) => continue,
+                    Err(error) => return Poll::Ready(Next::Reply(Err(error))),
+                }
+            }
+            if self.is_full() {
+                break;
+            }
+            match self.requests.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(request))) => match self.answer(request) {
+                    Ok(Some(reply)) => return Poll::Ready(Next::Reply(Ok(reply))),
+                    Ok(None) => {}
+                    Err(error) => return Poll::Ready(Next::Reply(Err(error))),
+                },
+                Poll::Ready(Some(Err(status))) => return Poll::Ready(Next::Broken(status)),
+                Poll::Ready(None) => return Poll::Ready(Next::End),
+                Poll::Pending => break,
+            }
+        }
+        match self.stopping.as_mut().poll(context) {
+            Poll::Ready(()) => {
+                Poll::Ready(Next::Reply(Err(Error::new(ErrorCode::ShuttingDown, ""))))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// What a session does next.
+enum Next {
+    Reply(Result<SessionReply>),
+    Broken(Status),
+    End,
 }
 
 impl Drop for Session {
@@ -162,23 +257,18 @@ impl Stream for Session {
         if session.phase == Phase::Ended {
             return Poll::Ready(None);
         }
-        let reply = match session.requests.poll_next_unpin(context) {
-            Poll::Ready(Some(Ok(request))) => session.answer(request),
-            Poll::Ready(Some(Err(status))) => {
+        let reply = match session.next_reply(context) {
+            Poll::Ready(Next::Reply(reply)) => reply,
+            Poll::Ready(Next::Broken(status)) => {
                 debug!(peer = %session.connection.peer, %status, "session broken");
                 session.phase = Phase::Ended;
                 return Poll::Ready(Some(Err(receive_error(&status))));
             }
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Pending => {
-                if session.stopping.as_mut().poll(context).is_pending() {
-                    return Poll::Pending;
-                }
-                Err(Error::new(ErrorCode::ShuttingDown, ""))
-            }
+            Poll::Ready(Next::End) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
         };
         let reply = reply.unwrap_or_else(|error| {
-            if error.code() != ErrorCode::ShuttingDown {
+            if !matches!(error.code(), ErrorCode::ShuttingDown | ErrorCode::NotReady) {
                 warn!(peer = %session.connection.peer, %error, "session ended");
             }
             session.farewell(&error)

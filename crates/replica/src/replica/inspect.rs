@@ -1,18 +1,67 @@
 //! What a replica shows of itself.
 
-use isogrid_core::{Epoch, LogPosition, NodeId, PartitionEntry, Replica as Name};
-use isogrid_store::Partition;
+use std::sync::Arc;
+
+use isogrid_core::{Epoch, LogPosition, MapId, MapSettings, NodeId, PartitionEntry, Replica as Name};
+use isogrid_store::{MapUsage, Partition};
 
 use super::{Replica, Role, RoleName};
 use crate::copy::Progress;
 use crate::learner;
 use crate::log::Log;
 use crate::notice::CopyKind;
+use crate::primary::target::Target;
 use crate::readers::Readers;
 use crate::session::Sessions;
+use crate::settings::Settings;
 use crate::time::Now;
 
+/// How far a follower is, as its primary knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowerLag {
+    /// Which life of which node.
+    pub replica: Name,
+    /// Its log is the primary's up to here.
+    pub matched: LogPosition,
+    /// Whether its data are whole: no copy or repair is under way.
+    pub is_complete: bool,
+    /// How many entries it lacks.
+    pub ops: u64,
+    /// How many bytes of entries it lacks.
+    pub bytes: u64,
+    /// For how long it has been behind or silent, in milliseconds.
+    pub ms: u64,
+}
+
 impl Replica {
+    /// Other settings from now on.
+    pub fn configure(&mut self, settings: Arc<Settings>) {
+        self.state.settings = settings;
+    }
+
+    /// The settings of a map, and where its size is counted.
+    pub fn configure_map(&mut self, map: MapId, settings: &MapSettings, usage: Arc<MapUsage>) {
+        self.state.store.configure(map, settings, usage);
+    }
+
+    /// As a primary: how far each follower is.
+    pub fn follower_lags(&self, now: Now) -> Vec<FollowerLag> {
+        let Role::Primary(primary) = &self.role else { return Vec::new() };
+        let log = &self.state.log;
+        let lag = |target: &Target| {
+            let ops = log.last().seq.saturating_sub(target.matched);
+            FollowerLag {
+                replica: target.replica.clone(),
+                matched: log.position_of(target.matched).unwrap_or_default(),
+                is_complete: target.is_complete,
+                ops,
+                bytes: log.bytes_after(target.matched),
+                ms: if ops == 0 { 0 } else { target.trouble_ms(now) },
+            }
+        };
+        primary.targets.iter().map(lag).collect()
+    }
+
     /// Its node and life.
     pub fn me(&self) -> &Name {
         &self.state.me

@@ -1,13 +1,14 @@
 //! `isogrid map info MAP`: one map.
 
 use clap::Args;
-use isogrid_client::Grid;
+use isogrid_client::Operator;
 
 use crate::exit::{CommandResult, Exit};
 use crate::output::{Format, print, print_json, tell};
 use crate::text::{size, thousands};
 
-use super::ls::{limit, object};
+use super::change::{settings_of, shown};
+use super::ls::object;
 
 /// Which map.
 #[derive(Debug, Args)]
@@ -16,8 +17,8 @@ pub(crate) struct InfoArgs {
     map: String,
 }
 
-pub(super) async fn run(grid: &Grid, args: &InfoArgs, format: Format) -> CommandResult {
-    let Some(map) = grid.map_info(&args.map).await? else {
+pub(super) async fn run(operator: &Operator, args: &InfoArgs, format: Format) -> CommandResult {
+    let Some(map) = operator.map(&args.map).await? else {
         tell(format!("no map {:?}", args.map));
         return Ok(Exit::Failed);
     };
@@ -26,16 +27,15 @@ pub(super) async fn run(grid: &Grid, args: &InfoArgs, format: Format) -> Command
         return Ok(Exit::Ok);
     }
     let each = map.bytes.checked_div(map.entries).unwrap_or(0);
-    print(&format!(
-        "map          {}\nentries      {}\nbytes        {} ({} per entry)\neviction     {}\nentries_max  {}\n\
-         bytes_max    {}\n",
-        map.name,
-        thousands(map.entries),
-        size(map.bytes),
-        size(each),
-        map.eviction,
-        limit(map.entries_max, thousands),
-        limit(map.bytes_max, size),
-    ))?;
+    let mut lines = vec![
+        ("map", map.name.clone()),
+        ("id", map.id.to_string()),
+        ("entries", thousands(map.entries)),
+        ("bytes", format!("{} ({} per entry)", size(map.bytes), size(each))),
+    ];
+    lines.extend(settings_of(&map).map(|(name, value)| (name, shown(name, &value))));
+    let text: String =
+        lines.into_iter().map(|(name, value)| format!("{name:<15}  {value}\n")).collect();
+    print(&text)?;
     Ok(Exit::Ok)
 }

@@ -1,47 +1,67 @@
 //! `isogrid map ls`: the maps with their sizes and settings.
 
-use isogrid_client::{Grid, MapInfo};
+use isogrid_client::{MapInfo, Operator};
 use serde_json::{Value, json};
 
 use crate::exit::CommandResult;
 use crate::exit::Exit;
-use crate::output::{Format, print_json, print_table, table};
+use crate::output::{Format, print_json, print_table, table, tell};
 use crate::text::{size, thousands};
 
-pub(super) async fn run(grid: &Grid, format: Format) -> CommandResult {
-    let maps = grid.maps().await?;
+use super::change::{settings_of, shown};
+
+pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
+    let list = operator.maps().await?;
+    if !list.missing.is_empty() {
+        tell(format!("not counted: what {} lead", list.missing.join(", ")));
+    }
     if format == Format::Json {
-        print_json(&maps.iter().map(object).collect::<Vec<Value>>())?;
+        print_json(&list.maps.iter().map(object).collect::<Vec<Value>>())?;
         return Ok(Exit::Ok);
     }
-    let mut rows = table(&["map", "entries", "bytes", "eviction", "entries_max", "bytes_max"]);
-    for map in &maps {
-        rows.add_row([
+    let mut rows = table(&[
+        "map",
+        "entries",
+        "bytes",
+        "backups",
+        "acknowledge",
+        "read",
+        "durability",
+        "eviction",
+        "entries_max",
+        "bytes_max",
+    ]);
+    for map in &list.maps {
+        let limits = settings_of(map)
+            .into_iter()
+            .filter(|(name, _)| matches!(*name, "entries_max" | "bytes_max"));
+        let mut row = vec![
             map.name.clone(),
             thousands(map.entries),
             size(map.bytes),
+            map.backups.to_string(),
+            map.acknowledge.clone(),
+            map.read.clone(),
+            map.durability.clone(),
             map.eviction.clone(),
-            limit(map.entries_max, thousands),
-            limit(map.bytes_max, size),
-        ]);
+        ];
+        row.extend(limits.map(|(name, value)| shown(name, &value)));
+        rows.add_row(row);
     }
     print_table(&rows)?;
     Ok(Exit::Ok)
 }
 
-/// A limit for people; zero is none.
-pub(super) fn limit(limit: u64, show: impl Fn(u64) -> String) -> String {
-    if limit == 0 { "-".into() } else { show(limit) }
-}
-
 /// A map as JSON.
 pub(super) fn object(map: &MapInfo) -> Value {
-    json!({
+    let mut object = json!({
         "name": map.name,
+        "id": map.id,
         "entries": map.entries,
         "bytes": map.bytes,
-        "eviction": map.eviction,
-        "entries_max": map.entries_max,
-        "bytes_max": map.bytes_max,
-    })
+    });
+    if let Value::Object(object) = &mut object {
+        object.extend(settings_of(map).map(|(name, value)| (name.to_owned(), value)));
+    }
+    object
 }

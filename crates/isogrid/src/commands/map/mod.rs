@@ -1,7 +1,10 @@
 //! `isogrid map`: read and write maps. Keys and values are bytes as they are.
 
+pub(crate) mod change;
 mod clear;
+mod create;
 mod del;
+mod drop;
 mod get;
 mod info;
 mod ls;
@@ -10,11 +13,12 @@ mod scan;
 
 use bytes::Bytes;
 use clap::Subcommand;
-use isogrid_client::{Grid, Map, Raw};
+use isogrid_client::{Grid, Map, Operator, Raw};
 
 use crate::cli::Global;
-use crate::connect::with_grid;
+use crate::connect::{with_grid, with_operator};
 use crate::exit::CommandResult;
+use crate::output::Format;
 
 /// What to do with a map.
 #[derive(Debug, Subcommand)]
@@ -31,6 +35,12 @@ pub(crate) enum MapCommand {
     Scan(scan::ScanArgs),
     /// Show one map
     Info(info::InfoArgs),
+    /// Create a map with settings of its own
+    Create(create::CreateArgs),
+    /// Change the settings of a map, while it is in use
+    Alter(create::AlterArgs),
+    /// Drop a map with all its entries
+    Drop(drop::DropArgs),
     /// Remove all entries of a map
     Clear(clear::ClearArgs),
 }
@@ -44,13 +54,34 @@ fn byte_map(grid: &Grid, name: &str) -> ByteMap {
 
 pub(crate) fn run(command: MapCommand, global: &Global) -> CommandResult {
     let format = global.output;
-    with_grid(global, async |grid| match command {
-        MapCommand::Put(args) => put::run(&grid, &args, format).await,
-        MapCommand::Get(args) => get::run(&grid, &args, format).await,
-        MapCommand::Del(args) => del::run(&grid, &args, format).await,
-        MapCommand::Ls => ls::run(&grid, format).await,
-        MapCommand::Scan(args) => scan::run(&grid, &args, format).await,
-        MapCommand::Info(args) => info::run(&grid, &args, format).await,
-        MapCommand::Clear(args) => clear::run(&grid, &args, format).await,
-    })
+    match command {
+        MapCommand::Put(args) => {
+            with_grid(global, async |grid| put::run(&grid, &args, format).await)
+        }
+        MapCommand::Get(args) => {
+            with_grid(global, async |grid| get::run(&grid, &args, format).await)
+        }
+        MapCommand::Del(args) => {
+            with_grid(global, async |grid| del::run(&grid, &args, format).await)
+        }
+        MapCommand::Scan(args) => {
+            with_grid(global, async |grid| scan::run(&grid, &args, format).await)
+        }
+        MapCommand::Clear(args) => {
+            with_grid(global, async |grid| clear::run(&grid, &args, format).await)
+        }
+        other => with_operator(global, async |operator| manage(other, &operator, format).await),
+    }
+}
+
+/// The commands about maps, not about what is in them.
+async fn manage(command: MapCommand, operator: &Operator, format: Format) -> CommandResult {
+    match command {
+        MapCommand::Ls => ls::run(operator, format).await,
+        MapCommand::Info(args) => info::run(operator, &args, format).await,
+        MapCommand::Create(args) => create::create(operator, &args, format).await,
+        MapCommand::Alter(args) => create::alter(operator, &args, format).await,
+        MapCommand::Drop(args) => drop::run(operator, &args, format).await,
+        _ => unreachable!("the commands about entries are run on the grid"),
+    }
 }

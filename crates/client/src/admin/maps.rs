@@ -1,0 +1,154 @@
+//! Maps with their sizes, settings and modes, as plain values.
+
+use isogrid_proto::pb;
+
+/// A map's size, settings and mode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MapInfo {
+    /// The map's name.
+    pub name: String,
+    /// Its number.
+    pub id: u32,
+    /// How many entries it has.
+    pub entries: u64,
+    /// How many bytes they take in one copy, overhead included.
+    pub bytes: u64,
+    /// Which records make room: none, lru or lfu.
+    pub eviction: String,
+    /// The most entries; zero for no limit.
+    pub entries_max: u64,
+    /// The most bytes; zero for no limit.
+    pub bytes_max: u64,
+    /// How many copies beside the primary's.
+    pub backups: u32,
+    /// When a write is acknowledged: sync, when every in-sync replica holds it, or async, when the primary does.
+    pub acknowledge: String,
+    /// Writes are refused while fewer replicas are in sync, the primary included.
+    pub min_in_sync: u32,
+    /// How a read is done that does not say otherwise: lease, confirmed, backup or any.
+    pub read: String,
+    /// Of reads at a backup: the most milliseconds behind.
+    pub read_lag_ms_max: u64,
+    /// What an acknowledged write survives: memory, os or fsync.
+    pub durability: String,
+}
+
+/// Maps, and who could not be asked about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MapList {
+    /// The maps, in the order of their names.
+    pub maps: Vec<MapInfo>,
+    /// Members that did not answer: what they lead is not counted.
+    pub missing: Vec<String>,
+}
+
+/// What is to change about a map. What is `None` stays as it is, or takes its default in a new map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapChange {
+    /// Which records make room: none, lru or lfu.
+    pub eviction: Option<String>,
+    /// The most entries; zero for no limit.
+    pub entries_max: Option<u64>,
+    /// The most bytes; zero for no limit.
+    pub bytes_max: Option<u64>,
+    /// How many copies beside the primary's.
+    pub backups: Option<u32>,
+    /// When a write is acknowledged: sync or async.
+    pub acknowledge: Option<String>,
+    /// How many replicas must be in sync for a write, the primary included.
+    pub min_in_sync: Option<u32>,
+    /// How a read is done that does not say otherwise: lease, confirmed, backup or any.
+    pub read: Option<String>,
+    /// Of reads at a backup: the most milliseconds behind.
+    pub read_lag_ms_max: Option<u64>,
+    /// What an acknowledged write survives: memory, os or fsync.
+    pub durability: Option<String>,
+}
+
+/// What must be so before a map is created or changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MapExpect {
+    /// Anything.
+    #[default]
+    Any,
+    /// There is no such map.
+    New,
+    /// There is such a map.
+    Existing,
+}
+
+impl MapExpect {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            MapExpect::Any => "any",
+            MapExpect::New => "new",
+            MapExpect::Existing => "existing",
+        }
+    }
+}
+
+/// What a map was and is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PutMapOutcome {
+    /// What it was; `None` for a new map.
+    pub before: Option<MapInfo>,
+    /// What it is now, or would be.
+    pub after: MapInfo,
+}
+
+impl From<pb::MapStatus> for MapInfo {
+    fn from(map: pb::MapStatus) -> Self {
+        MapInfo {
+            name: map.name,
+            id: map.id,
+            entries: map.entries,
+            bytes: map.bytes,
+            eviction: map.eviction,
+            entries_max: map.entries_max,
+            bytes_max: map.bytes_max,
+            backups: map.backups,
+            acknowledge: map.acknowledge,
+            min_in_sync: map.min_in_sync,
+            read: map.read,
+            read_lag_ms_max: map.read_lag_ms_max,
+            durability: map.durability,
+        }
+    }
+}
+
+impl From<pb::ListMapsReply> for MapList {
+    fn from(reply: pb::ListMapsReply) -> Self {
+        MapList {
+            maps: reply.maps.into_iter().map(MapInfo::from).collect(),
+            missing: reply.missing,
+        }
+    }
+}
+
+impl From<MapChange> for pb::MapChange {
+    fn from(change: MapChange) -> Self {
+        pb::MapChange {
+            eviction: change.eviction,
+            entries_max: change.entries_max,
+            bytes_max: change.bytes_max,
+            backups: change.backups,
+            acknowledge: change.acknowledge,
+            min_in_sync: change.min_in_sync,
+            read: change.read,
+            read_lag_ms_max: change.read_lag_ms_max,
+            durability: change.durability,
+        }
+    }
+}
+
+impl From<pb::PutMapReply> for PutMapOutcome {
+    fn from(reply: pb::PutMapReply) -> Self {
+        PutMapOutcome {
+            before: reply.before.map(MapInfo::from),
+            after: reply.after.unwrap_or_default().into(),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `isogrid cluster`: who is in the cluster, who holds what, and what an operator wants of nodes.
+
+mod can_stop;
+mod empty;
+mod intent;
+mod members;
+mod partitions;
+mod plan;
+mod remove;
+mod stop;
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use isogrid_client::{ClusterStatus, MemberStatus};
+use isogrid_node::config::suggest::nearest;
+
+pub(crate) use self::partitions::object as partition_object;
+
+use crate::cli::Global;
+use crate::connect::with_operator;
+use crate::duration;
+use crate::exit::{CommandResult, Failure, wrong_argument};
+
+/// How often the cluster is asked while a command waits.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What to do with the cluster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// List the members
+    Members,
+    /// Show who holds which partition
+    Partitions(partitions::PartitionsArgs),
+    /// Show what the cluster still moves by itself
+    Rebalance(plan::RebalanceArgs),
+    /// Empty a node, which stays a member
+    Drain(intent::LeavingArgs),
+    /// Empty a node for good: it is forgotten once it is empty and down
+    Leave(intent::LeavingArgs),
+    /// Take back what was wanted of a node: it is to stay
+    Stay(intent::StayArgs),
+    /// Forget a node that is down and holds nothing
+    Remove(remove::RemoveArgs),
+    /// Say whether a node can be stopped now without anybody missing it
+    CanStop(can_stop::CanStopArgs),
+    /// Prepare a stop of the whole cluster: everything goes to disk, and nothing moves
+    Stop(stop::StopArgs),
+}
+
+/// How long a command waits.
+#[derive(Clone, Copy, Debug, Args)]
+struct WaitArgs {
+    /// Wait until it is so
+    #[arg(long)]
+    wait: bool,
+
+    /// With --wait: give up after this, and exit with 3
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "wait")]
+    timeout: Option<Duration>,
+}
+
+pub(crate) fn run(command: ClusterCommand, global: &Global) -> CommandResult {
+    let format = global.output;
+    with_operator(global, async |operator| match command {
+        ClusterCommand::Members => members::run(&operator, format).await,
+        ClusterCommand::Partitions(args) => partitions::run(&operator, &args, format).await,
+        ClusterCommand::Rebalance(args) => plan::run(&operator, &args, format).await,
+        ClusterCommand::Drain(args) => intent::drain(&operator, &args, format).await,
+        ClusterCommand::Leave(args) => intent::leave(&operator, &args, format).await,
+        ClusterCommand::Stay(args) => intent::stay(&operator, &args, format).await,
+        ClusterCommand::Remove(args) => remove::run(&operator, &args, format).await,
+        ClusterCommand::CanStop(args) => can_stop::run(&operator, &args, format).await,
+        ClusterCommand::Stop(args) => stop::run(&operator, &args, format).await,
+    })
+}
+
+/// The member of this name, or an error that names the nearest.
+fn member<'a>(status: &'a ClusterStatus, node: &str) -> Result<&'a MemberStatus, Failure> {
+    let names = || status.members.iter().map(|member| member.node_id.as_str());
+    let found = status.members.iter().find(|member| member.node_id == node);
+    found.ok_or_else(|| {
+        let hint = match nearest(node, names()) {
+            Some(name) => format!("did you mean {name:?}?"),
+            None => format!("the members are {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        wrong_argument(format!("no member {node:?}; {hint}"))
+    })
+}
+
+/// `1 partition`, `2 partitions`.
+fn counted(count: impl Into<u64>, what: &str) -> String {
+    match count.into() {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_member_is_met_with_the_nearest_name() {
+        let mut status = ClusterStatus::default();
+        for name in ["node-0", "node-1"] {
+            let mut member = MemberStatus::default();
+            member.node_id = name.into();
+            status.members.push(member);
+        }
+        assert!(member(&status, "node-1").is_ok());
+        let text = |node| member(&status, node).expect_err("unknown").text().unwrap_or_default();
+        assert!(text("nod-1").contains("did you mean \"node-1\"?"));
+        assert!(text("something").contains("the members are node-0, node-1"));
+        assert_eq!(
+            (counted(1u32, "copy"), counted(2u32, "node")),
+            ("1 copy".into(), "2 nodes".into())
+        );
+    }
+}

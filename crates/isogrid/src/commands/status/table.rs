@@ -1,0 +1,227 @@
+//! The state of the cluster for people.
+
+use std::time::Duration;
+
+use isogrid_client::{ClusterStatus, MemberStatus, MoveStatus};
+
+use crate::output::{table, table_text};
+use crate::text::{size, thousands};
+
+/// Everything: a headline, what is remarkable, the members, copies under way.
+pub(crate) fn text(status: &ClusterStatus) -> String {
+    let mut text = headline(status);
+    text.push('\n');
+    for line in remarks(status) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push('\n');
+    text.push_str(&members(status));
+    if !status.moves.is_empty() {
+        text.push('\n');
+        text.push_str(&moves(&status.moves));
+    }
+    text
+}
+
+/// The line that says most.
+pub(crate) fn headline(status: &ClusterStatus) -> String {
+    let safe = if status.safe { "safe" } else { "not safe" };
+    let mut partitions = format!("{} partitions", status.partitions_total);
+    for (count, what) in [
+        (status.partitions_under_replicated, "under-replicated"),
+        (status.partitions_without_primary, "without primary"),
+    ] {
+        if count > 0 {
+            partitions.push_str(&format!(", {count} {what}"));
+        }
+    }
+    format!(
+        "{}, {safe}: cluster {}, {partitions}, {} unassigned, table version {}",
+        status.health, status.cluster_name, status.partitions_unassigned, status.table_version,
+    )
+}
+
+/// What else an operator should know, a line each.
+fn remarks(status: &ClusterStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    let council = &status.council;
+    if council.leader.is_empty() || !council.has_quorum {
+        lines.push(format!("council: no quorum of {}", council.voters.join(", ")));
+    } else if status.members.len() > 1 {
+        let voters = council.voters.join(", ");
+        lines.push(format!(
+            "council: {} leads in term {}; voters {voters}",
+            council.leader, council.term
+        ));
+    }
+    let worst = status.worst_lag();
+    if worst.partitions > 0 {
+        let ops = thousands(worst.ops);
+        lines.push(format!("lag: at most {ops} ops, {}, {} ms", size(worst.bytes), worst.ms));
+    }
+    if let Some(newest) = status.losses.last() {
+        lines.push(format!(
+            "losses: {}; the last of partition {} in epoch {} ({})",
+            status.losses_total, newest.partition, newest.epoch, newest.cause
+        ));
+    }
+    lines
+}
+
+fn members(status: &ClusterStatus) -> String {
+    let mut rows = table(&[
+        "node",
+        "state",
+        "grpc",
+        "zone",
+        "leads",
+        "backups",
+        "version",
+        "up",
+        "cores",
+        "conns",
+        "maps",
+        "entries",
+        "data",
+        "resident",
+        "limit",
+        "operations",
+    ]);
+    for member in &status.members {
+        let own = |shown: String| if member.has_answered { shown } else { "-".into() };
+        rows.add_row([
+            member.node_id.clone(),
+            state(member),
+            member.grpc_addr.clone(),
+            if member.zone.is_empty() { "-".into() } else { member.zone.clone() },
+            thousands(member.primaries.into()),
+            thousands(member.backups.into()),
+            own(member.version.clone()),
+            own(uptime(member.uptime.as_secs())),
+            own(member.cores.to_string()),
+            own(thousands(member.connections.into())),
+            own(thousands(member.maps.into())),
+            own(thousands(member.entries)),
+            own(size(member.data_bytes)),
+            own(size(member.resident_bytes)),
+            own(size(member.memory_limit_bytes)),
+            own(thousands(member.operations_total)),
+        ]);
+    }
+    table_text(&rows)
+}
+
+/// The state in one word or two: also what is wanted, and whether nothing is heard of it.
+pub(crate) fn state(member: &MemberStatus) -> String {
+    let mut state = member.state.clone();
+    let is_said = matches!(member.intent.as_str(), "" | "stay")
+        || (member.intent == "drain" && member.state == "draining");
+    if !is_said {
+        state.push_str(&format!(" ({})", member.intent));
+    }
+    if !member.is_live && member.state != "down" {
+        state.push_str(", silent");
+    }
+    state
+}
+
+fn moves(moves: &[MoveStatus]) -> String {
+    let mut rows = table(&["partition", "from", "to", "entries", "bytes", "done", "since", "eta"]);
+    for copy in moves {
+        rows.add_row([
+            copy.partition.to_string(),
+            copy.from.clone(),
+            copy.to.clone(),
+            of(copy.entries_done, copy.entries_total, thousands),
+            of(copy.bytes_done, copy.bytes_total, size),
+            share(copy).map_or_else(|| "-".into(), |share| format!("{share} %")),
+            short(copy.elapsed),
+            copy.eta.map_or_else(|| "-".into(), short),
+        ]);
+    }
+    table_text(&rows)
+}
+
+/// How much of a copy is done, in hundredths; unknown while its size is.
+pub(crate) fn share(copy: &MoveStatus) -> Option<u64> {
+    copy.bytes_done.saturating_mul(100).checked_div(copy.bytes_total).map(|share| share.min(100))
+}
+
+fn of(done: u64, total: u64, show: impl Fn(u64) -> String) -> String {
+    match total {
+        0 => show(done),
+        total => format!("{} of {}", show(done), show(total)),
+    }
+}
+
+/// A duration for people: seconds with a digit behind the point below a minute.
+pub(crate) fn short(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..60 => format!("{:.1}s", duration.as_secs_f64()),
+        seconds => uptime(seconds),
+    }
+}
+
+/// How long it runs, in its two largest units.
+pub(crate) fn uptime(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d{}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uptime_has_its_two_largest_units() {
+        for (seconds, shown) in [(5, "5s"), (65, "1m5s"), (3_660, "1h1m"), (90_000, "1d1h")] {
+            assert_eq!(uptime(seconds), shown);
+        }
+        assert_eq!(short(Duration::from_millis(1_250)), "1.2s");
+    }
+
+    fn member(state: &str, intent: &str, is_live: bool) -> MemberStatus {
+        let mut member = MemberStatus::default();
+        (member.state, member.intent, member.is_live) = (state.into(), intent.into(), is_live);
+        member
+    }
+
+    #[test]
+    fn a_state_says_what_is_wanted_and_what_is_heard() {
+        for (of, shown) in [
+            (member("active", "stay", true), "active"),
+            (member("draining", "drain", true), "draining"),
+            (member("draining", "leave", true), "draining (leave)"),
+            (member("active", "restart", false), "active (restart), silent"),
+            (member("down", "stay", false), "down"),
+        ] {
+            assert_eq!(state(&of), shown);
+        }
+    }
+
+    #[test]
+    fn the_share_of_a_copy_is_unknown_while_its_size_is() {
+        let mut copy = MoveStatus::default();
+        copy.bytes_done = 512;
+        assert_eq!(share(&copy), None);
+        copy.bytes_total = 1_024;
+        assert_eq!(share(&copy), Some(50));
+        assert_eq!(of(copy.bytes_done, copy.bytes_total, size), "512 B of 1.0 KiB");
+    }
+
+    #[test]
+    fn a_headline_names_what_is_missing() {
+        let mut status = ClusterStatus::default();
+        (status.health, status.cluster_name) = ("degraded".into(), "blue".into());
+        (status.partitions_total, status.partitions_under_replicated) = (256, 12);
+        assert_eq!(
+            headline(&status),
+            "degraded, not safe: cluster blue, 256 partitions, 12 under-replicated, 0 unassigned, table version 0"
+        );
+    }
+}

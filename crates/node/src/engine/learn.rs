@@ -1,0 +1,154 @@
+//! From the committed table to the replicas of this node: opens, updates, closes and deletes them, and keeps maps as the
+//! council says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use isogrid_cluster::Millis;
+use isogrid_cluster::council::LossPolicy;
+use isogrid_cluster::reconcile::{Action, LocalReplica, Own, reconcile};
+use isogrid_core::{Error, ErrorCode, PartitionEntry, PartitionId};
+use isogrid_replica::{Event, Now, Replica, Settings};
+use isogrid_store::Partition;
+
+use super::slot::{Held, Place, SlotCell};
+use super::{Engine, MapInfo, Partitions};
+use crate::clock;
+use crate::control::view::View;
+
+/// The core whose lanes carry what replicas say when they read a table.
+const CORE: usize = 0;
+
+impl Engine {
+    /// There is a newer view: the replicas of this node become what it says.
+    pub(crate) fn learn(&self, view: &Arc<View>) {
+        let Some(cluster) = &view.cluster else { return };
+        if view.table.version().0 == 0 && view.maps_version == 0 {
+            return;
+        }
+        let is_first = self.partitions.get().is_none();
+        let partitions = self.partitions.get_or_init(|| {
+            let count = view.table.partitions();
+            let seed = cluster.id.0 as u64 ^ (cluster.id.0 >> 64) as u64;
+            let cells = (0..count.get()).map(|_| SlotCell::default()).collect();
+            Partitions { count, cells, hash_seed: seed }
+        });
+        let known = std::mem::replace(&mut *self.view.lock(), Arc::clone(view));
+        if is_first || known.maps_version != view.maps_version {
+            self.learn_maps(view, partitions, cluster.loss_policy);
+        }
+        self.reconcile(view, partitions);
+        self.wire.flush(CORE);
+    }
+
+    fn learn_maps(&self, view: &View, partitions: &Partitions, policy: LossPolicy) {
+        let maps = self.maps.prepare(&view.maps);
+        let last = maps.iter().map(|map| map.id.0 as usize + 1).max().unwrap_or(0);
+        let mut modes = vec![isogrid_replica::settings::MapMode::default(); last];
+        for map in &maps {
+            modes[map.id.0 as usize] = map.mode;
+        }
+        let settings = Arc::new(Settings {
+            hash_seed: partitions.hash_seed,
+            alone_is_safe: policy == LossPolicy::Block,
+            maps: modes,
+            ..Settings::default()
+        });
+        *self.settings.lock() = Arc::clone(&settings);
+        for (partition, cell) in partitions.iter() {
+            let mut slot = cell.0.lock();
+            if let Some(held) = &mut slot.held {
+                held.replica.configure(Arc::clone(&settings));
+                configure_maps(&mut held.replica, &maps);
+            }
+            self.count(partition, &mut slot);
+        }
+        self.maps.publish(&maps);
+    }
+
+    /// Does what the newest table says about the replicas here. Called again it does nothing, or what has become due.
+    fn reconcile(&self, view: &View, partitions: &Partitions) {
+        let own = Own {
+            node: self.own.node.clone(),
+            incarnation: self.own.incarnation,
+            registered: view.registered,
+        };
+        let now = clock::both();
+        let mut local = BTreeMap::new();
+        for (partition, cell) in partitions.iter() {
+            if let Some(held) = &cell.0.lock().held {
+                let replica = match held.closed_since {
+                    Some(since) => LocalReplica::Closed { since },
+                    None => LocalReplica::Open(held.replica.view().clone()),
+                };
+                local.insert(partition, replica);
+            }
+        }
+        for action in reconcile(&view.table, &own, &local, millis(now)) {
+            self.act(partitions, action, now);
+        }
+    }
+
+    fn act(&self, partitions: &Partitions, action: Action, now: Now) {
+        match action {
+            Action::Open { partition, entry, .. } => self.open(partitions, partition, &entry, now),
+            Action::Update { partition, entry, .. } => {
+                self.step(CORE, partition, Event::Table(&entry));
+            }
+            Action::Close { partition } => {
+                if let Some(entry) = self.view().table.entry(partition) {
+                    self.step(CORE, partition, Event::Table(entry));
+                }
+                let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
+                if let Some(held) = &mut slot.held {
+                    held.closed_since = Some(millis(now));
+                    held.waiters.end(|_| true, |_| Error::new(ErrorCode::NotOwner, ""));
+                }
+            }
+            Action::Delete { partition } => {
+                let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
+                slot.held = None;
+                self.count(partition, &mut slot);
+            }
+        }
+    }
+
+    fn open(
+        &self,
+        partitions: &Partitions,
+        partition: PartitionId,
+        entry: &PartitionEntry,
+        now: Now,
+    ) {
+        let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
+        let held = slot.held.get_or_insert_with(|| {
+            let store = Partition::new(partition, partitions.hash_seed, &self.limits);
+            let settings = Arc::clone(&self.settings.lock());
+            let mut replica = Replica::new(self.own.clone(), store, settings, now);
+            configure_maps(&mut replica, &self.maps.all());
+            Held::new(replica)
+        });
+        held.closed_since = None;
+        let place = Place { engine: self, core: CORE, partition, now };
+        held.step(place, Event::Table(entry), None);
+        self.count(partition, &mut slot);
+    }
+
+    /// What has become due by time alone: data of partitions that left long ago are deleted.
+    pub(super) fn tidy(&self) {
+        if let Some(partitions) = self.partitions.get() {
+            self.reconcile(&self.view(), partitions);
+        }
+    }
+}
+
+fn configure_maps(replica: &mut Replica, maps: &[Arc<MapInfo>]) {
+    for map in maps {
+        replica.configure_map(map.id, &map.settings, Arc::clone(&map.usage));
+    }
+}
+
+/// The monotonic clock as the cluster's decisions want it.
+pub(super) fn millis(now: Now) -> Millis {
+    Millis(now.ticks.0 / 1_000)
+}

@@ -1,0 +1,152 @@
+//! What moves replicas beside requests: time, leases, messages of other nodes, and the steward's wishes.
+
+use std::collections::BTreeMap;
+
+use isogrid_cluster::Directive;
+use isogrid_core::{Incarnation, NodeId, PartitionId, Replica as Name};
+use isogrid_replica::lease::{Beat, BeatAck};
+use isogrid_replica::{Event, RoleName, Ticks};
+
+use super::slot::Place;
+use super::Engine;
+use crate::clock;
+use crate::peers::message::LinkMessage;
+
+impl Engine {
+    /// Messages of another node's life, in their order.
+    pub(crate) fn receive(&self, core: usize, from: &Name, batch: Vec<LinkMessage>) {
+        for message in batch {
+            match message {
+                LinkMessage::Replica { partition, to, message } => {
+                    self.step(core, partition, Event::Receive { from, to, message });
+                }
+                LinkMessage::Beat { to, beat } => self.vouch(core, from, to, beat),
+                LinkMessage::BeatAck { to, ack } => self.vouched(core, from, to, &ack),
+                LinkMessage::Directive(directive) => self.direct(core, &directive),
+                // Not for replicas.
+                LinkMessage::News(_) | LinkMessage::Ping => {}
+            }
+        }
+        self.wire.flush(core);
+    }
+
+    /// What the steward asks of a primary.
+    fn direct(&self, core: usize, directive: &Directive) {
+        let event = match directive {
+            Directive::HandOver { to, .. } => Event::HandOver { to },
+            Directive::Retire { member, .. } => Event::Retire { replica: member },
+            Directive::Vouch { member, .. } => Event::Vouch { replica: member },
+        };
+        self.step(core, directive.partition(), event);
+    }
+
+    /// Time has passed, for the partitions of one core.
+    pub(crate) fn tick(&self, core: usize) {
+        let Some(partitions) = self.partitions.get() else { return };
+        let cores = self.operations.len();
+        for index in (core..partitions.cells.len()).step_by(cores) {
+            let partition = PartitionId(index as u16);
+            let mut slot = partitions.cells[index].0.lock();
+            let Some(held) = &mut slot.held else { continue };
+            let now = clock::both();
+            held.step(Place { engine: self, core, partition, now }, Event::Tick, None);
+            held.waiters.end_late(now.ticks);
+            self.count(partition, &mut slot);
+        }
+        self.wire.flush(core);
+    }
+
+    /// What happens about once a second: ended sessions are told to the partitions, old data deleted.
+    pub(crate) fn tick_slowly(&self, core: usize) {
+        self.tidy();
+        let Some(partitions) = self.partitions.get() else { return };
+        let view = self.view();
+        let watermark = view.watermark;
+        if watermark.0 == 0 && view.ended.is_empty() {
+            return;
+        }
+        for (partition, _) in partitions.iter() {
+            let event = Event::SessionsEnded { watermark, above: &view.ended };
+            self.step(core, partition, event);
+        }
+        self.wire.flush(core);
+    }
+
+    /// The council's leader answered the heartbeat that was sent at that moment: this life serves.
+    pub(crate) fn council_answered(&self, core: usize, sent_at: Ticks) {
+        let Some(partitions) = self.partitions.get() else { return };
+        for (partition, _) in partitions.iter() {
+            self.step(core, partition, Event::CouncilAnswered { sent_at });
+        }
+        self.wire.flush(core);
+    }
+
+    /// Asks every node that follows a primary here for leases, one beat per node.
+    pub(crate) fn beat(&self, core: usize) {
+        let Some(partitions) = self.partitions.get() else { return };
+        let mut claims: BTreeMap<Name, Vec<_>> = BTreeMap::new();
+        for (partition, cell) in partitions.iter() {
+            let slot = cell.0.lock();
+            let primary = slot.held.as_ref().map(|held| &held.replica);
+            let Some(primary) = primary.filter(|one| one.role() == RoleName::Primary) else {
+                continue;
+            };
+            let view = primary.view();
+            for other in view.in_sync.iter().chain(&view.learners) {
+                if other.node != self.own.node {
+                    let claim = (partition, primary.promised());
+                    claims.entry(other.clone()).or_default().push(claim);
+                }
+            }
+        }
+        let now = clock::ticks();
+        let mut leases = self.leases.lock();
+        leases.claimants.retain(|other, _| claims.contains_key(other));
+        for (other, claims) in claims {
+            let claimant = leases.claimants.entry(other.clone()).or_default();
+            if let Some(beat) = claimant.beat(claims, now) {
+                self.wire.send(core, &other.node, LinkMessage::Beat { to: other.incarnation, beat });
+            }
+        }
+        drop(leases);
+        self.wire.flush(core);
+    }
+
+    /// Answers a beat: for which of the claimed partitions nothing newer was promised here.
+    fn vouch(&self, core: usize, from: &Name, to: Incarnation, beat: Beat) {
+        let Some(partitions) = self.partitions.get() else { return };
+        if to != self.own.incarnation {
+            return;
+        }
+        let now = clock::both();
+        let ack = self.leases.lock().voucher.answer(from, beat, |partition, epoch| {
+            let cell = partitions.cells.get(usize::from(partition.0));
+            cell.is_some_and(|cell| {
+                let mut slot = cell.0.lock();
+                slot.held.as_mut().is_some_and(|held| held.replica.grant_lease(epoch, now))
+            })
+        });
+        let to = from.incarnation;
+        self.wire.send(core, &from.node, LinkMessage::BeatAck { to, ack });
+    }
+
+    /// A beat was answered.
+    fn vouched(&self, core: usize, from: &Name, to: Incarnation, ack: &BeatAck) {
+        if to != self.own.incarnation {
+            return;
+        }
+        let vouched = {
+            let mut leases = self.leases.lock();
+            leases.claimants.get_mut(from).map(|claimant| claimant.answered(ack))
+        };
+        for (partition, epoch) in vouched.unwrap_or_default() {
+            let event = Event::LeaseAck { from, epoch, sent_at: ack.sent_at };
+            self.step(core, partition, event);
+        }
+    }
+
+    /// Forgets the leases given to nodes that are gone.
+    pub(crate) fn forget_leases(&self, is_known: impl Fn(&NodeId) -> bool) {
+        self.leases.lock().voucher.forget(|from| is_known(&from.node));
+    }
+}

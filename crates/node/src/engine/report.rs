@@ -1,0 +1,119 @@
+//! What the council's leader and operators want to know of the replicas here.
+
+use isogrid_core::{LogPosition, PartitionId, Replica as Name, SessionId};
+use isogrid_replica::{FollowerLag, RoleName};
+
+use super::slot::SlotCell;
+use super::Engine;
+use crate::clock;
+
+/// What this node tells of a partition that it leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Led {
+    /// The partition.
+    pub(crate) partition: PartitionId,
+    /// How many entries and bytes it has.
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    /// How far its log is committed.
+    pub(crate) commit: LogPosition,
+    /// How far each follower is.
+    pub(crate) followers: Vec<FollowerLag>,
+}
+
+/// A copy that a learner here is making.
+#[derive(Clone, Debug)]
+pub(crate) struct Copying {
+    /// The partition.
+    pub(crate) partition: PartitionId,
+    /// What has come and what there is in all, in entries and bytes.
+    pub(crate) progress: isogrid_replica::Progress,
+}
+
+/// How many replicas this node has, by what they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Roles {
+    pub(crate) primaries: u32,
+    pub(crate) open_primaries: u32,
+    pub(crate) backups: u32,
+    pub(crate) learners: u32,
+}
+
+impl Engine {
+    /// The partitions that this node leads and serves.
+    pub(crate) fn led(&self) -> Vec<Led> {
+        let now = clock::both();
+        self.each(|partition, cell| {
+            let slot = cell.0.lock();
+            let replica = &slot.held.as_ref().filter(|held| held.replica.is_open())?.replica;
+            Some(Led {
+                partition,
+                entries: replica.store().total_entries() as u64,
+                bytes: replica.store().total_bytes() as u64,
+                commit: replica.log().position_of(replica.commit()).unwrap_or_default(),
+                followers: replica.follower_lags(now),
+            })
+        })
+    }
+
+    /// The copies under way to this node.
+    pub(crate) fn copying(&self) -> Vec<Copying> {
+        self.each(|partition, cell| {
+            let slot = cell.0.lock();
+            let (_, progress) = slot.held.as_ref()?.replica.copying()?;
+            Some(Copying { partition, progress })
+        })
+    }
+
+    /// How far the logs here reach, for the council, which does not know after a power loss.
+    pub(crate) fn positions(&self) -> Vec<(PartitionId, LogPosition)> {
+        self.each(|partition, cell| {
+            let slot = cell.0.lock();
+            Some((partition, slot.held.as_ref()?.replica.log().last()))
+        })
+    }
+
+    /// How many replicas this node has.
+    pub(crate) fn roles(&self) -> Roles {
+        let mut roles = Roles::default();
+        self.each(|_, cell| {
+            let slot = cell.0.lock();
+            let held = slot.held.as_ref().filter(|held| held.closed_since.is_none())?;
+            match held.replica.role() {
+                RoleName::Primary => {
+                    roles.primaries += 1;
+                    roles.open_primaries += u32::from(held.replica.is_open());
+                }
+                RoleName::Backup => roles.backups += 1,
+                RoleName::Learner => roles.learners += 1,
+            }
+            Some(())
+        });
+        roles
+    }
+
+    /// The sessions that clients kept alive through this node since the last call.
+    pub(crate) fn kept_alive(&self) -> Vec<SessionId> {
+        self.sessions.take()
+    }
+
+    /// A session was heard of beside its frames.
+    pub(crate) fn keep_alive(&self, core: usize, session: SessionId) {
+        self.sessions.note(core, session);
+    }
+
+    /// Who this node is.
+    pub(crate) fn own(&self) -> &Name {
+        &self.own
+    }
+
+    /// What replicas noticed, counted.
+    pub(crate) fn noticed(&self) -> std::collections::BTreeMap<&'static str, u64> {
+        self.notices.all()
+    }
+
+    fn each<T>(&self, mut look: impl FnMut(PartitionId, &SlotCell) -> Option<T>) -> Vec<T> {
+        let Some(partitions) = self.partitions.get() else { return Vec::new() };
+        partitions.iter().filter_map(|(partition, cell)| look(partition, cell)).collect()
+    }
+}

@@ -1,0 +1,164 @@
+//! [`Slot`]: the place of one partition on this node, with its replica if it has one.
+
+use std::sync::Arc;
+
+use isogrid_cluster::Millis;
+use isogrid_core::{MapId, Op, PartitionId};
+use isogrid_proto::frame::{FrameHead, OpOptions, RequestFrame, RequestWriter};
+use isogrid_replica::entry::Tag;
+use isogrid_replica::{Event, Now, Replica, Request, Ticket};
+use isogrid_store::KeyHash;
+use parking_lot::Mutex;
+
+use super::hands::{Hands, Present};
+use super::late::Waiters;
+use super::routed::{self, Asked};
+use super::watching::Signals;
+use super::Engine;
+
+/// A slot behind its lock, on cache lines of its own. A mutex and not a channel: the lock covers one synchronous call and
+/// costs less than a hop to another task.
+#[repr(align(128))]
+#[derive(Default)]
+pub(super) struct SlotCell(pub(super) Mutex<Slot>);
+
+/// The place of one partition.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) held: Option<Held>,
+    /// The bytes that the memory gauge knows of.
+    pub(super) counted_bytes: u64,
+    pub(super) signals: Signals,
+}
+
+/// A replica on this node.
+pub(super) struct Held {
+    pub(super) replica: Replica,
+    /// Since when it takes no part.
+    pub(super) closed_since: Option<Millis>,
+    pub(super) waiters: Waiters,
+    deferred: Vec<Deferred>,
+}
+
+/// A request that waits until its partition can serve it.
+struct Deferred {
+    ticket: Ticket,
+    map: MapId,
+    hash: KeyHash,
+    asked: Asked,
+    /// The operation, as a frame of one: it outlives the frame that it came in.
+    frame: bytes::Bytes,
+}
+
+/// Where a step takes place.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) core: usize,
+    pub(super) partition: PartitionId,
+    pub(super) now: Now,
+}
+
+impl Held {
+    pub(super) fn new(replica: Replica) -> Self {
+        Held { replica, closed_since: None, waiters: Waiters::default(), deferred: Vec::new() }
+    }
+
+    /// Something happens to the replica that is not a request.
+    pub(super) fn step(
+        &mut self,
+        place: Place<'_>,
+        event: Event<'_>,
+        present: Option<&mut Present<'_>>,
+    ) {
+        let resumed = {
+            let mut hands = Hands {
+                engine: place.engine,
+                core: place.core,
+                partition: place.partition,
+                waiters: &mut self.waiters,
+                present,
+                deferred: None,
+                resumed: false,
+            };
+            self.replica.step(event, place.now, &mut hands);
+            hands.resumed
+        };
+        if resumed {
+            self.resume(place);
+        }
+    }
+
+    /// A client's request. Says whether it is deferred.
+    #[inline]
+    pub(super) fn request(
+        &mut self,
+        place: Place<'_>,
+        request: Request<'_>,
+        present: &mut Present<'_>,
+    ) {
+        let (ticket, map, hash, op) = (request.ticket, request.map, request.hash, request.op);
+        let asked = Asked::of(&request);
+        let (deferred, resumed) = {
+            let mut hands = Hands {
+                engine: place.engine,
+                core: place.core,
+                partition: place.partition,
+                waiters: &mut self.waiters,
+                present: Some(present),
+                deferred: None,
+                resumed: false,
+            };
+            self.replica.step(Event::Request(request), place.now, &mut hands);
+            (hands.deferred, hands.resumed)
+        };
+        if deferred.is_some() {
+            self.keep(ticket, (map, hash), &op, asked);
+        }
+        if resumed {
+            self.resume(place);
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, ticket: Ticket, (map, hash): (MapId, KeyHash), op: &Op<'_>, asked: Asked) {
+        if let Some(waiter) = self.waiters.get_mut(ticket) {
+            waiter.is_deferred = true;
+        }
+        let mut writer = RequestWriter::new();
+        let name: Arc<str> = Arc::from("-");
+        writer.push_with(&name, op, &OpOptions::NONE);
+        let frame = writer.finish(&FrameHead::default());
+        self.deferred.push(Deferred { ticket, map, hash, asked, frame });
+    }
+
+    /// Presents deferred requests again, in their order.
+    #[cold]
+    fn resume(&mut self, place: Place<'_>) {
+        for deferred in std::mem::take(&mut self.deferred) {
+            let Some(waiter) = self.waiters.get_mut(deferred.ticket) else { continue };
+            waiter.is_deferred = false;
+            let mut frame = RequestFrame::parse(&deferred.frame).expect("this node wrote it");
+            let (_, op, _) = frame.next_op().expect("this node wrote it");
+            let mut request = Request::new(deferred.ticket, deferred.map, deferred.hash, op);
+            deferred.asked.apply(&mut request);
+            request.over_mark = place.engine.memory().is_over();
+            let mut nobody = routed::Nobody;
+            // No batch has number zero: all answers go to those who wait.
+            let mut present = Present { batch: 0, replies: &mut nobody };
+            self.request(place, request, &mut present);
+        }
+        self.step(place, Event::Flush, None);
+    }
+
+    /// How many bytes it takes: data and log.
+    pub(super) fn bytes(&self) -> u64 {
+        self.replica.store().total_bytes() as u64 + self.replica.log().bytes_allocated() as u64
+    }
+}
+
+/// The tag of a write, if it has one.
+pub(super) fn tag_of(head: &FrameHead, options: &OpOptions) -> Option<Tag> {
+    let (session, tag) = (head.session?, options.tag?);
+    Some(Tag { id: tag.request(session), first_incomplete: tag.first_incomplete() })
+}

@@ -1,0 +1,354 @@
+//! What changes in a map, told as it is committed: each partition's changes in order, without gaps or repeats, and what a
+//! watcher did not get is said.
+//!
+//! ```text
+//!   no token, snapshot ──► offset ──► scan, as puts ──► snapshot done ──┐
+//!   no token ───────────► offset ──────────────────────────────────────┼──► committed entries of the map, for ever
+//!   token ──────────────► offset of the token ─────────────────────────┘
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::Stream;
+use isogrid_core::{Cause, Effect, Error, ErrorCode, MapId, Op, PartitionId, Reply, Result, Scan};
+use isogrid_core::{Receipt, Timestamp, Version, version_of};
+use isogrid_proto::operation::page_to_pb;
+use isogrid_proto::pb::{self, watch_event::Event};
+use isogrid_proto::status::error_to_status;
+use isogrid_replica::entry::Entries;
+use isogrid_replica::readers::{ReaderId, Refused, WatchOffset};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::batch::{self, Destination, Typed};
+use crate::engine::{Deadline, Engine, Signal};
+use crate::node::Shared;
+
+/// The stream of a watcher.
+pub(super) type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchReply, Status>> + Send>>;
+
+/// About how many bytes of entries one message tells of.
+const MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// How long a page of a snapshot may take, in milliseconds.
+const SNAPSHOT_PAGE_MS_MAX: u32 = 10_000;
+
+/// The bytes of one partition's token.
+const TOKEN_BYTES: usize = 16;
+
+/// Tells a watcher what happens from now on, or from its tokens on.
+pub(super) async fn follow(
+    shared: &Arc<Shared>,
+    core: usize,
+    request: &pb::WatchRequest,
+    stopping: CancellationToken,
+) -> Result<Events> {
+    isogrid_core::limits::check_map_name(&request.map)?;
+    let wanted = super::maps::Wanted::of(&shared.engine, [(request.map.as_str(), true)]);
+    if let Some(wanted) = wanted {
+        shared.maps.provide(wanted).await?;
+    }
+    let map = shared.engine.map_id(&request.map);
+    let map = map.ok_or_else(|| Error::new(ErrorCode::MapUnknown, request.map.clone()))?;
+    let mut watcher = Watcher {
+        shared: Arc::clone(shared),
+        core,
+        name: request.map.clone(),
+        map,
+        prefix: request.key_prefix.clone(),
+        with_snapshot: request.with_snapshot,
+        signal: Arc::default(),
+        places: BTreeMap::new(),
+        snapshots: VecDeque::new(),
+        bytes: Vec::new(),
+        stopping,
+    };
+    watcher.begin(request)?;
+    Ok(Box::pin(futures::stream::unfold(Some(watcher), |watcher| async move {
+        let mut watcher = watcher?;
+        match watcher.next().await {
+            Some(Ok(events)) => Some((Ok(pb::WatchReply { events }), Some(watcher))),
+            Some(Err(error)) => Some((Err(error_to_status(&error)), None)),
+            None => None,
+        }
+    })))
+}
+
+/// One who watches some partitions of a map.
+struct Watcher {
+    shared: Arc<Shared>,
+    core: usize,
+    name: String,
+    map: MapId,
+    prefix: Bytes,
+    with_snapshot: bool,
+    signal: Arc<Signal>,
+    places: BTreeMap<PartitionId, Place>,
+    /// Partitions whose data are still to be told, and how far each walk is.
+    snapshots: VecDeque<(PartitionId, u64)>,
+    bytes: Vec<u8>,
+    stopping: CancellationToken,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    reader: ReaderId,
+    /// What was told.
+    offset: WatchOffset,
+}
+
+impl Watcher {
+    fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    fn begin(&mut self, request: &pb::WatchRequest) -> Result<()> {
+        let count = self.engine().partitions().ok_or_else(|| Error::new(ErrorCode::NotReady, ""))?;
+        let tokens = read_tokens(&request.resume_token)?;
+        let named = |number: &u32| {
+            let partition = u16::try_from(*number).ok().filter(|number| *number < count.get());
+            partition.map(PartitionId).ok_or_else(|| {
+                Error::new(ErrorCode::PartitionInvalid, format!("partition {number}"))
+            })
+        };
+        let partitions: Vec<PartitionId> = if request.partitions.is_empty() {
+            count.iter().collect()
+        } else {
+            request.partitions.iter().map(named).collect::<Result<_>>()?
+        };
+        for partition in partitions {
+            self.watch(partition, tokens.get(&partition).copied())?;
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, partition: PartitionId, token: Option<WatchOffset>) -> Result<()> {
+        match self.engine().watch(partition, token, &self.signal) {
+            Ok((reader, offset)) => {
+                self.places.insert(partition, Place { reader, offset });
+                if token.is_none() && self.with_snapshot {
+                    self.snapshots.push_back((partition, 0));
+                }
+            }
+            // What came after the token is gone: all that is there is told instead.
+            Err(Refused::Compacted { .. } | Refused::Lagged { .. }) if token.is_some() => {
+                self.watch(partition, None)?;
+                self.snapshots.retain(|(other, _)| *other != partition);
+                self.snapshots.push_back((partition, 0));
+            }
+            Err(refused) => return Err(why(refused)),
+        }
+        self.signal.raise(partition);
+        Ok(())
+    }
+
+    /// What there is to tell next; `None` when the node stops.
+    async fn next(&mut self) -> Option<Result<Vec<pb::WatchEvent>>> {
+        loop {
+            let told = match self.snapshots.pop_front() {
+                Some((partition, cursor)) => self.snapshot(partition, cursor).await,
+                None => {
+                    let signal = Arc::clone(&self.signal);
+                    let partition = tokio::select! {
+                        partition = signal.next() => partition,
+                        () = self.stopping.cancelled() => return None,
+                    };
+                    self.changes(partition)
+                }
+            };
+            match told {
+                Ok(events) if events.is_empty() => {}
+                told => return Some(told),
+            }
+        }
+    }
+
+    /// A page of what is there.
+    async fn snapshot(&mut self, partition: PartitionId, cursor: u64) -> Result<Vec<pb::WatchEvent>> {
+        let scan = Scan {
+            partition,
+            cursor,
+            entries_max: self.engine().limits().scan_entries_max as u32,
+            prefix: &self.prefix,
+            glob: b"",
+            with_values: true,
+        };
+        let ops = [Typed::plain(&self.name, Op::Scan(scan))];
+        let to = Destination {
+            relay: &self.shared.relay,
+            core: self.core,
+            session: None,
+            deadline: Deadline::after_ms(SNAPSHOT_PAGE_MS_MAX),
+        };
+        let paged = |reply: &Reply<'_>, _: Option<&Receipt>| match reply {
+            Reply::Page(page) => Ok((page.next, page_to_pb(page))),
+            Reply::Failed(error) => Err(error.clone()),
+            _ => Ok((None, pb::Page::default())),
+        };
+        let page = batch::run(to, &ops, paged).await?.into_iter().next();
+        let (next, page) = page.expect("one operation has one answer")?;
+        let token = self.places.get(&partition).map_or_else(Bytes::new, |p| token(partition, p.offset));
+        let put = |entry: pb::PageEntry| {
+            event(partition, Bytes::new(), Event::Put(pb::PutEvent { key: entry.key, entry: entry.entry }))
+        };
+        let mut events: Vec<pb::WatchEvent> = page.entries.into_iter().map(put).collect();
+        match next {
+            Some(cursor) => self.snapshots.push_front((partition, cursor)),
+            None => events.push(event(partition, token, Event::SnapshotDone(pb::SnapshotDone {}))),
+        }
+        Ok(events)
+    }
+
+    /// What was committed in a partition since it was last looked at.
+    fn changes(&mut self, partition: PartitionId) -> Result<Vec<pb::WatchEvent>> {
+        let Some(place) = self.places.get(&partition).copied() else { return Ok(Vec::new()) };
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let read = self.engine().read_watch(partition, place.reader, MESSAGE_BYTES_MAX, &mut bytes);
+        let events = match read {
+            Ok(last) => {
+                if last != place.offset {
+                    self.places.insert(partition, Place { offset: last, ..place });
+                    // There may be more.
+                    self.signal.raise(partition);
+                }
+                Ok(self.events(partition, last.loss_generation, &bytes))
+            }
+            Err(Refused::Lagged { missed }) => self.lagged(partition, place, missed),
+            Err(Refused::Compacted { oldest }) => {
+                self.lagged(partition, place, oldest.seq.saturating_sub(place.offset.seq))
+            }
+            Err(refused) => Err(why(refused)),
+        };
+        self.bytes = bytes;
+        events
+    }
+
+    /// The watcher was too slow: it is told so, and goes on with what comes now.
+    fn lagged(
+        &mut self,
+        partition: PartitionId,
+        place: Place,
+        missed: u64,
+    ) -> Result<Vec<pb::WatchEvent>> {
+        self.engine().close_watch(partition, place.reader);
+        let (reader, offset) =
+            self.engine().watch(partition, None, &self.signal).map_err(why)?;
+        self.places.insert(partition, Place { reader, offset });
+        let lagged = Event::Lagged(pb::Lagged { missed });
+        Ok(vec![event(partition, token(partition, offset), lagged)])
+    }
+
+    fn events(&self, partition: PartitionId, generation: u32, bytes: &[u8]) -> Vec<pb::WatchEvent> {
+        let entries = Entries::new(bytes).flatten();
+        let told = |encoded: isogrid_replica::entry::Encoded<'_>| {
+            let seq = encoded.entry.position.seq;
+            let version = version_of(seq);
+            let change = self.change(&encoded.entry.effect, version)?;
+            let offset = WatchOffset { loss_generation: generation, seq };
+            Some(event(partition, token(partition, offset), change))
+        };
+        entries.filter_map(told).collect()
+    }
+
+    fn change(&self, effect: &Effect<'_>, version: Version) -> Option<Event> {
+        let is_wanted = |map: MapId, key: &[u8]| map == self.map && key.starts_with(&self.prefix);
+        match effect {
+            Effect::Put { map, key, value, expires_at } if is_wanted(*map, key) => {
+                let entry = entry(version, value, *expires_at);
+                let key = Bytes::copy_from_slice(key);
+                Some(Event::Put(pb::PutEvent { key, entry: Some(entry) }))
+            }
+            Effect::Remove { map, key, cause } if is_wanted(*map, key) => {
+                let cause = match cause {
+                    Cause::Deleted => pb::RemovalCause::Deleted,
+                    Cause::Expired => pb::RemovalCause::Expired,
+                    Cause::Evicted => pb::RemovalCause::Evicted,
+                };
+                let key = Bytes::copy_from_slice(key);
+                let removed = pb::RemovedEvent { key, version: version.0, cause: cause.into() };
+                Some(Event::Removed(removed))
+            }
+            Effect::Clear { map } if *map == self.map => {
+                Some(Event::Cleared(pb::Cleared { version: version.0 }))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        for (partition, place) in &self.places {
+            self.shared.engine.close_watch(*partition, place.reader);
+        }
+    }
+}
+
+fn entry(version: Version, value: &[u8], expires_at: Option<Timestamp>) -> pb::Entry {
+    pb::Entry {
+        version: version.0,
+        value: Bytes::copy_from_slice(value),
+        expires_at_ms: expires_at.map(|at| at.0),
+    }
+}
+
+fn event(partition: PartitionId, token: Bytes, event: Event) -> pb::WatchEvent {
+    pb::WatchEvent { partition: u32::from(partition.0), event: Some(event), token }
+}
+
+/// Where a watcher goes on: partition u16, zero u16, loss generation u32, number u64, little-endian.
+fn token(partition: PartitionId, offset: WatchOffset) -> Bytes {
+    let mut bytes = Vec::with_capacity(TOKEN_BYTES);
+    bytes.extend(partition.0.to_le_bytes());
+    bytes.extend([0; 2]);
+    bytes.extend(offset.loss_generation.to_le_bytes());
+    bytes.extend(offset.seq.to_le_bytes());
+    bytes.into()
+}
+
+fn read_tokens(bytes: &[u8]) -> Result<BTreeMap<PartitionId, WatchOffset>> {
+    let (tokens, rest) = bytes.as_chunks::<TOKEN_BYTES>();
+    if !rest.is_empty() {
+        return Err(Error::new(ErrorCode::RequestIncomplete, "a resume token of another length"));
+    }
+    Ok(tokens.iter().map(read_token).collect())
+}
+
+fn read_token(bytes: &[u8; TOKEN_BYTES]) -> (PartitionId, WatchOffset) {
+    let [p0, p1, _, _, g0, g1, g2, g3, seq @ ..] = *bytes;
+    let offset = WatchOffset {
+        loss_generation: u32::from_le_bytes([g0, g1, g2, g3]),
+        seq: u64::from_le_bytes(seq),
+    };
+    (PartitionId(u16::from_le_bytes([p0, p1])), offset)
+}
+
+/// What a watcher is told that cannot be served here: it goes on elsewhere, with its tokens.
+fn why(refused: Refused) -> Error {
+    match refused {
+        Refused::Closed | Refused::NotReady => Error::new(ErrorCode::NotOwner, ""),
+        Refused::Behind => Error::new(ErrorCode::TooFarBehind, ""),
+        Refused::Lagged { .. } | Refused::Compacted { .. } => {
+            Error::new(ErrorCode::PositionLost, "")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_read_as_they_are_written() {
+        let offset = WatchOffset { loss_generation: 3, seq: 1 << 40 };
+        let bytes = token(PartitionId(258), offset);
+        assert_eq!(bytes.len(), TOKEN_BYTES);
+        let read = read_tokens(&bytes).expect("one token");
+        assert_eq!(read, BTreeMap::from([(PartitionId(258), offset)]));
+        assert!(read_tokens(&bytes[1..]).is_err());
+    }
+}
