@@ -73,7 +73,8 @@ impl Control {
         let serving = council.nodes().values().filter(|record| record.is_serving());
         let everybody_stops = serving.clone().all(|record| record.intent == Intent::Stop);
         let serves = |node: &NodeId| serving.clone().any(|record| record.member.id == *node);
-        let missing = if everybody_stops { None } else { self.quorum_without(&question.node, serves) };
+        let missing =
+            if everybody_stops { None } else { self.quorum_without(&question.node, serves) };
         LeaderAnswer::Done(with_blocker(answer, missing))
     }
 

@@ -58,7 +58,9 @@ fn say(why: Waiting, expect: u16) {
         Waiting::MoreNodes => info!(expect, "waiting for more nodes before a cluster is formed"),
         Waiting::ForAnother => info!("waiting for another node to form the cluster"),
         Waiting::ToBeNamed => info!("waiting for the others to agree on who forms the cluster"),
-        Waiting::ForItsCluster => info!("waiting for the members of the cluster of the data folder"),
+        Waiting::ForItsCluster => {
+            info!("waiting for the members of the cluster of the data folder")
+        }
         Waiting::Conflict => warn!(
             "two clusters are seen, or nodes with different cluster.expect: neither joining nor forming one"
         ),

@@ -53,7 +53,8 @@ pub(crate) fn assess(view: &View, leads: &[Lead], has_quorum: bool) -> Health {
     let copies = view.copies();
     let leads: BTreeMap<PartitionId, &Lead> =
         leads.iter().map(|lead| (lead.partition, lead)).collect();
-    let (mut unassigned, mut without_primary, mut under_replicated, mut fewest) = (0, 0, 0, usize::MAX);
+    let (mut unassigned, mut without_primary, mut under_replicated, mut fewest) =
+        (0, 0, 0, usize::MAX);
     for (partition, entry) in view.table.iter() {
         let whole = whole_copies(view, entry, leads.get(&partition).copied());
         fewest = fewest.min(whole);
@@ -95,7 +96,8 @@ fn whole_copies(view: &View, entry: &PartitionEntry, lead: Option<&Lead>) -> usi
         let followers = lead.map(|lead| lead.followers.as_slice()).unwrap_or_default();
         followers.iter().any(|(follower, how)| follower == node && !how.is_complete)
     };
-    let is_whole = |member: &&isogrid_core::Replica| view.is_live(member) && !is_mended(&member.node);
+    let is_whole =
+        |member: &&isogrid_core::Replica| view.is_live(member) && !is_mended(&member.node);
     entry.in_sync.iter().filter(is_whole).count()
 }
 

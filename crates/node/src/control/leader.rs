@@ -115,12 +115,12 @@ impl Control {
     /// Whom to ask: the detour, or who is known to lead.
     pub(super) fn leader_to_ask(&self) -> Option<NodeId> {
         let detour = self.own.lock().detour.clone();
-        detour.or_else(|| self.now_known().leader.as_ref().map(|leader| leader.node.clone())).or_else(
-            || {
+        detour
+            .or_else(|| self.now_known().leader.as_ref().map(|leader| leader.node.clone()))
+            .or_else(|| {
                 self.take_detour(None);
                 self.own.lock().detour.clone()
-            },
-        )
+            })
     }
 
     /// That one did not lead, or did not answer.

@@ -77,7 +77,8 @@ impl Control {
         let members = self.faces.gossip.members();
         let best = {
             let members = members.borrow();
-            let same = members.values().filter(|seen| cluster.is_some() && seen.news.cluster == cluster);
+            let same =
+                members.values().filter(|seen| cluster.is_some() && seen.news.cluster == cluster);
             same.filter_map(|seen| seen.news.leader.clone()).max()
         };
         if let Some((term, node)) = best {

@@ -126,12 +126,16 @@ impl Control {
         let mut view = self.view();
         while intent != Intent::Stop {
             let known = view.borrow_and_update().clone();
-            let (to_hand_over, votes_alone) = (to_hand_over(&known, self.node()), self.votes_alone(&known));
+            let (to_hand_over, votes_alone) =
+                (to_hand_over(&known, self.node()), self.votes_alone(&known));
             if to_hand_over == 0 && !votes_alone {
                 break;
             }
             if Instant::now() >= deadline {
-                warn!(partitions = to_hand_over, votes_alone, "this node ends before all was handed over");
+                warn!(
+                    partitions = to_hand_over,
+                    votes_alone, "this node ends before all was handed over"
+                );
                 return;
             }
             tokio::select! { _ = view.changed() => {}, () = sleep(LOOK) => {} }

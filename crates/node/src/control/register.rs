@@ -55,11 +55,8 @@ pub(super) async fn report(control: Arc<Control>) {
         }
         let me = control.settings.me();
         let positions = control.faces.engine.positions();
-        let command = Command::ReportPositions {
-            node: me.node,
-            incarnation: me.incarnation,
-            positions,
-        };
+        let command =
+            Command::ReportPositions { node: me.node, incarnation: me.incarnation, positions };
         match control.propose(&command, PATIENCE).await {
             Ok(Outcome::Applied | Outcome::Unchanged) => control.own.lock().must_report = false,
             Ok(other) => warn!(?other, "the council did not take the positions of the logs"),

@@ -20,9 +20,7 @@ use super::settings::ControlSettings;
 use super::spread::Reach;
 use super::stewardship::Stewardship;
 use super::view::View;
-use super::{
-    batch, bootstrap, heartbeat, neighbours, register, spread, stewardship, voters,
-};
+use super::{batch, bootstrap, heartbeat, neighbours, register, spread, stewardship, voters};
 
 /// This node as a member of a cluster.
 pub(crate) struct Control {

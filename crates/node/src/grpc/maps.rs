@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
-use isogrid_core::{Result, SessionId};
 use isogrid_core::limits::check_map_name;
+use isogrid_core::{Result, SessionId};
 use isogrid_proto::frame::RequestFrame;
 
 use crate::engine::Engine;
