@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use isogrid_core::{LogPosition, NodeId, PartitionId, Replica, SessionId, Timestamp};
+use isogrid_core::{Incarnation, LogPosition, NodeId, PartitionId, Replica, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::council::Council;
@@ -43,17 +43,21 @@ pub struct Contact {
     pub ms_ago: Option<u64>,
     /// Whether nobody listens at its address: its process is gone, and there is nothing to wait for.
     pub is_refused: bool,
+    /// Which of its lives was heard, if that is known: what is said of an earlier one is nothing against the present one.
+    pub life: Option<Incarnation>,
 }
 
 impl Contact {
     /// Heard of, so many milliseconds ago.
     pub fn heard(ms_ago: u64) -> Self {
-        Contact { ms_ago: Some(ms_ago), is_refused: false }
+        Contact { ms_ago: Some(ms_ago), ..Contact::default() }
     }
 
-    /// Whether the other one is considered dead. Who was never heard of is not: whoever listens may have just started.
-    fn is_silent(self, silent_ms: u64) -> bool {
-        self.is_refused || self.ms_ago.is_some_and(|ms_ago| ms_ago > silent_ms)
+    /// Whether that life of the other one is considered dead. Who was never heard of is not: whoever listens may have just
+    /// started.
+    fn is_silent(self, life: Incarnation, silent_ms: u64) -> bool {
+        let is_meant = self.life.is_none_or(|heard| heard >= life);
+        is_meant && (self.is_refused || self.ms_ago.is_some_and(|ms_ago| ms_ago > silent_ms))
     }
 }
 
@@ -127,8 +131,10 @@ impl Evidence {
         let reporter = &beat.from.node;
         let heard: BTreeMap<&NodeId, Contact> =
             beat.heard.iter().map(|(other, contact)| (other, *contact)).collect();
-        for other in council.nodes().keys().filter(|other| *other != reporter) {
-            let is_silent = heard.get(other).is_some_and(|contact| contact.is_silent(silent_ms));
+        for (other, record) in council.nodes().iter().filter(|(other, _)| *other != reporter) {
+            let life = record.incarnation();
+            let contact = heard.get(other);
+            let is_silent = contact.is_some_and(|contact| contact.is_silent(life, silent_ms));
             let suspicions = self.suspicions.entry(other.clone()).or_default();
             if is_silent {
                 suspicions.entry(reporter.clone()).or_insert(now);
@@ -191,7 +197,7 @@ mod tests {
     #[test]
     fn silence_and_refusal_are_suspicions_and_word_of_a_node_ends_them() {
         let mut evidence = Evidence::default();
-        let refused = Contact { ms_ago: Some(10), is_refused: true };
+        let refused = Contact { is_refused: true, ..Contact::heard(10) };
         let silent = [("b", Contact::heard(SILENT_MS + 1)), ("c", refused)];
         assert!(hear(&mut evidence, &beat("a1", &silent), 2_000));
         hear(&mut evidence, &beat("a1", &silent), 2_100);
@@ -202,6 +208,9 @@ mod tests {
         let well = [("b", Contact::heard(SILENT_MS)), ("c", Contact::default())];
         hear(&mut evidence, &beat("a1", &well), 2_200);
         assert!(evidence.suspicions.values().all(BTreeMap::is_empty), "neither heard of for long");
+        let earlier = Contact { life: Some(Incarnation(0)), ..refused };
+        hear(&mut evidence, &beat("a1", &[("b", earlier)]), 2_300);
+        assert!(evidence.suspicions.values().all(BTreeMap::is_empty), "an earlier life of b");
     }
 
     #[test]

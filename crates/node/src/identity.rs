@@ -1,80 +1,162 @@
-//! The node's name, and the data folder that remembers it.
+//! The node's name and life, and the data folder that remembers them.
 //!
-//! A data folder holds `node.lock`, locked as long as a node runs on it, and `node.json` with the node's name and the
-//! cluster's name and hash seed. A folder of another node or cluster is refused: nothing is ever overwritten.
+//! A data folder holds `node.lock`, locked as long as a node runs on it, `node.json` with what is said in [`Record`], and
+//! `council`, the log of the council's votes. A folder of another node or cluster is refused: nothing is ever overwritten.
 
 use std::fs::{self, File, TryLockError};
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use isogrid_core::{Error, ErrorCode, NodeId, Result};
-use serde::{Deserialize, Serialize};
+use isogrid_cluster::council::StorageProof;
+use isogrid_cluster::{BootId, ClusterId, StorageId};
+use isogrid_core::{Error, ErrorCode, Incarnation, NodeId, Result};
+use parking_lot::Mutex;
+use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::clock;
 use crate::config::NodeConfig;
 
-/// The version of `node.json` that this build writes.
-const FORMAT: u32 = 1;
+mod record;
+
+use record::{FORMAT, Record};
+
+/// Where Linux tells one boot of the machine from another.
+const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Who this node is.
 #[derive(Debug)]
 pub(crate) struct Identity {
     /// The node's name.
     pub node_id: NodeId,
-    /// The cluster's name.
+    /// The cluster's name. Which cluster of that name it is, [`Identity::known_cluster`] says.
     pub cluster_id: String,
-    /// Seeds the hash of the record tables, so that nobody outside can choose keys that collide.
+    /// Seeds the hash of the record tables as long as there is no cluster to derive it from.
     pub hash_seed: u64,
-    /// Keeps the data folder to this process.
-    _lock: Option<File>,
+    /// Which of the node's lives this process is.
+    pub incarnation: Incarnation,
+    boot_id: BootId,
+    /// Drawn with this process.
+    process_storage: StorageId,
+    folder: Option<Folder>,
 }
 
-/// What `node.json` says.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    format: u32,
-    node_id: String,
-    cluster_id: String,
-    hash_seed: u64,
+/// A data folder in use.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    record: Mutex<Record>,
+    /// Keeps the folder to this process.
+    _lock: File,
 }
 
 impl Identity {
-    /// Takes the identity from the data folder if there is one, else makes one. `port` names a node that has no name.
+    /// Takes the identity from the data folder if there is one, else makes one, and begins a new life: a folder has it on
+    /// disk before this returns, so that no two lives are ever the same. `port` names a node that has no name.
     pub(crate) fn establish(config: &NodeConfig, port: u16) -> Result<Self> {
+        let boot_id = boot_id();
+        let now = Incarnation(clock::now().0.max(1));
+        let name = || config.name.clone().unwrap_or_else(|| format!("node-{port}"));
+        let identity = |record: &Record, incarnation, folder| Self {
+            node_id: NodeId::new(&record.node_id),
+            cluster_id: record.cluster.clone(),
+            hash_seed: random_u128() as u64,
+            incarnation,
+            boot_id,
+            process_storage: StorageId(random_u128()),
+            folder,
+        };
         let fresh = || Record {
             format: FORMAT,
-            node_id: config.name.clone().unwrap_or_else(|| format!("node-{port}")),
-            cluster_id: config.cluster.clone(),
-            hash_seed: RandomState::new().build_hasher().finish(),
+            node_id: name(),
+            cluster: config.cluster.clone(),
+            cluster_id: None,
+            storage_id: random_u128(),
+            incarnations: Vec::new(),
+            boot_id: boot_id.0,
+            partitions: config.partitions,
         };
-        let Some(folder) = &config.data_dir else { return Ok(Self::new(fresh(), None)) };
-        fs::create_dir_all(folder).map_err(|e| unusable(folder, &e.to_string()))?;
-        let lock = lock(folder)?;
-        let path = folder.join("node.json");
-        let record = match fs::read_to_string(&path) {
-            Ok(text) => {
-                let record: Record = serde_json::from_str(&text)
-                    .map_err(|e| unusable(folder, &format!("node.json cannot be read: {e}")))?;
-                check(folder, &record, config)?;
+        let Some(path) = &config.data_dir else { return Ok(identity(&fresh(), now, None)) };
+        fs::create_dir_all(path).map_err(|e| unusable(path, &e.to_string()))?;
+        let lock = lock(path)?;
+        let found = Record::read(path, config.partitions).map_err(|why| unusable(path, &why))?;
+        let mut record = match found {
+            Some(record) => {
+                check(path, &record, config)?;
                 record
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let record = fresh();
-                write(folder, &record).map_err(|e| unusable(folder, &e.to_string()))?;
-                record
-            }
-            Err(error) => return Err(unusable(folder, &error.to_string())),
+            None => fresh(),
         };
-        Ok(Self::new(record, Some(lock)))
+        record.boot_id = boot_id.0;
+        let incarnation = record.begin_life(now);
+        record.write(path).map_err(|e| unusable(path, &e.to_string()))?;
+        let known = record.clone();
+        let folder = Folder { path: path.clone(), record: Mutex::new(record), _lock: lock };
+        Ok(identity(&known, incarnation, Some(folder)))
     }
 
-    fn new(record: Record, lock: Option<File>) -> Self {
-        Self {
-            node_id: NodeId::new(record.node_id),
-            cluster_id: record.cluster_id,
-            hash_seed: record.hash_seed,
-            _lock: lock,
+    /// With what this life registers.
+    ///
+    /// As long as data are kept in memory only, the storage is the process, whatever the folder says: the folder has the
+    /// council's log and the node's name, and none of the data that a proof of its storage id would promise.
+    pub(crate) fn proof(&self, has_data_on_disk: bool) -> StorageProof {
+        let folder = self.folder.as_ref().filter(|_| has_data_on_disk);
+        let (storage_id, incarnations) = match folder {
+            Some(folder) => {
+                let record = folder.record.lock();
+                let lives = record.incarnations.iter().copied().map(Incarnation);
+                (StorageId(record.storage_id), lives.collect())
+            }
+            None => (self.process_storage, vec![self.incarnation]),
+        };
+        StorageProof {
+            storage_id,
+            incarnations,
+            boot_id: self.boot_id,
+            survives_power_loss: false,
+            is_intact: true,
         }
     }
+
+    /// The cluster that the node belonged to before, if the folder knows.
+    pub(crate) fn known_cluster(&self) -> Option<ClusterId> {
+        self.folder.as_ref()?.record.lock().cluster_id.map(ClusterId)
+    }
+
+    /// Remembers the cluster that the node belongs to from now on: it never forms or joins another one.
+    pub(crate) fn remember_cluster(&self, cluster: ClusterId) -> Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let mut record = folder.record.lock();
+        match record.cluster_id {
+            Some(known) if known == cluster.0 => Ok(()),
+            Some(known) => {
+                let why = format!("it belongs to cluster {known:032x}, not {:032x}", cluster.0);
+                Err(unusable(&folder.path, &why))
+            }
+            None => {
+                record.cluster_id = Some(cluster.0);
+                record.write(&folder.path).map_err(|e| unusable(&folder.path, &e.to_string()))
+            }
+        }
+    }
+
+    /// Where the council keeps its log; `None`: in memory.
+    pub(crate) fn council_folder(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.path.join("council"))
+    }
+}
+
+/// A number that nobody else draws.
+pub(crate) fn random_u128() -> u128 {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).expect("the system has randomness");
+    u128::from_le_bytes(bytes)
+}
+
+/// Which boot of the machine this is. Where that cannot be told, each process takes itself for a new boot, which is never
+/// wrong: it only distrusts what was not synced.
+fn boot_id() -> BootId {
+    let text = fs::read_to_string(BOOT_ID_FILE).unwrap_or_default();
+    let digits = text.trim().replace('-', "");
+    BootId(u128::from_str_radix(&digits, 16).unwrap_or_else(|_| random_u128()))
 }
 
 fn lock(folder: &Path) -> Result<File> {
@@ -88,32 +170,22 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 fn check(folder: &Path, record: &Record, config: &NodeConfig) -> Result<()> {
-    if record.format > FORMAT {
-        let why = format!("its format {} is newer than this build's {FORMAT}", record.format);
-        return Err(unusable(folder, &why));
-    }
     if let Some(name) = &config.name
         && *name != record.node_id
     {
         let why = format!("it belongs to node {:?}, not to {name:?}", record.node_id);
         return Err(unusable(folder, &why));
     }
-    if record.cluster_id != config.cluster {
-        let why =
-            format!("it belongs to cluster {:?}, not {:?}", record.cluster_id, config.cluster);
+    if record.cluster != config.cluster {
+        let why = format!("it belongs to cluster {:?}, not {:?}", record.cluster, config.cluster);
+        return Err(unusable(folder, &why));
+    }
+    if record.partitions != config.partitions {
+        let (made, wanted) = (record.partitions, config.partitions);
+        let why = format!("it was made for {made} partitions, and node.partitions is {wanted}");
         return Err(unusable(folder, &why));
     }
     Ok(())
-}
-
-/// Writes `node.json` so that a crash leaves either the whole of it or none.
-fn write(folder: &Path, record: &Record) -> std::io::Result<()> {
-    let temporary = folder.join("node.json.new");
-    let text = serde_json::to_string_pretty(record).map_err(std::io::Error::other)?;
-    fs::write(&temporary, text)?;
-    File::open(&temporary)?.sync_all()?;
-    fs::rename(&temporary, folder.join("node.json"))?;
-    File::open(folder)?.sync_all()
 }
 
 fn unusable(folder: &Path, why: &str) -> Error {
@@ -121,50 +193,5 @@ fn unusable(folder: &Path, why: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(folder: &Path, name: Option<&str>) -> NodeConfig {
-        NodeConfig {
-            name: name.map(str::to_owned),
-            data_dir: Some(folder.to_owned()),
-            ..NodeConfig::default()
-        }
-    }
-
-    fn refusal(config: &NodeConfig) -> String {
-        Identity::establish(config, 1).expect_err("must be refused").to_string()
-    }
-
-    #[test]
-    fn a_folder_remembers_its_node() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let first = Identity::establish(&config(folder.path(), Some("a")), 1).expect("fresh");
-        let seed = first.hash_seed;
-        assert!(refusal(&config(folder.path(), None)).contains("another node runs on it"));
-        drop(first);
-        let again = Identity::establish(&config(folder.path(), None), 9).expect("known");
-        assert_eq!((again.node_id.as_str(), again.hash_seed), ("a", seed));
-        drop(again);
-        assert!(refusal(&config(folder.path(), Some("b"))).contains("belongs to node \"a\""));
-        let mut other = config(folder.path(), None);
-        other.cluster = "other".to_owned();
-        assert!(refusal(&other).contains("belongs to cluster"));
-    }
-
-    #[test]
-    fn a_damaged_or_newer_folder_is_refused() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::write(folder.path().join("node.json"), "{").expect("written");
-        assert!(refusal(&config(folder.path(), None)).contains("cannot be read"));
-        let newer = r#"{"format":99,"node_id":"a","cluster_id":"isogrid","hash_seed":1}"#;
-        fs::write(folder.path().join("node.json"), newer).expect("written");
-        assert!(refusal(&config(folder.path(), None)).contains("newer"));
-    }
-
-    #[test]
-    fn a_node_without_a_folder_is_named_after_its_port() {
-        let identity = Identity::establish(&NodeConfig::default(), 7_700).expect("no folder");
-        assert_eq!(identity.node_id.as_str(), "node-7700");
-    }
-}
+#[path = "identity_test.rs"]
+mod tests;

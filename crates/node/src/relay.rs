@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use isogrid_core::{Error, ErrorCode, NodeId, Op, Outcome, Receipt, Reply, Result, Target};
-use isogrid_proto::frame::{FrameHead, OpOptions, ReplyFrame, ReplyWriter, RequestFrame, RequestWriter};
+use isogrid_proto::frame::{
+    FrameHead, OpOptions, ReplyFrame, ReplyWriter, RequestFrame, RequestWriter,
+};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -84,7 +86,11 @@ impl Relay {
         frame.finish()?;
         let mut pause_ms = PAUSE_MIN_MS;
         loop {
-            let sift = Arc::new(Sift { late: Arc::clone(&late), state: Mutex::default(), done: Notify::new() });
+            let sift = Arc::new(Sift {
+                late: Arc::clone(&late),
+                state: Mutex::default(),
+                done: Notify::new(),
+            });
             self.round(core, head, (&maps, &left), deadline, &sift).await;
             let again = sift.take();
             if again.is_empty() {
@@ -123,9 +129,9 @@ impl Relay {
                 _ => own.push(*one),
             }
         }
-        let others = of_owners
-            .iter()
-            .map(|(owner, asked)| self.ask_owner(owner.clone(), head, (maps, asked), deadline, sift));
+        let others = of_owners.iter().map(|(owner, asked)| {
+            self.ask_owner(owner.clone(), head, (maps, asked), deadline, sift)
+        });
         let here = self.execute_here(core, head, (maps, &own), deadline, sift);
         futures::join!(join_all(others), here);
     }
@@ -162,11 +168,17 @@ impl Relay {
             let moved: Arc<dyn Late> =
                 Arc::new(Moved { sift: Arc::clone(sift), places: Arc::clone(&places) });
             let mut bytes = 0;
-            self.engine.execute(core, batch, deadline, &|| Arc::clone(&moved), |index, reply, receipt| {
-                sift.answer(places[index], reply, receipt);
-                bytes += reply_bytes(reply);
-                bytes
-            });
+            self.engine.execute(
+                core,
+                batch,
+                deadline,
+                &|| Arc::clone(&moved),
+                |index, reply, receipt| {
+                    sift.answer(places[index], reply, receipt);
+                    bytes += reply_bytes(reply);
+                    bytes
+                },
+            );
         }
         sift.all_answered().await;
     }
@@ -302,7 +314,10 @@ impl Sift {
 /// What ends by itself when the table changes, and certainly had no effect.
 fn is_tried_again(error: &Error) -> bool {
     error.outcome() == Outcome::NotApplied
-        && matches!(error.code(), ErrorCode::NotOwner | ErrorCode::NotReady | ErrorCode::ShuttingDown)
+        && matches!(
+            error.code(),
+            ErrorCode::NotOwner | ErrorCode::NotReady | ErrorCode::ShuttingDown
+        )
 }
 
 /// Answers of a batch whose operations stand elsewhere in the frame.

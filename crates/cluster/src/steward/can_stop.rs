@@ -1,6 +1,7 @@
 //! Whether a node can be stopped without anybody missing it: yes with the proof, or no with what stands in the way.
 
 use isogrid_core::{LogPosition, NodeId, PartitionEntry, PartitionId, Replica};
+use serde::{Deserialize, Serialize};
 
 use super::everybody_stops;
 use super::evidence::Evidence;
@@ -9,7 +10,7 @@ use crate::council::{Council, Intent};
 
 /// Whether a node can be stopped now. It is true of the state that was looked at: whoever asks for one node at a time and
 /// waits until it is back loses nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CanStop {
     /// Yes.
     Yes {
@@ -24,7 +25,7 @@ pub enum CanStop {
 }
 
 /// Who else has everything of a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// The partition.
     pub partition: PartitionId,
@@ -35,7 +36,7 @@ pub struct Proof {
 }
 
 /// What stands in the way of a stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocker {
     /// The partition; `None` for the node as a whole.
     pub partition: Option<PartitionId>,
@@ -46,7 +47,7 @@ pub struct Blocker {
 }
 
 /// What stands in the way of a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BlockedBy {
     /// The node leads the partition.
     Leads,

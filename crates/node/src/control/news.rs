@@ -19,6 +19,39 @@ pub(crate) struct Known {
     pub(crate) maps: u64,
     /// The last loss it knows of.
     pub(crate) losses: u64,
+    /// The version of what it knows of ended sessions.
+    pub(crate) sessions: u64,
+}
+
+impl Known {
+    /// How much a council has.
+    pub(crate) fn of(council: &Council) -> Known {
+        let losses = council.ledger_since(0).last();
+        Known {
+            table: council.table().version(),
+            nodes: council.nodes_version(),
+            maps: council.maps_version(),
+            losses: losses.map_or(0, |loss| loss.number),
+            sessions: council.sessions().version(),
+        }
+    }
+
+    /// Of each part the newer.
+    #[must_use]
+    pub(crate) fn or(self, other: Known) -> Known {
+        Known {
+            table: self.table.max(other.table),
+            nodes: self.nodes.max(other.nodes),
+            maps: self.maps.max(other.maps),
+            losses: self.losses.max(other.losses),
+            sessions: self.sessions.max(other.sessions),
+        }
+    }
+
+    /// Whether nothing of the other is newer.
+    pub(crate) fn covers(self, other: Known) -> bool {
+        self.or(other) == self
+    }
 }
 
 /// Who leads the council, in which term.
@@ -52,6 +85,9 @@ pub(crate) struct News {
     pub(crate) maps: Option<(u64, BTreeMap<String, MapRecord>)>,
     /// Losses that are new.
     pub(crate) losses: Vec<LossRecord>,
+    /// The version of what is said of sessions.
+    #[serde(default)]
+    pub(crate) sessions: u64,
     /// All sessions below have ended.
     pub(crate) watermark: SessionId,
     /// And these.
@@ -77,6 +113,7 @@ impl News {
             nodes,
             maps,
             losses: council.ledger_since(known.losses).to_vec(),
+            sessions: council.sessions().version(),
             watermark: council.sessions().watermark(),
             ended: council.sessions().ended_above().collect(),
             leader,

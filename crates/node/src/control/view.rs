@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use isogrid_cluster::council::{Cluster, LossRecord, MapRecord};
-use isogrid_core::{MapId, NodeId, PartitionCount, SessionId, Table, TableVersion};
+use isogrid_core::{MapId, NodeId, PartitionCount, Replica, SessionId, Table, TableVersion};
 
 use super::news::{Known, Leader, News, NodeNews};
 use isogrid_core::table::DeltaRefused;
@@ -25,7 +25,8 @@ pub(crate) struct View {
     pub(crate) maps_version: u64,
     /// The losses that were declared.
     pub(crate) losses: Arc<Vec<LossRecord>>,
-    /// All sessions below have ended, and those.
+    /// The version of what is known of sessions: all below the watermark have ended, and those.
+    pub(crate) sessions_version: u64,
     pub(crate) watermark: SessionId,
     pub(crate) ended: Arc<Vec<SessionId>>,
     /// Who leads the council.
@@ -46,6 +47,7 @@ impl View {
             maps: Arc::default(),
             maps_version: 0,
             losses: Arc::default(),
+            sessions_version: 0,
             watermark: SessionId(0),
             ended: Arc::default(),
             leader: None,
@@ -60,7 +62,39 @@ impl View {
             nodes: self.nodes_version,
             maps: self.maps_version,
             losses: self.losses.last().map_or(0, |loss| loss.number),
+            sessions: self.sessions_version,
         }
+    }
+
+    /// The news for a node that has this much; `None` while there is no cluster.
+    pub(crate) fn news_since(&self, known: Known) -> Option<News> {
+        let own = self.known();
+        let fresh = self.losses.iter().filter(|loss| loss.number > known.losses);
+        Some(News {
+            cluster: self.cluster.clone()?,
+            delta: self.table.delta_since(known.table),
+            nodes: (known.nodes < own.nodes).then(|| (own.nodes, (*self.nodes).clone())),
+            maps: (known.maps < own.maps).then(|| (own.maps, (*self.maps).clone())),
+            losses: fresh.cloned().collect(),
+            sessions: self.sessions_version,
+            watermark: self.watermark,
+            ended: (*self.ended).clone(),
+            leader: self.leader.clone(),
+        })
+    }
+
+    /// How many copies of each partition are wanted: as many as the cluster's default or the most demanding map says.
+    pub(crate) fn copies(&self) -> usize {
+        let of_cluster = self.cluster.as_ref().map_or(1, |cluster| usize::from(cluster.copies));
+        let of_maps = self.maps.values().map(|map| map.mode.copies(of_cluster));
+        of_maps.max().unwrap_or(of_cluster)
+    }
+
+    /// Whether this life of a node is the present one and serves.
+    pub(crate) fn is_live(&self, replica: &Replica) -> bool {
+        self.nodes.get(&replica.node).is_some_and(|news| {
+            news.member.state.is_serving() && news.member.incarnation == replica.incarnation
+        })
     }
 
     /// The number of a map, if it exists as far as this node knows.
@@ -104,7 +138,7 @@ impl View {
     }
 
     fn take_lists(&mut self, news: &News) -> bool {
-        let before = (self.known(), self.watermark, self.ended.len());
+        let before = (self.known(), self.watermark);
         if let Some((version, nodes)) = &news.nodes
             && *version > self.nodes_version
         {
@@ -121,10 +155,12 @@ impl View {
         if !fresh.is_empty() {
             self.losses = Arc::new(self.losses.iter().cloned().chain(fresh).collect());
         }
-        if news.watermark > self.watermark || news.ended.len() > self.ended.len() {
-            self.watermark = news.watermark;
+        // Where no session is open the watermark grows with those that are opened, and the version does not.
+        if (news.sessions, news.watermark) > (self.sessions_version, self.watermark) {
+            self.sessions_version = news.sessions;
+            self.watermark = news.watermark.max(self.watermark);
             self.ended = Arc::new(news.ended.clone());
         }
-        before != (self.known(), self.watermark, self.ended.len())
+        before != (self.known(), self.watermark)
     }
 }

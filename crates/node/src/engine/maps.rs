@@ -94,9 +94,8 @@ impl Maps {
         for map in maps {
             self.by_name.insert((*map.name).into(), Arc::clone(map));
         }
-        self.by_name.retain(|name, known| {
-            maps.iter().any(|map| *map.name == **name && map.id == known.id)
-        });
+        self.by_name
+            .retain(|name, known| maps.iter().any(|map| *map.name == **name && map.id == known.id));
     }
 
     /// All maps, in the order of their names.

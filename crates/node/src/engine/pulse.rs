@@ -7,8 +7,8 @@ use isogrid_core::{Incarnation, NodeId, PartitionId, Replica as Name};
 use isogrid_replica::lease::{Beat, BeatAck};
 use isogrid_replica::{Event, RoleName, Ticks};
 
-use super::slot::Place;
 use super::Engine;
+use super::slot::Place;
 use crate::clock;
 use crate::peers::message::LinkMessage;
 
@@ -105,7 +105,11 @@ impl Engine {
         for (other, claims) in claims {
             let claimant = leases.claimants.entry(other.clone()).or_default();
             if let Some(beat) = claimant.beat(claims, now) {
-                self.wire.send(core, &other.node, LinkMessage::Beat { to: other.incarnation, beat });
+                self.wire.send(
+                    core,
+                    &other.node,
+                    LinkMessage::Beat { to: other.incarnation, beat },
+                );
             }
         }
         drop(leases);

@@ -3,8 +3,8 @@
 use isogrid_core::{LogPosition, PartitionId, Replica as Name, SessionId};
 use isogrid_replica::{FollowerLag, RoleName};
 
-use super::slot::SlotCell;
 use super::Engine;
+use super::slot::SlotCell;
 use crate::clock;
 
 /// What this node tells of a partition that it leads.

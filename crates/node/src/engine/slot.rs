@@ -10,11 +10,11 @@ use isogrid_replica::{Event, Now, Replica, Request, Ticket};
 use isogrid_store::KeyHash;
 use parking_lot::Mutex;
 
+use super::Engine;
 use super::hands::{Hands, Present};
 use super::late::Waiters;
 use super::routed::{self, Asked};
 use super::watching::Signals;
-use super::Engine;
 
 /// A slot behind its lock, on cache lines of its own. A mutex and not a channel: the lock covers one synchronous call and
 /// costs less than a hop to another task.

@@ -8,8 +8,8 @@ use isogrid_replica::readers::{ReaderId, Refused, WatchOffset};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::slot::Slot;
 use super::Engine;
+use super::slot::Slot;
 use crate::clock;
 
 /// Wakes one watcher, and says which of its partitions have news.

@@ -109,7 +109,8 @@ pub(super) async fn run<T: Send + 'static>(
             return Err(Error::new(ErrorCode::BatchTooLarge, detail));
         }
     }
-    let deadline_ms = deadline.left_ms().unwrap_or(DEFAULT_DEADLINE_MS).clamp(1, u64::from(u32::MAX));
+    let deadline_ms =
+        deadline.left_ms().unwrap_or(DEFAULT_DEADLINE_MS).clamp(1, u64::from(u32::MAX));
     let head = FrameHead { deadline_ms: deadline_ms as u32, session, ..FrameHead::default() };
     let frame = writer.finish(&head);
     let gathered = Arc::new(Gathered {

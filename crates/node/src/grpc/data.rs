@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use isogrid_core::{
-    Error, ErrorCode, Op, Outcome, PartitionId, Receipt, Reply, Result, Scan,
-};
+use isogrid_core::{Error, ErrorCode, Op, Outcome, PartitionId, Receipt, Reply, Result, Scan};
 use isogrid_proto::operation::page_to_pb;
 use isogrid_proto::pb::{self, grid_server::Grid, operation::Operation, operation_reply};
 use isogrid_proto::status::{error_from_pb, error_to_status};
@@ -204,7 +202,8 @@ impl Grid for DataService {
         request: Request<pb::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         admitted(&request)?;
-        let events = watch::follow(&self.shared, self.core, request.get_ref(), self.stopping.clone()).await;
+        let events =
+            watch::follow(&self.shared, self.core, request.get_ref(), self.stopping.clone()).await;
         events.map(Response::new).map_err(|error| error_to_status(&error))
     }
 

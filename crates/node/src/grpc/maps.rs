@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
-use isogrid_core::Result;
 use isogrid_core::limits::check_map_name;
+use isogrid_core::{Result, SessionId};
 use isogrid_proto::frame::RequestFrame;
 
 use crate::engine::Engine;
@@ -14,6 +14,12 @@ use crate::engine::Engine;
 pub(crate) trait Maps: Send + Sync {
     /// Ends when this node knows all of these maps that exist; those that are to be made exist by then.
     fn provide(&self, wanted: Wanted) -> BoxFuture<'static, Result<()>>;
+}
+
+/// Opens sessions: control, with the council's help.
+pub(crate) trait Sessions: Send + Sync {
+    /// Opens so many; returns the first number.
+    fn open(&self, count: u32) -> BoxFuture<'static, Result<SessionId>>;
 }
 
 /// Maps that this node does not know, and whether they are to be made.

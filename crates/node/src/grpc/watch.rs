@@ -106,7 +106,8 @@ impl Watcher {
     }
 
     fn begin(&mut self, request: &pb::WatchRequest) -> Result<()> {
-        let count = self.engine().partitions().ok_or_else(|| Error::new(ErrorCode::NotReady, ""))?;
+        let count =
+            self.engine().partitions().ok_or_else(|| Error::new(ErrorCode::NotReady, ""))?;
         let tokens = read_tokens(&request.resume_token)?;
         let named = |number: &u32| {
             let partition = u16::try_from(*number).ok().filter(|number| *number < count.get());
@@ -167,7 +168,11 @@ impl Watcher {
     }
 
     /// A page of what is there.
-    async fn snapshot(&mut self, partition: PartitionId, cursor: u64) -> Result<Vec<pb::WatchEvent>> {
+    async fn snapshot(
+        &mut self,
+        partition: PartitionId,
+        cursor: u64,
+    ) -> Result<Vec<pb::WatchEvent>> {
         let scan = Scan {
             partition,
             cursor,
@@ -190,9 +195,14 @@ impl Watcher {
         };
         let page = batch::run(to, &ops, paged).await?.into_iter().next();
         let (next, page) = page.expect("one operation has one answer")?;
-        let token = self.places.get(&partition).map_or_else(Bytes::new, |p| token(partition, p.offset));
+        let token =
+            self.places.get(&partition).map_or_else(Bytes::new, |p| token(partition, p.offset));
         let put = |entry: pb::PageEntry| {
-            event(partition, Bytes::new(), Event::Put(pb::PutEvent { key: entry.key, entry: entry.entry }))
+            event(
+                partition,
+                Bytes::new(),
+                Event::Put(pb::PutEvent { key: entry.key, entry: entry.entry }),
+            )
         };
         let mut events: Vec<pb::WatchEvent> = page.entries.into_iter().map(put).collect();
         match next {
@@ -235,8 +245,7 @@ impl Watcher {
         missed: u64,
     ) -> Result<Vec<pb::WatchEvent>> {
         self.engine().close_watch(partition, place.reader);
-        let (reader, offset) =
-            self.engine().watch(partition, None, &self.signal).map_err(why)?;
+        let (reader, offset) = self.engine().watch(partition, None, &self.signal).map_err(why)?;
         self.places.insert(partition, Place { reader, offset });
         let lagged = Event::Lagged(pb::Lagged { missed });
         Ok(vec![event(partition, token(partition, offset), lagged)])

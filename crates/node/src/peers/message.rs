@@ -61,13 +61,15 @@ pub(crate) enum AskKind {
     FindMap = 5,
     /// Operations of a client for their owner.
     Forward = 6,
+    /// Can a node be stopped? Asked of the council's leader.
+    CanStop = 7,
 }
 
 impl AskKind {
     /// The kind with this number.
     pub(crate) fn from_number(number: u32) -> Option<AskKind> {
-        use AskKind::{FindMap, Forward, Heartbeat, Propose, PullNews, Raft};
-        let kinds = [Raft, Propose, Heartbeat, PullNews, FindMap, Forward];
+        use AskKind::{CanStop, FindMap, Forward, Heartbeat, Propose, PullNews, Raft};
+        let kinds = [Raft, Propose, Heartbeat, PullNews, FindMap, Forward, CanStop];
         kinds.into_iter().find(|kind| *kind as u32 == number)
     }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use isogrid_core::{Epoch, LogPosition, MapId, MapSettings, NodeId, PartitionEntry, Replica as Name};
+use isogrid_core::{
+    Epoch, LogPosition, MapId, MapSettings, NodeId, PartitionEntry, Replica as Name,
+};
 use isogrid_store::{MapUsage, Partition};
 
 use super::{Replica, Role, RoleName};

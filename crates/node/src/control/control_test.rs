@@ -1,0 +1,1 @@
+//! Control end to end.
