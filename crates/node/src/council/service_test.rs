@@ -150,7 +150,7 @@ async fn a_voter_far_behind_gets_a_snapshot_in_pieces() {
     let behind = ["a", "b", "c"].into_iter().find(|node| *node != leader).expect("a follower");
     group.kill(behind).await;
     // Each session is a few bytes of the snapshot: some megabytes in all.
-    for _ in 0..75 {
+    for _ in 0..130 {
         group.propose(Command::OpenSessions { count: 4_096 }).await;
     }
     *group.net.largest.lock() = 0;
