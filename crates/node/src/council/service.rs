@@ -279,6 +279,7 @@ impl CouncilService {
     }
 
     /// How often the file was synced since the start.
+    #[cfg(test)]
     pub(crate) fn syncs(&self) -> u64 {
         self.writer.syncs()
     }

@@ -90,6 +90,7 @@ impl Writer {
     }
 
     /// How often the file was synced.
+    #[cfg(test)]
     pub(super) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
     }
