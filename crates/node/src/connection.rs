@@ -238,4 +238,23 @@ mod tests {
         assert!(connection.read(&mut [0; 64]).await.is_err(), "ended from outside");
         assert!(connection.write_all(b"x").await.is_err());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_node_is_not_counted_and_stays_even_if_it_was_one_too_many() {
+        let (_client, connection) = pair().await;
+        let open = Arc::new(AtomicUsize::new(0));
+        let state =
+            Arc::new(ConnectionState::new(connection.state.peer, 0, true, Arc::clone(&open)));
+        let Connection { socket, .. } = connection;
+        let mut connection = Connection::new(socket, Arc::clone(&state));
+        assert_eq!(open.load(Ordering::Relaxed), 1);
+        state.become_peer();
+        state.become_peer();
+        assert_eq!(open.load(Ordering::Relaxed), 0);
+        let mut byte = [0];
+        let reading = connection.read(&mut byte);
+        assert!(tokio::time::timeout(2 * REFUSAL_LINGER, reading).await.is_err(), "it stays open");
+        drop((connection, state));
+        assert_eq!(open.load(Ordering::Relaxed), 0);
+    }
 }

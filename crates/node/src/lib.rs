@@ -20,6 +20,7 @@
 //! A put is followed through all of them in docs/life-of-a-put.md.
 
 mod acceptor;
+mod boot;
 mod clock;
 pub mod config;
 mod connection;
@@ -28,6 +29,7 @@ mod council;
 mod engine;
 mod gossip;
 mod grpc;
+mod handler;
 mod http;
 mod identity;
 mod janitor;

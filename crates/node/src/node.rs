@@ -1,5 +1,5 @@
-//! Starts and stops a node: binds its addresses, gives each core a thread with a runtime of its own, and ends them in
-//! order.
+//! Starts and stops a node: binds its addresses, joins its cluster, gives each core a thread with a runtime of its own, and
+//! ends them in order.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -8,24 +8,31 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures::StreamExt;
-use isogrid_core::{Error, ErrorCode, NodeId, Result, Timestamp};
+use isogrid_core::{Error, ErrorCode, NodeId, Replica, Result, Timestamp};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tracing::{error, info};
 
 use crate::acceptor::{Accepted, Acceptor, CoreDoor, HANDOVER_QUEUE_LEN_MAX};
+use crate::boot::{self, Booted};
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::control::Control;
+use crate::control::view::View;
+use crate::council::CouncilService;
 use crate::engine::Engine;
-use crate::grpc::maps::Maps;
+use crate::handler::{Handler, Questions};
 use crate::identity::Identity;
 use crate::janitor::{CoreConnections, Janitor};
 use crate::memory::{MemoryGauge, available_bytes};
+use crate::peers::Peers;
+use crate::peers::limits::PeerLimits;
+use crate::pulse::Pulse;
 use crate::relay::Relay;
 use crate::worker::Workers;
 use crate::{VERSION, clock, grpc, http};
@@ -36,11 +43,17 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How many connections may wait to be accepted: a burst of clients that all come back at once.
 const WAITING_CONNECTIONS_MAX: i32 = 4_096;
 
+/// How long the start of a node waits for its cluster: long enough for one that forms it alone. Others join later.
+const JOIN_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What all services of a node share.
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) relay: Relay,
-    pub(crate) maps: Arc<dyn Maps>,
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) council: Arc<CouncilService>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) views: watch::Receiver<Arc<View>>,
     /// The node's name.
     pub(crate) node_id: NodeId,
     /// The cluster's name.
@@ -49,7 +62,7 @@ pub(crate) struct Shared {
     pub(crate) cores: usize,
     pub(crate) workers: Workers,
     pub(crate) grpc_addr: SocketAddr,
-    pub(crate) gossip_addr: String,
+    pub(crate) gossip_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
     pub(crate) zone: Option<String>,
     pub(crate) started_at: Timestamp,
@@ -70,71 +83,108 @@ pub struct Node {
     /// Ends what does not stop by itself.
     cut_off: CancellationToken,
     threads: Vec<JoinHandle<()>>,
+    /// Of the first core.
+    runtime: Handle,
     /// Keeps the data folder's lock until the last thread has ended.
-    identity: Identity,
+    identity: Arc<Identity>,
 }
 
 impl Node {
-    /// Starts a node. When this returns, clients can connect.
+    /// Starts a node. When this returns, clients can connect; a node that forms a cluster alone has done so.
     pub fn start(config: Config) -> Result<Node> {
         let grpc_listener = bind(&config.node.grpc_addr, "node.grpc_addr")?;
         let http_listener = bind(&config.node.http_addr, "node.http_addr")?;
         let grpc_addr = local_addr(&grpc_listener)?;
         let http_addr = local_addr(&http_listener)?;
-        let identity = Identity::establish(&config.node, grpc_addr.port())?;
+        let identity = Arc::new(Identity::establish(&config.node, grpc_addr.port())?);
         let cores = match config.node.cores {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             cores => cores,
         };
+        let own = Replica { node: identity.node_id.clone(), incarnation: identity.incarnation };
+        let peers = Peers::new(own.clone(), cores, PeerLimits::default());
         let memory = MemoryGauge::new(config.memory.limit.resolve(available_bytes()));
-        let engine = Arc::new(Engine::new(&config, identity.hash_seed, memory, cores)?);
-        let (doors, inboxes): (Vec<_>, Vec<_>) = (0..cores).map(|_| core_door()).unzip();
-        let shared = Arc::new(Shared {
-            host: Arc::new(SessionHost {
-                engine,
-                node_id: identity.node_id.to_string(),
-                cluster_id: identity.cluster_id.clone(),
-                cores,
-            }),
-            workers: Workers::default(),
+        let wire = Arc::clone(&peers) as Arc<dyn crate::engine::Wire>;
+        let (engine, proposals) = Engine::new(&config, own, memory, cores, wire)?;
+        let engine = Arc::new(engine);
+        let stopping = CancellationToken::new();
+        let runtime = runtime()?;
+        let handle = runtime.handle().clone();
+        let plan = boot::Plan {
+            identity: Arc::clone(&identity),
+            engine: Arc::clone(&engine),
+            peers: Arc::clone(&peers),
+            proposals,
             grpc_addr,
-            gossip_addr: config.node.gossip_addr.clone(),
             http_addr,
-            zone: config.node.zone.clone(),
-            started_at: clock::now(),
-            open_connections: doors.iter().map(|door| Arc::clone(&door.open)).collect(),
-        });
+            stopping: stopping.clone(),
+        };
+        let (booted, runtime) = boot::run(runtime, config.clone(), plan)?;
+        let (doors, inboxes): (Vec<_>, Vec<_>) = (0..cores).map(|_| core_door()).unzip();
+        let shared =
+            Arc::new(share(&config, &identity, booted, (engine, peers), (grpc_addr, http_addr), &doors));
         let acceptor = Acceptor::new(doors, config.limits.connections_max);
         let mut node = Node {
             shared,
-            stopping: CancellationToken::new(),
+            stopping,
             cut_off: CancellationToken::new(),
             threads: Vec::new(),
+            runtime: handle,
             identity,
         };
-        let services = grpc::shared_services(&node.shared);
-        let mut entrance = Some(Entrance { acceptor, grpc_listener, http_listener });
+        node.start_cores(runtime, inboxes, Entrance { acceptor, grpc_listener, http_listener })?;
+        node.await_cluster(config.cluster.expect);
+        Ok(node)
+    }
+
+    fn start_cores(
+        &mut self,
+        first: Runtime,
+        inboxes: Vec<mpsc::Receiver<Accepted>>,
+        entrance: Entrance,
+    ) -> Result<()> {
+        let services = grpc::shared_services(&self.shared);
+        let mut first = Some(first);
+        let mut entrance = Some(entrance);
         for (core, inbox) in inboxes.into_iter().enumerate() {
-            node.start_core(core, inbox, services.clone(), entrance.take())?;
+            let runtime = first.take().map_or_else(runtime, Ok)?;
+            self.start_core((core, runtime), inbox, services.clone(), entrance.take())?;
         }
-        let shared = &node.shared;
+        let shared = &self.shared;
         info!(
             version = VERSION,
-            node = %node.identity.node_id,
-            cluster = %node.identity.cluster_id,
+            node = %self.identity.node_id,
+            incarnation = self.identity.incarnation.0,
+            cluster = %self.identity.cluster_id,
             grpc = %shared.grpc_addr,
+            gossip = %shared.gossip_addr,
             http = %shared.http_addr,
-            cores,
-            partitions = shared.engine.partitions().get(),
+            cores = shared.cores,
             memory_limit_bytes = shared.engine.memory().limit_bytes(),
             "node started"
         );
-        Ok(node)
+        Ok(())
+    }
+
+    /// A node that forms its cluster alone is there at once; others need each other and are not waited for.
+    fn await_cluster(&self, expect: u16) {
+        let deadline = std::time::Instant::now() + JOIN_PATIENCE;
+        while expect == 1
+            && self.shared.engine.roles().open_primaries == 0
+            && std::time::Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Where clients connect.
     pub fn grpc_addr(&self) -> SocketAddr {
         self.shared.grpc_addr
+    }
+
+    /// Where other nodes gossip with it.
+    pub fn gossip_addr(&self) -> SocketAddr {
+        self.shared.gossip_addr
     }
 
     /// Where health is served.
@@ -147,8 +197,12 @@ impl Node {
         &self.identity.node_id
     }
 
-    /// Stops the node: no new connections and operations, requests in progress are finished, then everything ends.
+    /// Stops the node: what it leads is handed over, then no new connections and operations, requests in progress are
+    /// finished, and everything ends.
     pub fn stop(mut self) {
+        let control = Arc::clone(&self.shared.control);
+        let handing_over = self.runtime.spawn(async move { control.prepare_stop().await });
+        let _ = futures::executor::block_on(handing_over);
         self.shut_down();
     }
 
@@ -168,20 +222,23 @@ impl Node {
 
     fn start_core(
         &mut self,
-        core: usize,
+        (core, runtime): (usize, Runtime),
         inbox: mpsc::Receiver<Accepted>,
         services: Routes,
         entrance: Option<Entrance>,
     ) -> Result<()> {
-        let runtime =
-            Builder::new_current_thread().enable_all().build().map_err(|e| internal(&e))?;
         let connections = Arc::new(CoreConnections::default());
+        let engine = &self.shared.engine;
         let janitor = Janitor {
-            engine: Arc::clone(&self.shared.engine),
+            engine: Arc::clone(engine),
             core,
-            cores: self.shared.cores,
             connections: Arc::clone(&connections),
             worker: self.shared.workers.register(format!("janitor-{core}")),
+        };
+        let pulse = Pulse {
+            engine: Arc::clone(engine),
+            core,
+            worker: self.shared.workers.register(format!("pulse-{core}")),
         };
         let work = CoreWork {
             shared: Arc::clone(&self.shared),
@@ -190,6 +247,7 @@ impl Node {
             services,
             connections,
             janitor,
+            pulse,
             stopping: self.stopping.clone(),
             cut_off: self.cut_off.clone(),
         };
@@ -209,6 +267,41 @@ impl Drop for Node {
     }
 }
 
+/// What the services share.
+fn share(
+    config: &Config,
+    identity: &Identity,
+    booted: Booted,
+    (engine, peers): (Arc<Engine>, Arc<Peers>),
+    (grpc_addr, http_addr): (SocketAddr, SocketAddr),
+    doors: &[CoreDoor],
+) -> Shared {
+    let Booted { control, council, gossip_addr } = booted;
+    let relay = Arc::new(Relay {
+        engine: Arc::clone(&engine),
+        asker: Arc::new(Questions(Arc::clone(&peers))),
+        maps: Arc::clone(&control) as Arc<dyn crate::grpc::maps::Maps>,
+    });
+    Shared {
+        engine,
+        relay,
+        views: control.view(),
+        control,
+        council,
+        peers,
+        node_id: identity.node_id.clone(),
+        cluster_name: identity.cluster_id.clone(),
+        cores: doors.len(),
+        workers: Workers::default(),
+        grpc_addr,
+        gossip_addr,
+        http_addr,
+        zone: config.node.zone.clone(),
+        started_at: clock::now(),
+        open_connections: doors.iter().map(|door| Arc::clone(&door.open)).collect(),
+    }
+}
+
 /// The node's listeners; the first core looks after them.
 struct Entrance {
     acceptor: Acceptor,
@@ -224,6 +317,7 @@ struct CoreWork {
     services: Routes,
     connections: Arc<CoreConnections>,
     janitor: Janitor,
+    pulse: Pulse,
     stopping: CancellationToken,
     cut_off: CancellationToken,
 }
@@ -235,6 +329,8 @@ impl CoreWork {
             entrance.open(&self.shared, &self.stopping);
         }
         tokio::spawn(self.janitor.run());
+        tokio::spawn(self.pulse.run());
+        tokio::spawn(Arc::clone(&self.shared.peers).run_core(self.core, self.stopping.clone()));
         let connections = self.connections;
         let incoming = ReceiverStream::new(self.inbox).map(move |accepted| {
             connections.add(&accepted.state);
@@ -242,8 +338,15 @@ impl CoreWork {
             Ok(Connection::new(socket, accepted.state))
         });
         let stopping = self.stopping.clone();
-        let serving =
-            grpc::serve(self.shared, self.services, self.core, incoming, stopping.clone());
+        let shared = Arc::clone(&self.shared);
+        let handler = Arc::new(Handler {
+            engine: Arc::clone(&shared.engine),
+            control: Arc::clone(&shared.control),
+            council: Arc::clone(&shared.council),
+            relay: Arc::clone(&shared.relay),
+        });
+        let doors = grpc::Doors { services: self.services, handler };
+        let serving = grpc::serve(shared, doors, self.core, incoming, stopping.clone());
         let impatience = async {
             stopping.cancelled().await;
             let _ = tokio::time::timeout(STOP_PATIENCE, self.cut_off.cancelled()).await;
@@ -254,6 +357,9 @@ impl CoreWork {
                     error!(core = self.core, %error, "serving ended");
                 },
                 () = impatience => info!(core = self.core, "requests in progress were cut off"),
+            }
+            if self.core == 0 {
+                self.shared.council.stop().await;
             }
         });
     }
@@ -280,6 +386,10 @@ impl Entrance {
             }
         });
     }
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().map_err(|e| internal(&e))
 }
 
 fn core_door() -> (CoreDoor, mpsc::Receiver<Accepted>) {

@@ -85,6 +85,12 @@ pub const KEYS: &[Key] = &[
         "Where health is served over HTTP (TCP). Port 0 takes a free one.",
     ),
     key(
+        "node.advertise",
+        Kind::Text,
+        "The host name or address at which clients and other nodes reach this one, when it is not the one it listens \
+         at: behind a translated address, or when it listens at all of the machine's.",
+    ),
+    key(
         "node.data_dir",
         Kind::Path,
         "The folder of what must survive a restart: in this version who the node is, not its data. Without one it \

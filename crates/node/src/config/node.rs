@@ -26,6 +26,10 @@ pub struct NodeConfig {
     pub gossip_addr: String,
     /// Where health is served over HTTP (TCP). Port 0 takes a free one.
     pub http_addr: String,
+    /// The host name or address at which clients and other nodes reach this one, when it is not the one it listens at:
+    /// behind a translated address, or when it listens at all of the machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<String>,
     /// The folder of what must survive a restart: in this version who the node is, not its data. Without one it keeps
     /// nothing on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +52,7 @@ impl Default for NodeConfig {
             grpc_addr: format!("127.0.0.1:{GRPC_PORT_DEFAULT}"),
             gossip_addr: format!("127.0.0.1:{GRPC_PORT_DEFAULT}"),
             http_addr: format!("127.0.0.1:{HTTP_PORT_DEFAULT}"),
+            advertise: None,
             data_dir: None,
             cores: 0,
             partitions: 256,

@@ -37,9 +37,15 @@ mod voters;
 mod writer;
 
 #[cfg(test)]
+mod measure_test;
+#[cfg(test)]
 mod service_test;
 #[cfg(test)]
+mod store_test;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod voters_test;
 
 pub(crate) use follow::CouncilLeader;
 pub(crate) use network::{CallFailed, RaftTransport};

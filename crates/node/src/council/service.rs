@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use openraft::errors::{
     ClientWriteError, ForwardReason, ForwardToLeader, InitializeError, LinearizableReadError,
     RaftError,
 };
-use openraft::{Instant as _, ReadPolicy, ServerState};
+use openraft::{Instant as _, RaftMetrics, ReadPolicy, ServerState};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -32,7 +33,7 @@ use super::settings::{
     COMMAND_BYTES_MAX, CONFIRM_TIMEOUT, CouncilSettings, FORM_TIMEOUT, PAUSE, PROPOSE_TIMEOUT,
     QUORUM_HEARD,
 };
-use super::store::{self, Identity, Store};
+use super::store::{self, Identity, Loaded, Store};
 use super::types::{Proposal, Raft, Types, VoterNode};
 use super::writer::Writer;
 
@@ -74,9 +75,19 @@ impl CouncilService {
         let opening = tokio::task::spawn_blocking(move || Store::open(folder.as_deref()));
         // A damaged file can make the storage engine panic: that is an error of the file.
         let opened = opening.await.map_err(|error| store::unusable(&path, &error))?;
-        let (store, loaded) = opened?;
-        let unusable = |error: io::Error| store::unusable(&path, &error);
+        CouncilService::run(settings, transport, opened?, &path).await
+    }
+
+    /// Takes part with an opened file.
+    pub(super) async fn run(
+        settings: CouncilSettings,
+        transport: Arc<dyn RaftTransport>,
+        (store, loaded): (Store, Loaded),
+        path: &Path,
+    ) -> Result<Arc<CouncilService>> {
+        let unusable = |error: io::Error| store::unusable(path, &error);
         let identity = loaded.identity;
+        let is_known = !loaded.entries.is_empty() || loaded.has_snapshot;
         let writer = Writer::start(store).map_err(unusable)?;
         let (council, state) = watch::channel(Arc::new(Council::new()));
         let caller = Arc::new(Caller {
@@ -95,7 +106,12 @@ impl CouncilService {
             Machine::new(council, writer.clone()),
         )
         .await
-        .map_err(|error| store::unusable(&path, &error))?;
+        .map_err(|error| store::unusable(path, &error))?;
+        if is_known {
+            // The raft says what it was restored to a moment after its start.
+            let restored = raft.wait(Some(FORM_TIMEOUT)).metrics(is_restored, "restored").await;
+            restored.map_err(|error| store::unusable(path, &error))?;
+        }
         let (follower, leader, failed) = follow::start(&raft, Arc::clone(&caller));
         Ok(Arc::new(CouncilService {
             receiver: Receiver { raft: raft.clone(), identity, incoming: Mutex::new(None) },
@@ -120,8 +136,7 @@ impl CouncilService {
     /// Whether this voter has ever heard of a council: it has a log or a snapshot.
     pub(crate) fn is_initialized(&self) -> bool {
         let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        metrics.last_log_index.is_some() || metrics.snapshot.is_some()
+        is_restored(&metrics.borrow_watched())
     }
 
     /// Forms the council of a new cluster with this voter as its only one. Can be done again when it was interrupted.
@@ -279,6 +294,11 @@ impl Drop for CouncilService {
         // The raft ends with its last handle, and this task holds one.
         self.follower.abort();
     }
+}
+
+/// Whether there is a log or a snapshot.
+fn is_restored(metrics: &RaftMetrics<Types>) -> bool {
+    metrics.last_log_index.is_some() || metrics.snapshot.is_some()
 }
 
 pub(super) fn internal(why: String) -> Error {

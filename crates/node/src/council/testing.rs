@@ -1,7 +1,7 @@
 //! Voters in one process, joined by links that can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::network::{CallFailed, RaftTransport};
 use super::service::{CouncilService, ProposeFailed};
 use super::settings::CouncilSettings;
+use super::store::{Loaded, Store};
 
 /// What tests wait at most.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -124,6 +125,16 @@ impl Group {
         service
     }
 
+    /// Starts a node on a disk of its own.
+    pub(super) async fn start_on(&mut self, node: &'static str, disk: &Disk) {
+        let settings = self.settings(node);
+        let disk = disk.open();
+        let starting = CouncilService::run(settings, self.transport(node), disk, Path::new("disk"));
+        let service = starting.await.expect("the node starts");
+        self.net.services.lock().insert(NodeId::new(node), Arc::downgrade(&service));
+        self.nodes.insert(node, service);
+    }
+
     /// Takes a node away: nobody hears of it any more from one moment to the next.
     pub(super) async fn kill(&mut self, node: &str) {
         self.net.services.lock().remove(&NodeId::new(node));
@@ -220,5 +231,103 @@ pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");
         sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A disk that counts its syncs, can fail, and forgets what was not synced when the power goes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk(Arc<Mutex<Surface>>);
+
+#[derive(Debug, Default)]
+struct Surface {
+    content: Vec<u8>,
+    synced: Vec<u8>,
+    /// Since the last sync.
+    writes: Vec<(usize, Vec<u8>)>,
+    syncs: u64,
+    is_broken: bool,
+}
+
+impl Surface {
+    fn check(&self) -> std::io::Result<()> {
+        let broken = || std::io::Error::other("the disk is broken");
+        if self.is_broken { Err(broken()) } else { Ok(()) }
+    }
+}
+
+impl Disk {
+    /// How often it was synced.
+    pub(super) fn syncs(&self) -> u64 {
+        self.0.lock().syncs
+    }
+
+    /// Nothing can be written any more.
+    pub(super) fn fail(&self) {
+        self.0.lock().is_broken = true;
+    }
+
+    /// The disk after the power was lost: what was synced is there, of the rest only these writes.
+    pub(super) fn after_power_loss(&self, survives: impl Fn(usize) -> bool) -> Disk {
+        let surface = self.0.lock();
+        let mut content = surface.synced.clone();
+        for (number, (at, bytes)) in surface.writes.iter().enumerate() {
+            if survives(number) {
+                let end = at + bytes.len();
+                content.resize(content.len().max(end), 0);
+                content[*at..end].copy_from_slice(bytes);
+            }
+        }
+        let synced = content.clone();
+        Disk(Arc::new(Mutex::new(Surface { content, synced, ..Surface::default() })))
+    }
+
+    /// The file on it.
+    pub(super) fn open(&self) -> (Store, Loaded) {
+        let database = redb::Builder::new().create_with_backend(self.clone()).expect("opened");
+        Store::load(database).expect("loaded")
+    }
+}
+
+impl redb::StorageBackend for Disk {
+    fn len(&self) -> std::io::Result<u64> {
+        Ok(self.0.lock().content.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        let offset = usize::try_from(offset).expect("a small file");
+        out.copy_from_slice(&self.0.lock().content[offset..offset + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        let mut surface = self.0.lock();
+        surface.check()?;
+        let len = usize::try_from(len).expect("a small file");
+        surface.content.resize(len, 0);
+        // The length is made durable at once: the harder case for a reader of old content.
+        surface.synced.resize(len, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        let mut surface = self.0.lock();
+        surface.check()?;
+        surface.syncs += 1;
+        for (at, bytes) in std::mem::take(&mut surface.writes) {
+            let end = at + bytes.len();
+            if end <= surface.synced.len() {
+                surface.synced[at..end].copy_from_slice(&bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        let mut surface = self.0.lock();
+        surface.check()?;
+        let offset = usize::try_from(offset).expect("a small file");
+        surface.content[offset..offset + data.len()].copy_from_slice(data);
+        surface.writes.push((offset, data.to_vec()));
+        Ok(())
     }
 }

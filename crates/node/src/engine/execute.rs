@@ -382,13 +382,13 @@ impl Engine {
                 waiter.late = Some((conditions.late)());
             }
         }
-        let partition = |slot: usize| {
-            let position = slot_of.iter().position(|of| usize::from(*of) == slot);
-            batch.ops[index_of(window[position.expect("each is of an operation")])].partition
-        };
-        for (index, mut slot) in guards.drain(..).enumerate() {
+        let mut of_slot = [0u16; WINDOW];
+        for (&key, &slot) in window.iter().zip(slot_of) {
+            of_slot[usize::from(slot)] = batch.ops[index_of(key)].partition;
+        }
+        for (mut slot, partition) in guards.drain(..).zip(of_slot) {
             if batch.may_change {
-                self.count(PartitionId(partition(index)), &mut slot);
+                self.count(PartitionId(partition), &mut slot);
             }
         }
     }

@@ -20,6 +20,7 @@
 //! | `watching` | watchers, and what wakes them |
 
 mod execute;
+mod face;
 mod hands;
 mod late;
 mod learn;

@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// What the steward asks of a primary.
-    fn direct(&self, core: usize, directive: &Directive) {
+    pub(super) fn direct(&self, core: usize, directive: &Directive) {
         let event = match directive {
             Directive::HandOver { to, .. } => Event::HandOver { to },
             Directive::Retire { member, .. } => Event::Retire { replica: member },

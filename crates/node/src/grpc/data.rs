@@ -173,7 +173,7 @@ impl Grid for DataService {
     ) -> Result<Response<pb::OpenSessionReply>, Status> {
         admitted(&request)?;
         let count = request.get_ref().count.clamp(1, SESSIONS_PER_CALL_MAX);
-        let opened = self.shared.sessions.open(count).await;
+        let opened = self.shared.control.open_sessions(count).await;
         let first = opened.map_err(|error| error_to_status(&error))?;
         Ok(Response::new(pb::OpenSessionReply {
             first_session: first.0,

@@ -24,6 +24,7 @@ use tonic::transport::Server;
 
 use crate::connection::Connection;
 use crate::node::Shared;
+use crate::peers::message::PeerHandler;
 
 /// The flow-control window of one stream: large enough that a full frame and its replies never wait for an update.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -65,15 +66,23 @@ pub(crate) fn shared_services(shared: &Arc<Shared>) -> Routes {
         .add_service(reflection().build_v1alpha().expect(good))
 }
 
+/// What a core serves beside data: the services that all share, and the door for other nodes.
+pub(crate) struct Doors {
+    pub(crate) services: Routes,
+    pub(crate) handler: Arc<dyn PeerHandler>,
+}
+
 /// Serves the connections of one core until the node stops.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
-    shared_services: Routes,
+    doors: Doors,
     core: usize,
     connections: impl Stream<Item = std::io::Result<Connection>>,
     stopping: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let message_bytes_max = shared.engine.limits().frame_bytes_max + ENVELOPE_BYTES;
+    let peers = Arc::clone(&shared.peers);
+    let peer = peer::PeerService::server(peers, doors.handler, core, stopping.clone());
     let data = data::DataService::new(shared, core, stopping.clone());
     let grid = pb::grid_server::GridServer::new(data)
         .max_decoding_message_size(message_bytes_max)
@@ -86,7 +95,7 @@ pub(crate) async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_pending_accept_reset_streams(Some(1_024))
-        .add_routes(shared_services.add_service(grid))
+        .add_routes(doors.services.add_service(grid).add_service(peer))
         .serve_with_incoming_shutdown(connections, stopping.cancelled_owned())
         .await
 }

@@ -88,7 +88,7 @@ impl Session {
             return Err(Error::new(ErrorCode::FrameTooLarge, detail));
         }
         if let Some(wanted) = Wanted::of_frame(self.engine(), &request.frame)? {
-            let found = self.shared.maps.provide(wanted);
+            let found = self.shared.relay.maps.provide(wanted);
             self.parked = Some((request.frame, found));
             return Ok(None);
         }

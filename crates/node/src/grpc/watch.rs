@@ -49,7 +49,7 @@ pub(super) async fn follow(
     isogrid_core::limits::check_map_name(&request.map)?;
     let wanted = super::maps::Wanted::of(&shared.engine, [(request.map.as_str(), true)]);
     if let Some(wanted) = wanted {
-        shared.maps.provide(wanted).await?;
+        shared.relay.maps.provide(wanted).await?;
     }
     let map = shared.engine.map_id(&request.map);
     let map = map.ok_or_else(|| Error::new(ErrorCode::MapUnknown, request.map.clone()))?;

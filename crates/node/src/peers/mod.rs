@@ -25,10 +25,11 @@ mod link;
 pub(crate) mod message;
 pub(crate) mod pulse;
 mod queue;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -45,7 +46,7 @@ use self::lane::Lane;
 use self::limits::{LINKS_MAX, PEERS_MAX, PeerLimits, QUESTION_BYTES_MAX};
 use self::message::{AskFailed, AskKind, LinkMessage, PeerAddress};
 use self::pulse::{Heard, Pulse};
-use crate::grpc::peer_client::{self, ChannelState, Greeting};
+use crate::grpc::peer_client::{self, ChannelState, ConnectFailed, Greeting};
 
 /// The lanes of one core.
 type Lanes = BTreeMap<NodeId, Arc<Lane>>;
@@ -69,7 +70,7 @@ pub(crate) struct Peers {
     /// Places for links of other nodes.
     places: Arc<Semaphore>,
     /// Where connections for questions live: on the first core.
-    runtime: OnceLock<Handle>,
+    runtime: watch::Sender<Option<Handle>>,
 }
 
 /// One life of another node at one address.
@@ -117,7 +118,7 @@ impl Peers {
             pulses: Mutex::default(),
             evidence: watch::Sender::new(0),
             places: Arc::new(Semaphore::new(LINKS_MAX)),
-            runtime: OnceLock::new(),
+            runtime: watch::Sender::new(None),
         })
     }
 
@@ -163,11 +164,6 @@ impl Peers {
             peer.closed.cancel();
         }
         *peers = next;
-        // Who is linked to this node keeps its pulse even when its address is not known.
-        let is_used = |node: &NodeId, pulse: &mut Arc<Pulse>| {
-            peers.contains_key(node) || Arc::strong_count(pulse) > 1
-        };
-        self.pulses.lock().retain(is_used);
         drop(peers);
         self.addresses.send_modify(|changes| *changes += 1);
     }
@@ -203,8 +199,14 @@ impl Peers {
             return Err(unreachable("too many questions are under way"));
         };
         let deadline = tokio::time::Instant::now() + timeout;
-        let runtime = self.runtime.get().cloned().unwrap_or_else(Handle::current);
-        let opening = peer.door.open(&runtime, &peer.address, &self.limits);
+        let mut runtime = self.runtime.subscribe();
+        let opening = async {
+            // Connections live on the first core: who asks may be gone before the answer to another one is here.
+            let started = runtime.wait_for(Option::is_some).await.ok().and_then(|r| r.clone());
+            let stopping = || ConnectFailed { is_refused: false, why: "stopping".to_owned() };
+            let runtime = started.ok_or_else(stopping)?;
+            peer.door.open(&runtime, &peer.address, &self.limits).await
+        };
         let channel = match tokio::time::timeout_at(deadline, opening).await {
             Ok(Ok(channel)) => channel,
             Ok(Err(failed)) => {
@@ -236,7 +238,10 @@ impl Peers {
 
     /// When each node was heard last.
     pub(crate) fn heard(&self) -> BTreeMap<NodeId, Heard> {
-        let pulses = self.pulses.lock();
+        let peers = self.peers.read();
+        let mut pulses = self.pulses.lock();
+        // Who is linked to this node is heard even when its address is not known.
+        pulses.retain(|node, pulse| peers.contains_key(node) || Arc::strong_count(pulse) > 1);
         pulses.iter().map(|(node, pulse)| (node.clone(), pulse.heard())).collect()
     }
 
@@ -254,8 +259,7 @@ impl Peers {
     /// Keeps the links of one core. To be run on the core's runtime; ends with `stopping`.
     pub(crate) async fn run_core(self: Arc<Self>, core: usize, stopping: CancellationToken) {
         if core == 0 {
-            // A second start in one process, as tests do it, keeps the first runtime.
-            let _ = self.runtime.set(Handle::current());
+            self.runtime.send_replace(Some(Handle::current()));
         }
         let mut addresses = self.addresses.subscribe();
         let mut links = JoinSet::new();

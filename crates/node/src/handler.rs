@@ -1,0 +1,97 @@
+//! What other nodes say, on its way to whom it is for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use isogrid_core::{Error, NodeId, Replica};
+
+use crate::control::Control;
+use crate::council::{CallFailed, CouncilService, RaftTransport};
+use crate::engine::{Engine, Wire};
+use crate::peers::Peers;
+use crate::peers::message::{AskFailed, AskKind, LinkMessage, PeerHandler};
+use crate::relay::{Asker, Relay, Unanswered};
+
+/// The core whose share forwarded operations count to: questions arrive on any.
+const CORE: usize = 0;
+
+/// Hands on what other nodes say.
+pub(crate) struct Handler {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) council: Arc<CouncilService>,
+    pub(crate) relay: Arc<Relay>,
+}
+
+#[tonic::async_trait]
+impl PeerHandler for Handler {
+    fn receive(&self, core: usize, from: &Replica, batch: Vec<LinkMessage>) {
+        for message in &batch {
+            if let LinkMessage::News(news) = message {
+                self.control.hear_news(&from.node, news);
+            }
+        }
+        self.engine.receive(core, from, batch);
+    }
+
+    async fn ask(&self, from: &Replica, kind: AskKind, body: Bytes) -> Result<Bytes, Error> {
+        match kind {
+            AskKind::Raft => self.council.handle(&from.node, body).await,
+            AskKind::Forward => self.relay.serve(CORE, &body).await,
+            AskKind::Propose | AskKind::Heartbeat | AskKind::PullNews | AskKind::FindMap => {
+                self.control.answer(from, kind, body).await
+            }
+        }
+    }
+}
+
+impl Wire for Peers {
+    fn send(&self, core: usize, to: &NodeId, message: LinkMessage) {
+        Peers::send(self, core, to, &message);
+    }
+
+    fn flush(&self, core: usize) {
+        Peers::flush(self, core);
+    }
+}
+
+/// Questions, for whoever keeps them longer than a call.
+pub(crate) struct Questions(pub(crate) Arc<Peers>);
+
+impl Asker for Questions {
+    fn ask(
+        &self,
+        to: NodeId,
+        kind: AskKind,
+        body: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, Unanswered>> {
+        let peers = Arc::clone(&self.0);
+        Box::pin(async move {
+            let answer = peers.ask(&to, kind, body, timeout).await;
+            answer.map_err(|failed| match failed {
+                AskFailed::Unreachable(_) => Unanswered::NotSent,
+                AskFailed::Refused(_) | AskFailed::Unknown(_) => Unanswered::Unknown,
+            })
+        })
+    }
+}
+
+impl RaftTransport for Questions {
+    fn call<'a>(
+        &'a self,
+        to: &'a NodeId,
+        body: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<Bytes, CallFailed>> {
+        Box::pin(async move {
+            let answer = self.0.ask(to, AskKind::Raft, body, timeout).await;
+            answer.map_err(|failed| match failed {
+                AskFailed::Unreachable(why) => CallFailed::Unreachable(why),
+                _ => CallFailed::TimedOut,
+            })
+        })
+    }
+}
