@@ -4,7 +4,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use isogrid_cluster::council::LossPolicy;
 use isogrid_cluster::steward::StewardSettings;
 use isogrid_core::{Error, ErrorCode, Member, Result};
 use isogrid_replica::Proposal;
@@ -58,11 +57,12 @@ async fn boot(config: &Config, plan: Plan) -> Result<Booted> {
     member.grpc_addr = reachable(config.node.advertise.as_deref(), plan.grpc_addr);
     member.http_addr = reachable(config.node.advertise.as_deref(), plan.http_addr);
     member.zone.clone_from(&config.node.zone);
+    member.weight = config.node.role.weight();
     let gossip = start_gossip(config, identity, &member).await?;
     let gossip_addr = gossip.address();
     member.gossip_addr = gossip_addr.to_string();
     let council = CouncilService::start(
-        CouncilSettings::new(identity.council_folder(), identity.node_id.clone()),
+        CouncilSettings::new(identity.node_id.clone(), identity.council_folder()),
         Arc::new(Questions(Arc::clone(&plan.peers))),
     )
     .await?;
@@ -88,7 +88,7 @@ fn control_settings(config: &Config, identity: &Arc<Identity>, member: Member) -
         has_seeds: !cluster.seeds.is_empty(),
         partitions: config.node.partitions,
         backups: cluster.backups,
-        loss_policy: cluster.loss_policy.unwrap_or(LossPolicy::Reset),
+        loss_policy: cluster.loss_policy(false),
         drain_timeout: Duration::from_millis(cluster.drain_timeout_ms),
         maps: config.maps.clone(),
         steward: StewardSettings::default(),

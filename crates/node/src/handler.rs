@@ -40,9 +40,7 @@ impl PeerHandler for Handler {
         match kind {
             AskKind::Raft => self.council.handle(&from.node, body).await,
             AskKind::Forward => self.relay.serve(CORE, &body).await,
-            AskKind::Propose | AskKind::Heartbeat | AskKind::PullNews | AskKind::FindMap => {
-                self.control.answer(from, kind, body).await
-            }
+            _ => self.control.answer(&from.node, kind, &body).await,
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::control::Control;
 use crate::control::view::View;
 use crate::council::CouncilService;
 use crate::engine::Engine;
+use crate::grpc::maps::MapDoor;
 use crate::handler::{Handler, Questions};
 use crate::identity::Identity;
 use crate::janitor::{CoreConnections, Janitor};
@@ -280,7 +281,7 @@ fn share(
     let relay = Arc::new(Relay {
         engine: Arc::clone(&engine),
         asker: Arc::new(Questions(Arc::clone(&peers))),
-        maps: Arc::clone(&control) as Arc<dyn crate::grpc::maps::Maps>,
+        maps: Arc::new(MapDoor(Arc::clone(&control))),
     });
     Shared {
         engine,

@@ -77,7 +77,7 @@ impl Control {
     /// Drops a map with all its entries. Says whether there was one.
     pub(crate) async fn drop_map(&self, name: &str) -> Result<bool> {
         let Some(map) = self.find_map(name).await? else { return Ok(false) };
-        match self.propose_for_operator(&Command::DropMap { name: name.to_owned() }).await? {
+        match self.propose_for_operator(&Command::DropMap { name: name.to_owned(), id: map.id }).await? {
             Outcome::Refused { why: Refusal::Unknown } => Ok(false),
             Outcome::Applied => {
                 self.know(|view| view.map_id(name) != Some(map.id)).await?;
@@ -99,7 +99,11 @@ impl Control {
 
     /// Forgets a node that is down and holds nothing.
     pub(crate) async fn remove_node(&self, node: &NodeId) -> Result<()> {
-        let outcome = self.decide_on(&Command::RemoveNode { node: node.clone() }).await;
+        let view = self.now_known();
+        let known = view.nodes.get(node).map(|news| news.member.incarnation);
+        let incarnation = known.unwrap_or_default();
+        let command = Command::RemoveNode { node: node.clone(), incarnation };
+        let outcome = self.decide_on(&command).await;
         outcome.map_err(|error| of_node(error, node))?;
         self.know(|view| !view.nodes.contains_key(node)).await
     }

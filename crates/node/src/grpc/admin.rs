@@ -34,7 +34,7 @@ impl AdminService {
             node_id: shared.node_id.to_string(),
             state: "active".to_owned(),
             grpc_addr: shared.grpc_addr.to_string(),
-            gossip_addr: shared.gossip_addr.clone(),
+            gossip_addr: shared.gossip_addr.to_string(),
             http_addr: shared.http_addr.to_string(),
             zone: shared.zone.clone().unwrap_or_default(),
             version: VERSION.to_owned(),
@@ -52,7 +52,7 @@ impl AdminService {
             incarnation: 1,
             intent: "stay".to_owned(),
             is_voter: true,
-            primaries: u32::from(engine.partitions().get()),
+            primaries: engine.roles().open_primaries,
             weight: 100,
             has_answered: true,
             ..pb::MemberStatus::default()
@@ -61,7 +61,7 @@ impl AdminService {
 
     /// One node owns everything, from the first table to the last.
     fn partition(&self, partition: u32) -> pb::PartitionStatus {
-        let node = &self.shared.host.node_id;
+        let node = &self.shared.node_id.to_string();
         pb::PartitionStatus {
             partition,
             epoch: 1,
@@ -115,12 +115,12 @@ impl pb::admin_server::Admin for AdminService {
             partitions_total: engine.partitions().map_or(0, |count| u32::from(count.get())),
             partitions_unassigned: 0,
             members: vec![self.member()],
-            cluster_name: self.shared.host.cluster_id.clone(),
-            answered_by: self.shared.host.node_id.clone(),
+            cluster_name: self.shared.cluster_name.clone(),
+            answered_by: self.shared.node_id.to_string(),
             council: Some(pb::CouncilStatus {
-                leader: self.shared.host.node_id.clone(),
+                leader: self.shared.node_id.to_string(),
                 term: 1,
-                voters: vec![self.shared.host.node_id.clone()],
+                voters: vec![self.shared.node_id.to_string()],
                 has_quorum: true,
             }),
             copies: 1,
@@ -134,8 +134,8 @@ impl pb::admin_server::Admin for AdminService {
         request: Request<pb::PartitionsRequest>,
     ) -> Result<Response<pb::PartitionsReply>, Status> {
         admitted(&request)?;
-        let engine = &self.shared.host.engine;
-        let total = u32::from(engine.partitions().get());
+        let engine = &self.shared.engine;
+        let total = u32::from(engine.partitions().unwrap_or_default().get());
         let wanted = &request.get_ref().partitions;
         let is_wanted = |partition: &u32| wanted.is_empty() || wanted.contains(partition);
         let listed = (0..total).filter(is_wanted).map(|partition| self.partition(partition));
@@ -152,9 +152,9 @@ impl pb::admin_server::Admin for AdminService {
     ) -> Result<Response<pb::TraceReply>, Status> {
         admitted(&request)?;
         let pb::TraceRequest { map, key } = request.get_ref();
-        let engine = &self.shared.host.engine;
+        let engine = &self.shared.engine;
         let slot = slot_of(key);
-        let partition = engine.partitions().partition_of(slot);
+        let partition = engine.partitions().unwrap_or_default().partition_of(slot);
         let member = self.member();
         Ok(Response::new(pb::TraceReply {
             slot: u32::from(slot.0),
@@ -212,7 +212,7 @@ impl pb::admin_server::Admin for AdminService {
         if !request.dry_run {
             return Err(alone());
         }
-        let maps = self.shared.host.engine.maps();
+        let maps = self.shared.engine.maps();
         let before = maps.iter().find(|map| *map.name == *request.name).map(|map| self.map(map));
         let kept = before.clone().unwrap_or_else(|| pb::MapStatus {
             name: request.name,

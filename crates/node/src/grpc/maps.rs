@@ -2,12 +2,14 @@
 //! exist. A node that has not heard of a map must not answer that it is empty: it may lead partitions with its data.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use isogrid_core::limits::check_map_name;
-use isogrid_core::{Result, SessionId};
+use isogrid_core::Result;
 use isogrid_proto::frame::RequestFrame;
 
+use crate::control::Control;
 use crate::engine::Engine;
 
 /// Makes and finds maps: control, with the council's help.
@@ -16,10 +18,23 @@ pub(crate) trait Maps: Send + Sync {
     fn provide(&self, wanted: Wanted) -> BoxFuture<'static, Result<()>>;
 }
 
-/// Opens sessions: control, with the council's help.
-pub(crate) trait Sessions: Send + Sync {
-    /// Opens so many; returns the first number.
-    fn open(&self, count: u32) -> BoxFuture<'static, Result<SessionId>>;
+/// Control, as doors that look for maps know it.
+pub(crate) struct MapDoor(pub(crate) Arc<Control>);
+
+impl Maps for MapDoor {
+    fn provide(&self, wanted: Wanted) -> BoxFuture<'static, Result<()>> {
+        let control = Arc::clone(&self.0);
+        Box::pin(async move {
+            for (name, is_made) in wanted.0 {
+                if is_made {
+                    control.ensure_map(&name).await?;
+                } else {
+                    control.find_map(&name).await?;
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Maps that this node does not know, and whether they are to be made.
