@@ -183,11 +183,6 @@ impl Partition {
         self.map(map).map_or(0, |store| store.content.table.len())
     }
 
-    /// How many records all maps have here, expired ones included until they are removed.
-    pub fn total_entries(&self) -> usize {
-        self.maps.iter().flatten().map(|store| store.content.table.len()).sum()
-    }
-
     /// How many bytes a map has here, overhead included.
     pub fn bytes(&self, map: MapId) -> usize {
         self.map(map).map_or(0, MapStore::bytes)

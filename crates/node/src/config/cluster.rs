@@ -1,7 +1,8 @@
-//! `[cluster]`: how the node meets the other nodes.
+//! `[cluster]`: how the node meets the other nodes, and what a cluster is that it forms.
 
 use std::path::PathBuf;
 
+use isogrid_cluster::council::LossPolicy;
 use serde::{Deserialize, Serialize};
 
 /// How the node meets the other nodes.
@@ -18,10 +19,38 @@ pub struct ClusterConfig {
     /// is not listened to. It must be the same on every node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
+    /// How many nodes are waited for before they form a cluster; the same on all of them. 0: this node never forms one,
+    /// it only joins. A node with seeds has to hear of another node first, whatever is set here.
+    pub expect: u16,
+    /// How many backups of each partition a cluster has that this node forms. Maps may want more.
+    pub backups: u8,
+    /// What happens in a cluster that this node forms when nobody who holds a partition comes back: block waits for
+    /// ever, reset starts the partition anew and records the loss, available goes on at once with the most complete
+    /// copy. Without it: reset while data are in memory only, since a full restart has lost them anyway, else block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_policy: Option<LossPolicy>,
+    /// How long a node that is asked to end waits until what it leads is handed over, in milliseconds.
+    pub drain_timeout_ms: u64,
+}
+
+impl ClusterConfig {
+    /// The loss policy of a cluster that this node forms.
+    pub fn loss_policy(&self, has_data_on_disk: bool) -> LossPolicy {
+        let unset = if has_data_on_disk { LossPolicy::Block } else { LossPolicy::Reset };
+        self.loss_policy.unwrap_or(unset)
+    }
 }
 
 impl Default for ClusterConfig {
     fn default() -> Self {
-        Self { seeds: Vec::new(), gossip_interval_ms: 200, key_file: None }
+        Self {
+            seeds: Vec::new(),
+            gossip_interval_ms: 200,
+            key_file: None,
+            expect: 1,
+            backups: 1,
+            loss_policy: None,
+            drain_timeout_ms: 10_000,
+        }
     }
 }

@@ -109,6 +109,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("node.zone", Kind::Text, "The failure zone of the node: what fails together with it."),
     key(
+        "node.role",
+        Kind::OneOf(&["data", "witness"]),
+        "What the node does: data holds data and may vote in the council; witness votes and holds none, so that two other \
+         nodes can lose one.",
+    ),
+    key(
         "cluster.seeds",
         Kind::Addresses,
         "The gossip addresses of some nodes that are called first, separated by commas. A name may stand for several \
@@ -125,6 +131,29 @@ pub const KEYS: &[Key] = &[
         Kind::Path,
         "A file with the secret of the cluster, 16 bytes or more. With it gossip is sealed: a node without the same \
          secret is not listened to. It must be the same on every node.",
+    ),
+    key(
+        "cluster.expect",
+        Kind::Integer { min: 0, max: 1_000 },
+        "How many nodes are waited for before they form a cluster; the same on all of them. 0: this node never forms one, \
+         it only joins. A node with seeds has to hear of another node first, whatever is set here.",
+    ),
+    key(
+        "cluster.backups",
+        Kind::Integer { min: 0, max: 5 },
+        "How many backups of each partition a cluster has that this node forms. Maps may want more.",
+    ),
+    key(
+        "cluster.loss_policy",
+        Kind::OneOf(&["block", "reset", "available"]),
+        "What happens in a cluster that this node forms when nobody who holds a partition comes back: block waits for \
+         ever, reset starts the partition anew and records the loss, available goes on at once with the most complete \
+         copy. Without it: reset while data are in memory only, since a full restart has lost them anyway, else block.",
+    ),
+    key(
+        "cluster.drain_timeout_ms",
+        Kind::Integer { min: 0, max: 3_600_000 },
+        "How long a node that is asked to end waits until what it leads is handed over, in milliseconds.",
     ),
     key(
         "memory.limit",

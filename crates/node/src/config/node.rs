@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use isogrid_core::members::WEIGHT_DEFAULT;
 use serde::{Deserialize, Serialize};
 
 /// The port of clients and peers when nothing else is set.
@@ -42,6 +43,30 @@ pub struct NodeConfig {
     /// The failure zone of the node: what fails together with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
+    /// What the node does: data holds data and may vote in the council; witness votes and holds none, so that two other
+    /// nodes can lose one.
+    pub role: Role,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It holds data and may vote.
+    #[default]
+    Data,
+    /// It votes and holds no data.
+    Witness,
+}
+
+impl Role {
+    /// The share of the data that it takes.
+    pub fn weight(self) -> u32 {
+        match self {
+            Role::Data => WEIGHT_DEFAULT,
+            Role::Witness => 0,
+        }
+    }
 }
 
 impl Default for NodeConfig {
@@ -57,6 +82,7 @@ impl Default for NodeConfig {
             cores: 0,
             partitions: 256,
             zone: None,
+            role: Role::Data,
         }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn news(id: ClusterId) -> News {
         nodes: None,
         maps: None,
         losses: Vec::new(),
+        sessions: 1,
         watermark: SessionId(5),
         ended: Vec::new(),
         leader: None,
