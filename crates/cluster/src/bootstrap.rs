@@ -1,7 +1,7 @@
 //! How a cluster begins: who forms it, who joins it, and which nodes vote in its council.
 //!
 //! Empty nodes name the one that shall form the cluster: the first by name of those they see, once they see as many as
-//! expected. The one that is named by all the others it was waiting for forms the cluster with itself as the only voter.
+//! expected. The one that is named by as many, itself included, forms the cluster with itself as the only voter.
 //! A node with data, or one that knows a cluster, never forms one: a new cluster beside an old one would be two owners.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,7 @@ pub enum Waiting {
     MoreNodes,
     /// Another node is to form the cluster.
     ForAnother,
-    /// Not all the others name this node.
+    /// Fewer nodes than are expected name this one.
     ToBeNamed,
     /// This node has data and does not know of which cluster.
     ForItsCluster,

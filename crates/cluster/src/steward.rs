@@ -9,7 +9,8 @@
 //!            ──> sessions ──────────────> EndSessions
 //! ```
 //!
-//! All it remembers are timers, so a new leader's steward starts with none: whatever it must wait for it waits for again.
+//! All it remembers are timers, and who was fenced or came back lately. A new leader's steward starts with none: what it
+//! must wait for it waits for again, and what it counted it does not know any more.
 
 mod budget;
 mod can_stop;
@@ -32,6 +33,8 @@ mod fencing_test;
 mod loop_test;
 #[cfg(test)]
 mod recovery_test;
+#[cfg(test)]
+mod stability_test;
 #[cfg(test)]
 mod world;
 

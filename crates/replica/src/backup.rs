@@ -30,7 +30,7 @@ impl Backup {
         if self.follower.accept(state, append, effects) == Accepted::Mismatch {
             return refuse_mismatch(state, from, append, now, effects);
         }
-        self.advance(state, self.follower.committed(append), effects);
+        self.advance(state, self.follower.committed(state, append), effects);
         self.follower.acknowledge(state, !state.needs_repair, now, effects);
     }
 
@@ -52,7 +52,6 @@ impl Backup {
             None => {}
             Some(true) => effects.notice(Notice::DigestAgrees),
             Some(false) => {
-                state.needs_repair = true;
                 effects.notice(Notice::DigestMismatch);
                 if let Some(primary) = &self.follower.primary {
                     let at = state.commit_position();

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isogrid_core::{Effect, LogPosition, MapId, version_of};
+use isogrid_core::{Effect, LogPosition, MapId, Version, version_of};
 use isogrid_store::{KeyHash, WalkCursor, hash_key};
 
 use crate::effects::Effects;
@@ -35,7 +35,7 @@ pub struct Progress {
 }
 
 /// What is to be asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Next {
     Piece(Piece),
     /// Something has come that is good only when the log is applied exactly up to here.
@@ -45,12 +45,12 @@ enum Next {
 }
 
 /// What is done at an exact position of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Reached {
     /// The buckets are compared with these digests.
     Compare(Vec<u128>),
     /// These sessions replace the own.
-    Adopt(Vec<u8>),
+    Adopt(Box<Sessions>),
 }
 
 /// A copy in progress.
@@ -111,7 +111,7 @@ impl Copy {
 
     /// Whether the log's base has still to come with the first piece, so that no entry can be placed yet.
     pub(crate) fn awaits_start(&self) -> bool {
-        self.next == Next::Piece(Piece::Start)
+        matches!(self.next, Next::Piece(Piece::Start))
     }
 
     /// Up to where the log may be applied now: not past a position where something is to be done.
@@ -178,32 +178,62 @@ impl Copy {
         }
         (self.progress.entries_total, self.progress.bytes_total) = chunk.total;
         self.asked_at = None;
-        self.until = self.until.max(chunk.as_of.seq);
-        let (piece, as_of) = (chunk.piece, chunk.as_of);
-        match chunk.content {
-            Content::Start { sessions, hlc } => {
-                state.hlc = state.hlc.max(hlc);
-                self.take_start(state, &piece, as_of, sessions);
-            }
-            Content::Records { records, next } => {
-                let pause_ms =
-                    records.len() as u64 * 1_000 / state.settings.copy_bytes_per_s.max(1);
-                self.not_before = now.plus_ms(pause_ms);
-                self.load(state, &records, effects);
-                self.next = self.after(&piece, next);
-                self.enter_bucket(state);
-            }
-            Content::Buckets(sums) => {
-                self.reach(state.commit, as_of.seq, piece, Reached::Compare(sums));
-            }
+        let as_of = chunk.as_of;
+        if self.take_content(state, chunk, now, effects) {
+            self.until = self.until.max(as_of.seq);
+        } else {
+            // Damaged, or in words that this version does not know: it is asked for again, but not at once.
+            self.not_before = now.plus_ms(state.settings.resend_ms);
         }
     }
 
-    fn take_start(&mut self, state: &mut State, piece: &Piece, as_of: LogPosition, bytes: Vec<u8>) {
-        if *piece == Piece::Sessions {
-            return self.reach(state.commit, as_of.seq, Piece::Sessions, Reached::Adopt(bytes));
+    /// Takes in what a piece holds. Says whether it could be read; if not, it is still to come.
+    fn take_content(
+        &mut self,
+        state: &mut State,
+        chunk: Chunk,
+        now: Ticks,
+        effects: &mut dyn Effects,
+    ) -> bool {
+        let (piece, as_of) = (chunk.piece, chunk.as_of);
+        match (&piece, chunk.content) {
+            (Piece::Start | Piece::Sessions, Content::Start { sessions, hlc }) => {
+                let Some(sessions) = sessions_as_of(&sessions, as_of) else { return false };
+                state.hlc = state.hlc.max(hlc);
+                self.take_sessions(state, &piece, as_of, sessions);
+            }
+            (
+                Piece::Records(_) | Piece::Bucket(..) | Piece::Keys(_),
+                Content::Records { records, next },
+            ) => {
+                if !self.load(state, &records, effects) {
+                    return false;
+                }
+                let pause_ms =
+                    records.len() as u64 * 1_000 / state.settings.copy_bytes_per_s.max(1);
+                self.not_before = now.plus_ms(pause_ms);
+                self.next = self.after(&piece, next);
+                self.enter_bucket(state);
+            }
+            (Piece::Buckets, Content::Buckets(sums)) => {
+                self.reach(state.commit, as_of.seq, piece, Reached::Compare(sums));
+            }
+            _ => return false,
         }
-        let Ok(sessions) = Sessions::decode(&bytes) else { return };
+        true
+    }
+
+    fn take_sessions(
+        &mut self,
+        state: &mut State,
+        piece: &Piece,
+        as_of: LogPosition,
+        sessions: Sessions,
+    ) {
+        if *piece == Piece::Sessions {
+            let adopt = Reached::Adopt(Box::new(sessions));
+            return self.reach(state.commit, as_of.seq, Piece::Sessions, adopt);
+        }
         state.store.forget_everything();
         state.restart_log(as_of);
         state.sessions = sessions;
@@ -215,15 +245,17 @@ impl Copy {
         self.next = if commit <= seq { Next::Reach(seq, then) } else { Next::Piece(piece) };
     }
 
-    fn load(&mut self, state: &mut State, records: &[u8], effects: &mut dyn Effects) {
+    /// Loads records. Says whether all could be read: a copy that lacked one would be taken for whole.
+    fn load(&mut self, state: &mut State, records: &[u8], effects: &mut dyn Effects) -> bool {
+        let mut progress = self.progress;
         for encoded in Entries::new(records) {
-            let Ok(encoded) = encoded else { break };
+            let Ok(encoded) = encoded else { return false };
             let Effect::Put { map, key, value, expires_at } = encoded.entry.effect else {
-                continue;
+                return false;
             };
             let seq = encoded.entry.position.seq;
-            self.progress.entries += 1;
-            self.progress.bytes += encoded.bytes.len() as u64;
+            progress.entries += 1;
+            progress.bytes += encoded.bytes.len() as u64;
             let cleared = self.clears.get(&map).is_some_and(|clear| *clear >= seq);
             let removed =
                 self.tombstones.get(&(map, key.to_vec())).is_some_and(|gone| *gone >= seq);
@@ -235,6 +267,8 @@ impl Copy {
             let hash = state.hash(key);
             state.store.load(map, hash, key, &entry);
         }
+        self.progress = progress;
+        true
     }
 
     /// What comes after a piece of records.
@@ -278,10 +312,7 @@ impl Copy {
                 self.next = self.next_bucket();
                 self.enter_bucket(state);
             }
-            Next::Reach(_, Reached::Adopt(bytes)) => match Sessions::decode(&bytes) {
-                Ok(sessions) => state.sessions = sessions,
-                Err(_) => self.next = Next::Piece(Piece::Sessions),
-            },
+            Next::Reach(_, Reached::Adopt(sessions)) => state.sessions = *sessions,
             other => self.next = other,
         }
     }
@@ -310,6 +341,17 @@ impl Copy {
 
     /// Whether everything has come and the log is applied far enough.
     pub(crate) fn is_whole(&self, commit: u64) -> bool {
-        self.next == Next::Nothing && commit >= self.until
+        matches!(self.next, Next::Nothing) && commit >= self.until
     }
 }
+
+/// Sessions from their bytes, if they are those of this position.
+fn sessions_as_of(bytes: &[u8], as_of: LogPosition) -> Option<Sessions> {
+    let sessions = Sessions::decode(bytes).ok()?;
+    let is_possible = as_of.seq <= Version::MAX.0;
+    (sessions.settled() == as_of.seq && is_possible).then_some(sessions)
+}
+
+#[cfg(test)]
+#[path = "copy_test.rs"]
+mod tests;

@@ -1,5 +1,4 @@
-//! What a replica wants done. The shell implements [`Effects`]; [`Recorded`] collects everything, for tests and the
-//! simulator.
+//! What a replica wants done. The shell implements [`Effects`]; [`Recorded`] collects everything, for tests.
 
 use isogrid_core::{Epoch, NodeId, PartitionId, Replica, Reply, Version};
 

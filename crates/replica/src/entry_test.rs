@@ -1,5 +1,6 @@
 //! The encoding of entries: golden bytes per kind, a round trip of whatever there is, and no panic on whatever there is not.
 
+use isogrid_core::limits::{KEY_BYTES_HARD_MAX, VALUE_BYTES_HARD_MAX};
 use isogrid_core::{
     Cause, EndedSessions, Entry as Record, Error, ErrorCode, MapId, Outcome, Reply, SessionId,
     Timestamp, Version,
@@ -58,7 +59,7 @@ impl Case {
             }
         };
         Entry {
-            position: LogPosition::new(self.numbers.0, self.numbers.1),
+            position: LogPosition::new(self.numbers.0, self.numbers.1 & Version::MAX.0),
             hlc: Hlc(self.numbers.2),
             request: self.request.map(|(session, number, first_incomplete)| Tag {
                 id: RequestId { session: SessionId(session), number },
@@ -309,6 +310,20 @@ fn other_formats_and_flags_are_refused() {
         let decoded = Entry::decode(&bytes);
         assert!(matches!(decoded, Err(DecodeError::Malformed(_))), "{at}: {decoded:?}");
     }
+}
+
+#[test]
+fn what_no_record_can_hold_is_refused() {
+    let put = |key, value| plain(Effect::Put { map: MapId(7), key, value, expires_at: None });
+    let decode = |entry: &Entry<'_>| Entry::decode(&encoded(entry)).map(|_| ());
+    let (key, value) = (vec![1; KEY_BYTES_HARD_MAX + 1], vec![1; VALUE_BYTES_HARD_MAX + 1]);
+    assert_eq!(decode(&put(&key[1..], &value[1..])), Ok(()));
+    for entry in [put(&key, b""), put(b"", &value)] {
+        assert!(matches!(decode(&entry), Err(DecodeError::Malformed(_))));
+    }
+    let numbered = |seq| Entry { position: LogPosition::new(3, seq), ..plain(PUT) };
+    assert_eq!(decode(&numbered(Version::MAX.0)), Ok(()));
+    assert!(matches!(decode(&numbered(Version::MAX.0 + 1)), Err(DecodeError::Malformed(_))));
 }
 
 #[test]

@@ -82,18 +82,21 @@ impl Follower {
             if position.seq != matched + 1 || position.epoch > append.epoch {
                 break;
             }
-            if position.seq <= state.log.last().seq {
-                let same = state.log.position_of(position.seq) == Some(position);
-                if !same && !by_number_alone {
-                    if position.seq <= state.commit {
-                        return Accepted::Mismatch;
-                    }
-                    cut_off(state, position.seq - 1, effects);
-                    state.log.append_encoded(encoded.bytes);
+            let is_held = position.seq <= state.log.last().seq;
+            let is_same = is_held
+                && (by_number_alone || state.log.position_of(position.seq) == Some(position));
+            if !is_same {
+                if position.seq <= state.commit {
+                    return Accepted::Mismatch;
                 }
-            } else {
-                if position.epoch < state.log.last().epoch {
+                // Epochs never go back within a log. Nothing is cut off for an entry that cannot take its place.
+                let log = &state.log;
+                let before = if is_held { log.position_of(matched) } else { Some(log.last()) };
+                if before.is_none_or(|before| position.epoch < before.epoch) {
                     break;
+                }
+                if is_held {
+                    cut_off(state, matched, effects);
                 }
                 state.log.append_encoded(encoded.bytes);
             }
@@ -130,21 +133,22 @@ impl Follower {
         }
     }
 
-    /// Up to where the primary's commit index may be believed: only where the log is the primary's.
-    pub(crate) fn committed(&self, append: &Append) -> u64 {
-        append.commit.min(self.matched)
+    /// Up to where the primary's commit index may be believed: only where the log is the primary's. A copy that began anew
+    /// may have taken some of what had matched.
+    pub(crate) fn committed(&self, state: &State, append: &Append) -> u64 {
+        append.commit.min(self.matched).min(state.log.last().seq)
     }
 
     /// The data are now what they were at the primary after this entry: are they alike? `None` when nobody has said what
     /// they should be.
-    pub(crate) fn compare(&mut self, state: &State, seq: u64) -> Option<bool> {
+    pub(crate) fn compare(&mut self, state: &mut State, seq: u64) -> Option<bool> {
         let mut verdict = None;
         while let Some(&expected) = self.digests.front() {
             if expected.seq > seq {
                 break;
             }
             if expected.seq == seq {
-                verdict = Some(state.agrees(&expected));
+                verdict = Some(state.compare(&expected));
             }
             self.digests.pop_front();
         }
@@ -211,9 +215,6 @@ impl Follower {
                     && self.fresh.is_some_and(|fresh| now.ticks.ms_since(fresh) < staleness_ms_max)
             }
         };
-        if request.deadline.is_some_and(|deadline| deadline <= now.wall) {
-            return effects.respond(request.ticket, refuse(Refusal::TooLate));
-        }
         if !is_new_enough {
             return effects.respond(request.ticket, refuse(Refusal::TooFarBehind));
         }
@@ -256,3 +257,7 @@ fn cut_off(state: &mut State, after: u64, effects: &mut dyn Effects) {
     effects.notice(Notice::Truncated { entries: state.log.last().seq - after });
     state.truncate_after(after);
 }
+
+#[cfg(test)]
+#[path = "follower_test.rs"]
+mod tests;

@@ -72,19 +72,21 @@ impl Replica {
         let mut state = State::new(me, store, settings, now);
         for encoded in Entries::new(&image.records) {
             let entry = encoded?.entry;
-            if let Effect::Put { map, key, value, expires_at } = entry.effect {
-                let version = version_of(entry.position.seq);
-                let hash = state.hash(key);
-                state.store.load(
-                    map,
-                    hash,
-                    key,
-                    &isogrid_core::Entry { value, version, expires_at },
-                );
-            }
+            let Effect::Put { map, key, value, expires_at } = entry.effect else {
+                return Err(DecodeError::Malformed("an image holds something else than records"));
+            };
+            let version = version_of(entry.position.seq);
+            let hash = state.hash(key);
+            let record = isogrid_core::Entry { value, version, expires_at };
+            state.store.load(map, hash, key, &record);
         }
         if !image.sessions.is_empty() {
             state.sessions = Sessions::decode(&image.sessions)?;
+        }
+        if state.sessions.settled() != image.position.seq {
+            return Err(DecodeError::Malformed(
+                "the sessions are not those of the image's position",
+            ));
         }
         state.restart_log(image.position);
         state.store.restart_at(version_of(image.position.seq));

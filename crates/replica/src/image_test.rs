@@ -113,6 +113,23 @@ fn a_log_with_a_gap_is_refused() {
 }
 
 #[test]
+fn an_image_whose_parts_do_not_belong_together_is_refused() {
+    let image = filled(1..10).image().unwrap();
+    let recover = |image: &Image| {
+        Replica::recover(name(2), store(), settings(), (image, &[]), now()).map(|_| ())
+    };
+    assert_eq!(recover(&image), Ok(()));
+    let mut earlier = image.clone();
+    earlier.position.seq -= 1;
+    assert!(matches!(recover(&earlier), Err(DecodeError::Malformed(_))));
+    let mut removal = image;
+    let (position, effect) = (LogPosition::new(1, 2), Effect::Clear { map: MapId(0) });
+    Entry { position, hlc: Hlc(0), request: None, answer: Answer::None, effect }
+        .encode(&mut removal.records);
+    assert!(matches!(recover(&removal), Err(DecodeError::Malformed(_))));
+}
+
+#[test]
 fn there_is_no_image_of_what_is_not_committed() {
     let mut replica = Replica::new(name(1), store(), settings(), now());
     let other = Name { node: NodeId::new("b"), incarnation: Incarnation(1) };

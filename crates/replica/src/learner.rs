@@ -57,7 +57,7 @@ impl Learner {
         if awaits_start || self.follower.accept(state, append, effects) == Accepted::Mismatch {
             refuse_mismatch(state, from, append, now, effects);
         } else {
-            self.advance(state, self.follower.committed(append), effects);
+            self.advance(state, self.follower.committed(state, append), effects);
             self.follower.acknowledge(state, self.is_complete(state), now, effects);
         }
         self.ask(state, now, effects);
@@ -153,10 +153,7 @@ impl Learner {
             state.commit += 1;
             state.sessions.settle(state.commit);
             match self.follower.compare(state, state.commit) {
-                Some(false) => {
-                    state.needs_repair = true;
-                    effects.notice(Notice::DigestMismatch);
-                }
+                Some(false) => effects.notice(Notice::DigestMismatch),
                 Some(true) => effects.notice(Notice::DigestAgrees),
                 None => {}
             }
@@ -193,7 +190,7 @@ fn divergent_tail(state: &State, offer: &Offer) -> Option<(u64, Keys)> {
 /// The last position that both windows hold.
 fn common_position(state: &State, offer: &Offer) -> Option<LogPosition> {
     let last_of = |index: usize| match offer.runs.get(index + 1) {
-        Some(next) => next.seq - 1,
+        Some(next) => next.seq.saturating_sub(1),
         None => offer.last.seq,
     };
     let theirs = offer.runs.iter().enumerate().rev();

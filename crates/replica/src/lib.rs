@@ -12,6 +12,7 @@
 //! | `copy` | a learner's copy in progress |
 //! | `corrupt` | data gone wrong, for tests |
 //! | `state` | what a replica has whatever it is |
+//! | `shown`, `owned` | what a read shows, and answers that wait |
 //! | [`event`], [`effects`], [`message`], [`notice`] | what goes in and what comes out |
 //! | [`lease`] | leases of all partitions of a node pair in one message |
 //! | `watch` | watchers of the log |

@@ -100,7 +100,8 @@ pub struct Ack {
 pub struct Mismatch {
     /// The primary's epoch.
     pub epoch: Epoch,
-    /// The follower's own position at the number that did not match, or its last.
+    /// The follower's newest position with neither a later epoch nor a larger number than the one it did not find; at least
+    /// that of its commit index.
     pub tail: LogPosition,
     /// The follower's position at its commit index.
     pub commit: LogPosition,

@@ -20,7 +20,7 @@ mod write;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use isogrid_core::{Epoch, NodeId, PartitionEntry, Replica};
+use isogrid_core::{Epoch, NodeId, PartitionEntry, Replica, Timestamp};
 
 use crate::effects::{Effects, Refusal, Response};
 use crate::event::Ticket;
@@ -49,6 +49,8 @@ struct Parked {
     ticket: Ticket,
     reply: OwnedReply,
     newest: u64,
+    /// From when on its client no longer waits.
+    deadline: Option<Timestamp>,
     /// Whether a round is wanted whatever the lease says.
     confirm: bool,
     /// Whether neither lease nor round is wanted.
@@ -97,6 +99,8 @@ impl Primary {
             state.sessions = crate::session::Sessions::new(state.log.last().seq);
         }
         state.lose_history(state.view.loss_generation);
+        // Also if they differed from an earlier primary's: these are the partition's data from now on.
+        state.needs_repair = false;
         let epoch = state.promised;
         state.led = epoch;
         effects.notice(Notice::Promoted { epoch, uncommitted });
@@ -215,6 +219,7 @@ impl Primary {
         }
         self.tend(state, now, effects);
         self.finish_rounds(state, now, effects);
+        self.drop_late_reads(now, effects);
         state.prune(now);
     }
 
@@ -229,7 +234,9 @@ impl Primary {
     ) {
         let check = state.settings.rules.check_incarnation;
         let Some(target) = find(&mut self.targets, from, check) else { return };
-        target.acked(state, ack, now);
+        // Nobody can answer for a round that has not begun.
+        let ack = Ack { round: ack.round.min(self.round), ..*ack };
+        target.acked(state, &ack, now);
         self.judge_health(state, from, now);
         self.flush(state, now, effects);
         self.finish_rounds(state, now, effects);
@@ -290,3 +297,7 @@ fn find<'t>(
         target.replica == *from || (!check_incarnation && target.replica.node == from.node)
     })
 }
+
+#[cfg(test)]
+#[path = "primary_test.rs"]
+mod tests;

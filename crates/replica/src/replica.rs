@@ -88,7 +88,7 @@ impl Replica {
             Event::LeaseAck { from, epoch, sent_at } if epoch == primary.epoch => {
                 let target = primary.targets.iter_mut().find(|target| target.replica == *from);
                 if let Some(target) = target {
-                    target.heard(sent_at, Ticks(0));
+                    target.heard(sent_at, Ticks(0), now);
                 }
             }
             Event::CouncilAnswered { sent_at } => primary.council_answered(sent_at),

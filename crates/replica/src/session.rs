@@ -66,6 +66,14 @@ struct Ending {
     above: Vec<u8>,
 }
 
+impl Ending {
+    /// Whether the session is among those above the watermark.
+    fn names(&self, session: SessionId) -> bool {
+        let (numbers, _) = self.above.as_chunks::<8>();
+        numbers.binary_search_by_key(&session.0, |number| u64::from_le_bytes(*number)).is_ok()
+    }
+}
+
 /// The executed requests of all open sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
@@ -163,6 +171,25 @@ impl Sessions {
     /// Whether the session has ended: its requests are never executed.
     pub fn has_ended(&self, session: SessionId) -> bool {
         session < self.watermark || self.ended.contains(&session)
+    }
+
+    /// What of this the log does not say yet, entries that are not settled included: the sessions that have ended and are not
+    /// known to have, beside the watermark. `None` when it says everything.
+    pub fn unknown_endings(
+        &self,
+        watermark: SessionId,
+        above: &[SessionId],
+    ) -> Option<Vec<SessionId>> {
+        let known =
+            self.endings.iter().map(|ending| ending.watermark).fold(self.watermark, Ord::max);
+        let is_known = |session: &SessionId| {
+            *session < known
+                || self.ended.contains(session)
+                || self.endings.iter().any(|ending| ending.names(*session))
+        };
+        let unknown: Vec<SessionId> =
+            above.iter().copied().filter(|session| !is_known(session)).collect();
+        (watermark > known || !unknown.is_empty()).then_some(unknown)
     }
 
     /// How many sessions are open here.

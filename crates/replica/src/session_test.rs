@@ -327,6 +327,29 @@ fn a_truncated_ending_ends_nobody() {
 }
 
 #[test]
+fn only_what_the_log_does_not_say_is_still_to_be_ended() {
+    let of = |numbers: &[u64]| numbers.iter().map(|number| SessionId(*number)).collect::<Vec<_>>();
+    let unknown = |sessions: &Sessions, watermark, above: &[u64]| {
+        sessions.unknown_endings(SessionId(watermark), &of(above))
+    };
+    let mut sessions = recorded(&[end(3, &[5, 7])]);
+    assert_eq!(unknown(&sessions, 3, &[5, 7]), None, "it is on its way");
+    assert_eq!(unknown(&sessions, 3, &[5, 7, 8]), Some(of(&[8])));
+    sessions.settle(1);
+    assert_eq!(unknown(&sessions, 3, &[5, 7]), None);
+    assert_eq!(unknown(&sessions, 3, &[5, 6, 7, 9]), Some(of(&[6, 9])));
+    assert_eq!(
+        unknown(&sessions, 6, &[7]),
+        Some(of(&[])),
+        "it is not known of the session before 5"
+    );
+    assert_eq!(unknown(&sessions, 2, &[]), None, "an old list");
+    sessions.record(&entry(2, &end(6, &[])));
+    sessions.forget_after(1);
+    assert_eq!(unknown(&sessions, 6, &[7]), Some(of(&[])), "it was taken back");
+}
+
+#[test]
 fn a_session_has_a_limited_number_of_unfinished_requests() {
     let session = SessionId(1);
     let steps: Vec<Step> = (1..=64).map(|number| asked(1, number, 1)).collect();

@@ -219,10 +219,13 @@ impl State {
         DigestAt { seq, data: self.store.digest(), sessions }
     }
 
-    /// Whether a digest taken elsewhere is the one of the data here, which stand at its position and are settled.
-    pub(crate) fn agrees(&self, expected: &DigestAt) -> bool {
-        self.store.digest() == expected.data
-            && expected.sessions.is_none_or(|sessions| self.sessions.digest() == sessions)
+    /// Whether a digest taken elsewhere is the one of the data here, which stand at its position and are settled. If not
+    /// they need repair, until a comparison of everything finds them alike: with another primary they may be.
+    pub(crate) fn compare(&mut self, expected: &DigestAt) -> bool {
+        let agrees = self.store.digest() == expected.data
+            && expected.sessions.is_none_or(|sessions| self.sessions.digest() == sessions);
+        self.needs_repair = !agrees || (self.needs_repair && expected.sessions.is_none());
+        agrees
     }
 
     /// Applies one committed entry of the own log.

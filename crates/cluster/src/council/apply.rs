@@ -2,7 +2,9 @@
 
 use isogrid_core::{MemberState, PartitionCount, Table};
 
+use super::apply_register::check_member;
 use super::command::{Command, CreateCluster};
+use super::limits::NODES_MAX;
 use super::node::{Intent, NodeRecord};
 use super::outcome::{Outcome, Refusal};
 use super::state::{Cluster, Council};
@@ -40,9 +42,9 @@ impl Council {
                 self.report_positions(node, *incarnation, positions)
             }
             Command::SetIntent { node, intent } => self.set_intent(node, *intent),
-            Command::RemoveNode { node } => self.remove_node(node),
+            Command::RemoveNode { node, incarnation } => self.remove_node(node, *incarnation),
             Command::PutMap { name, settings, mode } => self.put_map(name, settings, mode),
-            Command::DropMap { name } => self.drop_map(name),
+            Command::DropMap { name, id } => self.drop_map(name, *id),
             Command::SetLossPolicy(policy) => self.set_loss_policy(*policy),
             Command::RaiseFeatureLevel(level) => self.raise_feature_level(*level),
             Command::OpenSessions { count } => self.open_sessions(*count),
@@ -57,9 +59,10 @@ impl Council {
             return if again { Ok(Outcome::Unchanged) } else { Err(Refusal::ClusterExists) };
         }
         let partitions = PartitionCount::new(create.partitions).ok_or(Refusal::OutOfBounds)?;
-        if create.copies == 0 {
+        if create.copies == 0 || create.members.len() > NODES_MAX {
             return Err(Refusal::OutOfBounds);
         }
+        create.members.iter().try_for_each(check_member)?;
         self.cluster = Some(Cluster {
             id: create.id,
             format: Council::FORMAT,

@@ -1,5 +1,7 @@
 //! Compare-and-set changes of single entries, in batches: each is applied or refused on its own.
 
+use std::collections::BTreeSet;
+
 use isogrid_core::{Epoch, NodeId, PartitionEntry, PartitionId, Replica};
 
 use super::command::{Change, ChangeKind};
@@ -87,10 +89,19 @@ impl Draft<'_> {
                 }
                 self.edit(partition).learners.retain(|learner| learner != replica);
             }
-            ChangeKind::Handover { to } | ChangeKind::Promote { to } => {
+            ChangeKind::Promote { to } => {
                 let leader = self.check_leader(partition, entry, to)?;
                 self.lead(partition, &leader);
             }
+            ChangeKind::Handover { to } => match self.check_leader(partition, entry, to) {
+                Ok(leader) => self.lead(partition, &leader),
+                Err(why) => {
+                    // Its primary takes nothing before it has read the outcome: so that there is one to read, the entry
+                    // gets a new `ver`, which no proposal made so far can meet.
+                    self.edit(partition);
+                    return Err(why);
+                }
+            },
         }
         Ok(())
     }
@@ -99,8 +110,8 @@ impl Draft<'_> {
         if !entry.in_sync.is_empty() || to.is_empty() {
             return Err(Refusal::AlreadyListed);
         }
-        let twice = |at: usize| to[..at].iter().any(|earlier| earlier.node == to[at].node);
-        if (0..to.len()).any(twice) {
+        let mut seen = BTreeSet::new();
+        if !to.iter().all(|replica| seen.insert(&replica.node)) {
             return Err(Refusal::AlreadyListed);
         }
         let live = to.iter().all(|replica| self.council().is_live(replica));

@@ -21,8 +21,8 @@ impl Council {
             return Ok(Outcome::Unchanged);
         }
         let state = std::mem::replace(&mut record.member.state, MemberState::Down);
-        self.nodes_version += 1;
         if state == MemberState::Joining {
+            self.nodes_version += 1;
             return Ok(Outcome::Fenced(Fenced::default()));
         }
         // Who has the fewest primaries is asked again after each choice, so that they spread.
@@ -41,7 +41,10 @@ impl Council {
             }
         }
         match draft.finish() {
-            Ok(drafted) => self.accept(drafted),
+            Ok(drafted) => {
+                self.accept(drafted);
+                self.nodes_version += 1;
+            }
             Err(why) => {
                 if let Some(record) = self.nodes.get_mut(node) {
                     record.member.state = state;

@@ -4,6 +4,7 @@ use isogrid_core::{Member, MemberState, NodeId, PartitionId, Replica};
 
 use super::choose::Loads;
 use super::draft::Draft;
+use super::limits::{NODES_MAX, TEXT_BYTES_MAX};
 use super::node::{Intent, NodeRecord, StorageProof, StorageRecord};
 use super::outcome::{Outcome, Refusal, Registered};
 use super::partition::PartitionFacts;
@@ -37,6 +38,10 @@ impl Council {
         proof: &StorageProof,
     ) -> Result<Outcome, Refusal> {
         let before = self.nodes.get(&member.id).cloned();
+        check_member(member)?;
+        if before.is_none() && self.nodes.len() >= NODES_MAX {
+            return Err(Refusal::OutOfBounds);
+        }
         let Some((known, last)) = before.as_ref().and_then(|known| Some((known, known.storage?)))
         else {
             if let Some(&registered) = self.forgotten.get(&member.id)
@@ -56,11 +61,13 @@ impl Council {
         if member.incarnation == registered {
             return self.register_again(&member.id, proof);
         }
+        let nodes_version = self.nodes_version;
         self.put_node(member, proof);
         let life = Replica { node: member.id.clone(), incarnation: member.incarnation };
         let registered = self.follow(&Return { life, proof, last });
         if let (Err(_), Some(known)) = (&registered, before) {
             self.nodes.insert(member.id.clone(), known);
+            self.nodes_version = nodes_version;
         }
         Ok(Outcome::Registered(registered?))
     }
@@ -147,6 +154,15 @@ impl Council {
         registered.table = self.table.version();
         Ok(registered)
     }
+}
+
+/// Refuses a node of which more would have to be kept than is reasonable.
+pub(super) fn check_member(member: &Member) -> Result<(), Refusal> {
+    let Member { id, grpc_addr, gossip_addr, http_addr, zone, .. } = member;
+    let texts = [grpc_addr, gossip_addr, http_addr].map(String::as_str);
+    let mut texts = texts.into_iter().chain(zone.as_deref()).chain([id.as_str()]);
+    let fits = !id.as_str().is_empty() && texts.all(|text| text.len() <= TEXT_BYTES_MAX);
+    if fits { Ok(()) } else { Err(Refusal::OutOfBounds) }
 }
 
 impl Draft<'_> {

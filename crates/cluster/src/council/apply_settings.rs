@@ -1,15 +1,13 @@
 //! Nodes' intents, maps, sessions and the cluster's own settings.
 
-use isogrid_core::{MapId, MapSettings, NodeId, SessionId};
+use isogrid_core::limits::check_map_name;
+use isogrid_core::{Incarnation, MapId, MapSettings, NodeId, SessionId};
 
+use super::limits::{MAPS_MAX, SESSIONS_OPEN_MAX, SESSIONS_OPENED_AT_ONCE_MAX};
 use super::map::{MapMode, MapRecord};
 use super::node::Intent;
 use super::outcome::{Outcome, Refusal};
-use super::session::Sessions;
 use super::state::{Council, LossPolicy};
-
-/// The longest name of a map in bytes.
-const MAP_NAME_BYTES_MAX: usize = 255;
 
 impl Council {
     pub(super) fn set_intent(&mut self, node: &NodeId, intent: Intent) -> Result<Outcome, Refusal> {
@@ -25,14 +23,25 @@ impl Council {
         Ok(Outcome::Applied)
     }
 
-    pub(super) fn remove_node(&mut self, node: &NodeId) -> Result<Outcome, Refusal> {
-        let last = self.incarnation(node).ok_or(Refusal::Unknown)?;
+    pub(super) fn remove_node(
+        &mut self,
+        node: &NodeId,
+        incarnation: Incarnation,
+    ) -> Result<Outcome, Refusal> {
+        let record = self.nodes.get(node).ok_or(Refusal::Unknown)?;
+        if record.incarnation() != incarnation {
+            return Err(Refusal::NotCurrent);
+        }
+        // One that came back would have to register once more, and its intent would be forgotten.
+        if record.is_serving() {
+            return Err(Refusal::StillServes);
+        }
         let holds = self.table.iter().any(|(_, e)| e.holders().any(|h| h.node == *node));
         if holds {
             return Err(Refusal::StillHolds);
         }
         self.nodes.remove(node);
-        self.forgotten.insert(node.clone(), last);
+        self.forgotten.insert(node.clone(), incarnation);
         self.nodes_version += 1;
         Ok(Outcome::Applied)
     }
@@ -43,9 +52,8 @@ impl Council {
         settings: &MapSettings,
         mode: &MapMode,
     ) -> Result<Outcome, Refusal> {
-        if name.is_empty() || name.len() > MAP_NAME_BYTES_MAX {
-            return Err(Refusal::OutOfBounds);
-        }
+        // What no node would open must not be agreed on.
+        check_map_name(name).map_err(|_| Refusal::OutOfBounds)?;
         // Only the copies that the map itself is sure of count: another map may be dropped, and this one must stay writable.
         let copies = mode.copies(self.copies_of_cluster());
         if mode.min_in_sync == 0 || usize::from(mode.min_in_sync) > copies {
@@ -57,6 +65,7 @@ impl Council {
         let known = self.maps.get(name).map(|map| map.id);
         let id = match known {
             Some(id) => id,
+            None if self.maps.len() >= MAPS_MAX => return Err(Refusal::OutOfBounds),
             None => {
                 let opened = self.maps_opened.checked_add(1).ok_or(Refusal::OutOfBounds)?;
                 MapId(std::mem::replace(&mut self.maps_opened, opened))
@@ -83,8 +92,9 @@ impl Council {
         }
     }
 
-    pub(super) fn drop_map(&mut self, name: &str) -> Result<Outcome, Refusal> {
-        self.maps.remove(name).ok_or(Refusal::Unknown)?;
+    pub(super) fn drop_map(&mut self, name: &str, id: MapId) -> Result<Outcome, Refusal> {
+        self.maps.get(name).filter(|map| map.id == id).ok_or(Refusal::Unknown)?;
+        self.maps.remove(name);
         self.maps_version += 1;
         Ok(Outcome::Applied)
     }
@@ -105,7 +115,8 @@ impl Council {
     }
 
     pub(super) fn open_sessions(&mut self, count: u32) -> Result<Outcome, Refusal> {
-        if count == 0 || count > Sessions::OPENED_AT_ONCE_MAX {
+        let room = SESSIONS_OPEN_MAX.saturating_sub(self.sessions.len());
+        if count == 0 || count > SESSIONS_OPENED_AT_ONCE_MAX || count as usize > room {
             return Err(Refusal::OutOfBounds);
         }
         let first = self.sessions.open(count);

@@ -1,7 +1,8 @@
 //! What can be proposed to the council.
 
 use isogrid_core::{
-    Epoch, Incarnation, LogPosition, MapSettings, Member, NodeId, PartitionId, Replica, SessionId,
+    Epoch, Incarnation, LogPosition, MapId, MapSettings, Member, NodeId, PartitionId, Replica,
+    SessionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,10 +74,12 @@ pub enum Command {
         /// What is wanted.
         intent: Intent,
     },
-    /// A node that holds nothing is forgotten.
+    /// A node that is down and holds nothing is forgotten.
     RemoveNode {
         /// The node.
         node: NodeId,
+        /// The life that is meant.
+        incarnation: Incarnation,
     },
     /// A map is created or gets other settings.
     PutMap {
@@ -91,6 +94,8 @@ pub enum Command {
     DropMap {
         /// Its name.
         name: String,
+        /// Its number: a late command must not drop the next map of that name.
+        id: MapId,
     },
     /// What happens when nobody who holds a partition comes back.
     SetLossPolicy(LossPolicy),
@@ -160,7 +165,8 @@ pub enum ChangeKind {
     AddLearner(Replica),
     /// The steward: this node stops copying.
     DropLearner(Replica),
-    /// The primary: this member leads from now on. Everything is sent.
+    /// The primary: this member leads from now on. Everything is sent. When it is refused, the entry gets a new `ver`
+    /// all the same: its primary waits for an outcome that it can read.
     Handover {
         /// Who leads.
         to: NodeId,

@@ -1,6 +1,6 @@
 //! The council's commands but registration, one by one.
 
-use isogrid_core::{Epoch, MapId, MapSettings, MemberState, SessionId};
+use isogrid_core::{Epoch, MapId, MapSettings, MemberState, Replica, SessionId};
 
 use super::*;
 use crate::testing::{
@@ -141,10 +141,12 @@ fn a_handover_opens_an_epoch_and_keeps_the_old_primary() {
     let to = |name| ChangeKind::Handover { to: node(name) };
     assert_eq!(change(&mut council, to("a")), Err(Refusal::AlreadyListed));
     assert_eq!(change(&mut council, to("c")), Err(Refusal::NotListed), "R2: a learner");
+    assert_eq!(entry(&council), "e1 v4 a: a1 b1 | c1", "refusals that the primary can read");
     change(&mut council, to("b")).unwrap();
-    assert_eq!(entry(&council), "e2 v3 b: a1 b1 | c1");
+    assert_eq!(entry(&council), "e2 v5 b: a1 b1 | c1");
     down(&mut council, "a1");
     assert_eq!(change(&mut council, to("a")), Err(Refusal::NotCurrent), "it is down");
+    assert_eq!(entry(&council), "e2 v6 b: a1 b1 | c1");
 }
 
 #[test]
@@ -266,15 +268,23 @@ fn intents_are_told_apart_and_forgotten_when_a_node_comes_back() {
 }
 
 #[test]
-fn only_a_node_that_holds_nothing_is_forgotten() {
+fn only_a_node_that_is_down_and_holds_nothing_is_forgotten() {
     let mut council = council("a1", "b1");
-    let remove = |name| Command::RemoveNode { node: node(name) };
-    assert_eq!(council.apply(&remove("a")), refused(Refusal::StillHolds));
-    assert_eq!(council.apply(&remove("b")), Outcome::Applied);
-    assert_eq!(council.apply(&remove("b")), refused(Refusal::Unknown));
+    let remove = |text| {
+        let Replica { node, incarnation } = life(text);
+        Command::RemoveNode { node, incarnation }
+    };
+    assert_eq!(council.apply(&remove("b1")), refused(Refusal::StillServes));
+    down(&mut council, "a1");
+    down(&mut council, "b1");
+    assert_eq!(council.apply(&remove("a1")), refused(Refusal::StillHolds));
+    assert_eq!(council.apply(&remove("b1")), Outcome::Applied);
+    assert_eq!(council.apply(&remove("b1")), refused(Refusal::Unknown));
     // Its lives are not: what was meant for the first must never reach another first.
     register(&mut council, "b4", proof("b4")).unwrap();
-    assert_eq!(council.apply(&remove("b")), Outcome::Applied);
+    down(&mut council, "b4");
+    assert_eq!(council.apply(&remove("b1")), refused(Refusal::NotCurrent), "it came late");
+    assert_eq!(council.apply(&remove("b4")), Outcome::Applied);
     let old = register(&mut council, "b3", proof("b3"));
     assert_eq!(old, Err(Refusal::OldIncarnation { registered: life("b4").incarnation }));
     register(&mut council, "b5", proof("b5")).unwrap();
@@ -296,8 +306,11 @@ fn maps_are_numbered_and_numbers_are_not_used_again() {
     assert_eq!(council.min_in_sync(), 1);
     assert_eq!(council.apply(&put("x", 2)), Outcome::Map(MapId(0)), "other settings");
     assert_eq!((council.min_in_sync(), council.maps_version()), (2, 3));
-    assert_eq!(council.apply(&Command::DropMap { name: "x".into() }), Outcome::Applied);
+    let drop_first = |id| Command::DropMap { name: "x".into(), id: MapId(id) };
+    assert_eq!(council.apply(&drop_first(0)), Outcome::Applied);
     assert_eq!(council.apply(&put("x", 1)), Outcome::Map(MapId(2)));
+    assert_eq!(council.apply(&drop_first(0)), refused(Refusal::Unknown), "it came twice");
+    assert!(council.maps().contains_key("x"));
 }
 
 #[test]

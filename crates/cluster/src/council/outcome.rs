@@ -127,6 +127,8 @@ pub enum Refusal {
     LossPolicy,
     /// The node still holds copies.
     StillHolds,
+    /// The node still serves.
+    StillServes,
     /// It would break a rule of tables.
     BreaksTable,
 }
@@ -155,6 +157,7 @@ impl fmt::Display for Refusal {
             Refusal::NotAllReported => f.write_str("not every suspect has reported"),
             Refusal::LossPolicy => f.write_str("the loss policy does not allow it"),
             Refusal::StillHolds => f.write_str("the node still holds copies"),
+            Refusal::StillServes => f.write_str("the node still serves"),
             Refusal::BreaksTable => f.write_str("it would break a rule of tables"),
         }
     }

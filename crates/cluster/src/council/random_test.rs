@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use isogrid_core::{
-    Epoch, Incarnation, LogPosition, MapSettings, NodeId, PartitionEntry, PartitionId, Replica,
-    SessionId, Table,
+    Epoch, Incarnation, LogPosition, MapId, MapSettings, NodeId, PartitionEntry, PartitionId,
+    Replica, SessionId, Table,
 };
 use proptest::prelude::*;
 
@@ -99,7 +99,7 @@ fn command(council: &Council, (what, a, b, c, d): Recipe) -> Command {
             Command::ReportPositions { node: one.node, incarnation: one.incarnation, positions }
         }
         14 => match a % 4 {
-            0 => Command::RemoveNode { node: one.node },
+            0 => Command::RemoveNode { node: one.node, incarnation: one.incarnation },
             1 => Command::SetIntent { node: one.node, intent: Intent::Leave },
             2 => Command::SetIntent { node: one.node, intent: Intent::Stay },
             _ => Command::SetLossPolicy(if b > 99 { LossPolicy::Reset } else { LossPolicy::Block }),
@@ -112,7 +112,11 @@ fn command(council: &Council, (what, a, b, c, d): Recipe) -> Command {
                 settings: MapSettings::default(),
                 mode: MapMode { min_in_sync: c % 4, ..MapMode::default() },
             },
-            _ => Command::DropMap { name: NODES[usize::from(b) % 5].into() },
+            _ => {
+                let name = NODES[usize::from(b) % 5].to_owned();
+                let id = council.maps().get(&name).map_or(MapId(0), |map| map.id);
+                Command::DropMap { name, id }
+            }
         },
     }
 }

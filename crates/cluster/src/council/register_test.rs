@@ -143,7 +143,7 @@ fn a_backup_after_a_power_loss_is_a_suspect_and_required() {
     register(&mut council, "a1", proof("a1")).unwrap();
     // The primary has compared the logs.
     change(&mut council, ChangeKind::AddMember(life("b2"))).unwrap();
-    assert_eq!(entry(&council), "e1 v3 a: a1 b2");
+    assert_eq!(entry(&council), "e1 v4 a: a1 b2");
     change(&mut council, handover).unwrap();
 }
 

@@ -23,9 +23,6 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// The most sessions opened by one command.
-    pub const OPENED_AT_ONCE_MAX: u32 = 4_096;
-
     /// Opens this many sessions; returns the first number.
     pub(crate) fn open(&mut self, count: u32) -> SessionId {
         let first = self.next;
@@ -39,6 +36,11 @@ impl Sessions {
         let ended = numbers.iter().filter(|number| self.open.remove(number)).count();
         self.version += u64::from(ended > 0);
         ended
+    }
+
+    /// How many sessions are open.
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
     }
 
     /// The number that the next session will have.

@@ -29,29 +29,30 @@ impl Desired {
         let is_ready = |node: &NodeId| stability.is_ready(now, node, settings);
         // Before the first assignment nothing moves, so nobody is waited for.
         let is_fresh = council.table().version() == TableVersion(0);
-        let has_place = |record: &&NodeRecord| {
+        let stays = |record: &NodeRecord| !matches!(record.intent, Intent::Drain | Intent::Leave);
+        let is_replaced = |record: &NodeRecord| stability.is_replaced(now, record, settings);
+        let has_place = |record: &NodeRecord| {
             let node = &record.member.id;
             let had = self.placed.as_ref().is_none_or(|placed| placed.contains(node));
-            match (record.member.state, record.intent) {
-                (_, Intent::Drain | Intent::Leave) | (MemberState::Joining, _) => false,
-                // For a while the place of a node that is down is kept, and so is that of one that just came back.
-                (MemberState::Down, _) => had && !stability.is_replaced(now, record, settings),
-                (MemberState::Active | MemberState::Draining, _) => {
-                    is_fresh || is_ready(node) || (had && self.placed.is_some())
+            match record.member.state {
+                MemberState::Joining => false,
+                _ if !stays(record) => false,
+                // For a while the place of a node that is down is kept, and so is that of one that came back.
+                MemberState::Down => had && !is_replaced(record),
+                MemberState::Active | MemberState::Draining => {
+                    let keeps = had && self.placed.is_some() && !is_replaced(record);
+                    is_fresh || is_ready(node) || keeps
                 }
             }
         };
-        let placed: Members = council
-            .nodes()
-            .values()
-            .filter(has_place)
-            .map(|record| Member {
-                zone: record.member.zone.clone(),
-                weight: record.member.weight,
-                ..Member::new(record.member.id.as_str())
-            })
-            .filter(|member| member.weight > 0)
-            .collect();
+        let mut placed = placeable(council, has_place);
+        if placed.len() < council.copies() {
+            // There is nobody else for the copies of nodes that come and go: what they hold is better than nothing.
+            let flaps = |record: &NodeRecord| {
+                is_replaced(record) && !stability.is_gone(now, record, settings) && stays(record)
+            };
+            placed = placeable(council, |record| has_place(record) || flaps(record));
+        }
         let unchanged = self.placed.as_ref() == Some(&placed)
             && self.lists.len() == usize::from(council.table().partitions().get());
         if !unchanged {
@@ -71,4 +72,15 @@ impl Desired {
     pub(super) fn version(&self) -> u64 {
         self.version
     }
+}
+
+/// The nodes that have a place, with nothing but what decides the placement.
+fn placeable(council: &Council, has_place: impl Fn(&NodeRecord) -> bool) -> Members {
+    let records = council.nodes().values().filter(|record| has_place(record));
+    let members = records.map(|record| Member {
+        zone: record.member.zone.clone(),
+        weight: record.member.weight,
+        ..Member::new(record.member.id.as_str())
+    });
+    members.filter(|member| member.weight > 0).collect()
 }

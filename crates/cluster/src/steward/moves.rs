@@ -286,7 +286,8 @@ impl Steward {
             };
             if !council.table().iter().any(|(_, entry)| holds(entry)) {
                 self.asked.forgotten.insert(node.clone(), now);
-                orders.commands.push(Command::RemoveNode { node: node.clone() });
+                let incarnation = record.incarnation();
+                orders.commands.push(Command::RemoveNode { node: node.clone(), incarnation });
             }
         }
     }

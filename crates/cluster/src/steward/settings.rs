@@ -21,7 +21,7 @@ pub struct StewardSettings {
     pub flapping_forgotten_ms: u64,
     /// How long new nodes are waited for before copies move, so that nodes that start together are placed together.
     pub settle_ms: u64,
-    /// How long a node must be down before its copies are made elsewhere.
+    /// How long a node must be down, or come back without ever being ready, before its copies are made elsewhere.
     pub replace_ms: u64,
     /// The same for a node that was stopped for a restart.
     pub replace_restarting_ms: u64,

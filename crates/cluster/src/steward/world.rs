@@ -9,7 +9,7 @@ use super::orders::Directive;
 use super::{Steward, StewardSettings};
 use crate::council::{Change, ChangeKind, Command, Council, Intent, LossPolicy, Outcome};
 use crate::id::Millis;
-use crate::testing::{create, life, node, proof, register};
+use crate::testing::{create, down, life, node, proof, register};
 
 /// How long a copy takes.
 const COPY_MS: u64 = 250;
@@ -72,6 +72,13 @@ impl World {
         self.dead.insert(node(name), self.now);
     }
 
+    /// A node is declared down that never was, and registers again.
+    pub(super) fn fence_wrongly(&mut self, text: &str) {
+        down(&mut self.council, text);
+        self.run(200);
+        self.join(text);
+    }
+
     pub(super) fn intend(&mut self, name: &str, intent: Intent) {
         self.council.apply(&Command::SetIntent { node: node(name), intent });
     }
@@ -120,7 +127,8 @@ impl World {
         took
     }
 
-    fn is_whole(&self) -> bool {
+    /// Whether every partition has its copies on nodes that are up, and nothing is under way.
+    pub(super) fn is_whole(&self) -> bool {
         let up =
             self.council.nodes().values().filter(|r| r.is_serving() && r.intent == Intent::Stay);
         let wanted = self.council.copies().min(up.count());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use isogrid_cluster::Council;
-use isogrid_cluster::council::Outcome;
+use isogrid_cluster::council::{Command, Outcome};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::record::Cover;
 use super::snapshot;
 use super::store::Write;
-use super::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
+use super::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
 use super::writer::Writer;
 
 /// Entries that are applied before readers see the council again.
@@ -48,49 +48,55 @@ impl Machine {
     }
 
     /// Applies a batch, shows the new council, then answers: whoever was answered finds it there.
+    ///
+    /// The council is changed in place unless somebody holds on to the old one. Should it break half-way, nobody is told
+    /// of what there is then, and the node ends.
     fn apply_batch(&mut self, batch: Vec<EntryResponder<Types>>) -> io::Result<()> {
-        let mut council = None;
         let mut answers: Vec<Answer> = Vec::new();
-        for (entry, responder) in batch {
-            let outcome = self.apply_entry(&mut council, &entry)?;
-            self.applied = Some(entry.log_id);
-            if let Some(responder) = responder {
-                answers.push((responder, outcome));
+        let mut applied = Ok(());
+        let Machine { council, applied: last, voters, .. } = self;
+        council.send_if_modified(|council| {
+            let mut has_changed = false;
+            for (entry, responder) in batch {
+                let outcome = match &entry.payload {
+                    EntryPayload::Blank => None,
+                    EntryPayload::Membership(new) => {
+                        *voters = StoredMembership::new(Some(entry.log_id), new.clone());
+                        None
+                    }
+                    EntryPayload::Normal(proposal) => match apply(council, &proposal.0) {
+                        Some(outcome) => {
+                            has_changed = true;
+                            Some(outcome)
+                        }
+                        None => {
+                            let why = format!("the council broke at {}", entry.log_id);
+                            applied = Err(io::Error::other(why));
+                            return false;
+                        }
+                    },
+                };
+                *last = Some(entry.log_id);
+                answers.extend(responder.map(|responder| (responder, outcome)));
             }
-        }
-        if let Some(council) = council {
-            self.council.send_replace(Arc::new(council));
-        }
+            has_changed
+        });
+        applied?;
         for (responder, outcome) in answers {
             responder.send(outcome);
         }
         Ok(())
     }
 
-    fn apply_entry(
-        &mut self,
-        council: &mut Option<Council>,
-        entry: &Entry,
-    ) -> io::Result<Option<Outcome>> {
-        match &entry.payload {
-            EntryPayload::Blank => Ok(None),
-            EntryPayload::Membership(voters) => {
-                self.voters = StoredMembership::new(Some(entry.log_id), voters.clone());
-                Ok(None)
-            }
-            EntryPayload::Normal(proposal) => {
-                // The council's own assertions must end the node, not leave a raft that hangs.
-                let council = council.get_or_insert_with(|| (**self.council.borrow()).clone());
-                catch_unwind(AssertUnwindSafe(|| council.apply(&proposal.0)))
-                    .map(Some)
-                    .map_err(|_| io::Error::other(format!("the council broke at {}", entry.log_id)))
-            }
-        }
-    }
-
     fn meta(&self) -> SnapshotMeta {
         SnapshotMeta { last_log_id: self.applied, last_membership: self.voters.clone() }
     }
+}
+
+/// Applies a command; `None` when the council's own assertions fail. That must end the node, not leave a raft that hangs.
+fn apply(council: &mut Arc<Council>, command: &Command) -> Option<Outcome> {
+    let council = Arc::make_mut(council);
+    catch_unwind(AssertUnwindSafe(|| council.apply(command))).ok()
 }
 
 impl RaftStateMachine<Types> for Machine {

@@ -39,6 +39,8 @@ mod writer;
 #[cfg(test)]
 mod measure_test;
 #[cfg(test)]
+mod record_test;
+#[cfg(test)]
 mod service_test;
 #[cfg(test)]
 mod store_test;

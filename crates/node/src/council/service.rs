@@ -212,7 +212,8 @@ impl CouncilService {
     }
 
     /// The council as far as it was applied here; it goes on only on voters and those who are about to be. It has a new
-    /// value once per applied batch.
+    /// value once per applied batch. Clone the `Arc` out of the watch for anything longer than a look: who holds the
+    /// watch's lock holds up the council.
     pub(crate) fn state(&self) -> watch::Receiver<Arc<Council>> {
         self.state.clone()
     }
@@ -278,6 +279,7 @@ impl CouncilService {
     }
 
     /// How often the file was synced since the start.
+    #[cfg(test)]
     pub(crate) fn syncs(&self) -> u64 {
         self.writer.syncs()
     }

@@ -46,6 +46,9 @@ pub(super) enum Write {
     Snapshot(Box<Cover>, Arc<Vec<u8>>),
 }
 
+/// A snapshot: what it covers, and its bytes.
+pub(super) type Kept = (Cover, Vec<u8>);
+
 /// Who this voter is. Drawn at random with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -190,7 +193,7 @@ impl Store {
     }
 
     /// The last snapshot.
-    pub(super) fn snapshot(&self) -> io::Result<Option<(Cover, Vec<u8>)>> {
+    pub(super) fn snapshot(&self) -> io::Result<Option<Kept>> {
         let reading = self.database.begin_read().map_err(other)?;
         let values = reading.open_table(VALUES).map_err(other)?;
         let Some(cover) = value(&values, "cover")? else { return Ok(None) };

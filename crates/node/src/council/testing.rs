@@ -225,13 +225,17 @@ pub(super) fn count() -> Command {
     Command::OpenSessions { count: 1 }
 }
 
-/// Waits until something is so.
-pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits until something is so; returns the longest time in which nobody looked.
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let deadline = Instant::now() + PATIENCE;
+    let (mut looked, mut longest) = (Instant::now(), Duration::ZERO);
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");
         sleep(Duration::from_millis(2)).await;
+        longest = longest.max(looked.elapsed());
+        looked = Instant::now();
     }
+    longest
 }
 
 /// A disk that counts its syncs, can fail, and forgets what was not synced when the power goes.

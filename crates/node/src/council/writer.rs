@@ -11,9 +11,9 @@ use openraft::storage::IOFlushed;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::record::{Cover, Place};
+use super::record::Place;
 use super::settings::{COMMITTED_FLUSH, WRITES_QUEUED_MAX};
-use super::store::{Store, Write};
+use super::store::{Kept, Store, Write};
 use super::types::Types;
 
 /// Writes that are made durable with one sync, at most.
@@ -24,7 +24,7 @@ enum Job {
     /// Write, then say so.
     Write(Write, Done),
     /// The snapshot, after all writes that were asked for before.
-    ReadSnapshot(oneshot::Sender<io::Result<Option<(Cover, Vec<u8>)>>>),
+    ReadSnapshot(oneshot::Sender<io::Result<Option<Kept>>>),
     /// Everything is written and the file closed.
     Stop(oneshot::Sender<()>),
 }
@@ -74,7 +74,7 @@ impl Writer {
     }
 
     /// The last snapshot.
-    pub(super) async fn snapshot(&self) -> io::Result<Option<(Cover, Vec<u8>)>> {
+    pub(super) async fn snapshot(&self) -> io::Result<Option<Kept>> {
         let (done, read) = oneshot::channel();
         self.send(Job::ReadSnapshot(done)).await?;
         read.await.map_err(|_| ended())?
@@ -90,6 +90,7 @@ impl Writer {
     }
 
     /// How often the file was synced.
+    #[cfg(test)]
     pub(super) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
     }

@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn the_format_of_version_2_is_kept() {
         let golden = "02000000000000000000000000000000000000000000000000\
-                      003dd82bc6e8962311f5a1741e6191e5a461e34a12";
+                      3dd82bc6e8962311f5a1741e6191e5a461e34a12";
         let mut datagram: Vec<u8> = (0..golden.len() / 2)
             .map(|at| u8::from_str_radix(&golden[2 * at..2 * at + 2], 16).unwrap())
             .collect();

@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use envelope::GossipKey;
 pub(crate) use figures::GossipFigures;
 pub(crate) use news::OwnNews;
-pub(crate) use seen::{Seen, clock_offsets};
+pub(crate) use seen::Seen;
 
 use envelope::Envelope;
 use figures::Counters;
@@ -197,6 +197,13 @@ impl Gossip {
     /// than `heard` and the clocks has changed; what they borrow is always the newest.
     pub(crate) fn members(&self) -> watch::Receiver<Arc<BTreeMap<NodeId, Seen>>> {
         self.shared.members.subscribe()
+    }
+
+    /// How many milliseconds every live clock is ahead of this node's, with this node's own among them: what
+    /// [`isogrid_cluster::gossip::judge_clock`] asks for.
+    pub(crate) fn clock_offsets(&self) -> BTreeMap<NodeId, i64> {
+        let own = (self.shared.settings.node.clone(), 0);
+        seen::clock_offsets(&self.shared.members.borrow()).into_iter().chain([own]).collect()
     }
 
     /// Where the others reach this node.

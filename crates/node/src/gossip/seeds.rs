@@ -30,19 +30,13 @@ pub(super) async fn resolve(shared: Arc<Shared>) {
     let mut found: Vec<Vec<SocketAddr>> = vec![Vec::new(); shared.settings.seeds.len()];
     let needs_lookup = |seed: &String| seed.parse::<SocketAddr>().is_err();
     loop {
-        for (seed, addresses) in shared.settings.seeds.iter().zip(&mut found) {
-            if let Ok(address) = seed.parse() {
-                *addresses = vec![address];
-                continue;
+        for (index, seed) in shared.settings.seeds.iter().enumerate() {
+            if let Some(addresses) = look_up(&shared, seed).await {
+                found[index] = addresses;
             }
-            match timeout(LOOKUP_MAX, lookup_host(seed)).await {
-                Ok(Ok(looked_up)) => *addresses = looked_up.collect(),
-                // What was found earlier may still be right.
-                Ok(Err(error)) => unresolved(&shared, seed, &error.to_string()),
-                Err(_) => unresolved(&shared, seed, "no answer"),
-            }
+            // At once: a name that is slow to fail must not hold up the others.
+            *shared.seeds.lock() = found.concat();
         }
-        *shared.seeds.lock() = found.concat();
         if !shared.settings.seeds.iter().any(needs_lookup) {
             return;
         }
@@ -50,6 +44,20 @@ pub(super) async fn resolve(shared: Arc<Shared>) {
         let pause = if is_alone { LOOKUP_PAUSE_ALONE } else { LOOKUP_PAUSE };
         tokio::time::sleep(pause).await;
     }
+}
+
+/// The addresses of a seed; `None` if they are not to be had now: what was found earlier may still be right.
+async fn look_up(shared: &Shared, seed: &str) -> Option<Vec<SocketAddr>> {
+    if let Ok(address) = seed.parse() {
+        return Some(vec![address]);
+    }
+    let error = match timeout(LOOKUP_MAX, lookup_host(seed)).await {
+        Ok(Ok(addresses)) => return Some(addresses.collect()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer".to_owned(),
+    };
+    unresolved(shared, seed, &error);
+    None
 }
 
 fn unresolved(shared: &Shared, seed: &str, error: &str) {

@@ -66,14 +66,8 @@ impl Seen {
     }
 }
 
-/// How far every live clock is off this node's, with this node's own among them: what
-/// [`isogrid_cluster::gossip::judge_clock`] asks for.
-pub(crate) fn clock_offsets(
-    own: &NodeId,
-    members: &BTreeMap<NodeId, Seen>,
-) -> BTreeMap<NodeId, i64> {
+/// How far every live clock is off this node's, as far as is known.
+pub(super) fn clock_offsets(members: &BTreeMap<NodeId, Seen>) -> BTreeMap<NodeId, i64> {
     let live = members.iter().filter(|(_, seen)| seen.is_live);
-    live.filter_map(|(node, seen)| Some((node.clone(), seen.clock_offset_ms?)))
-        .chain([(own.clone(), 0)])
-        .collect()
+    live.filter_map(|(node, seen)| Some((node.clone(), seen.clock_offset_ms?))).collect()
 }

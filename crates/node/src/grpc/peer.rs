@@ -170,8 +170,11 @@ impl Peer for PeerService {
 
     async fn ask(&self, request: Request<PeerQuestion>) -> Result<Response<PeerAnswer>, Status> {
         let connection = connection(&request);
-        let answer = self.answer(request.into_inner()).await?;
-        if let Some(connection) = connection {
+        let question = request.into_inner();
+        // A stranger may ask, but its connection counts like a client's.
+        let is_member = self.check_cluster(&question.cluster_id, false).is_ok();
+        let answer = self.answer(question).await?;
+        if let Some(connection) = connection.filter(|_| is_member) {
             connection.become_peer();
         }
         Ok(Response::new(answer))

@@ -82,7 +82,7 @@ fn append() -> impl Strategy<Value = Append> {
 
 fn answer() -> impl Strategy<Value = Message> {
     let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
-    let ack = (numbers.clone(), position(), any::<bool>()).prop_map(
+    let ack = (numbers, position(), any::<bool>()).prop_map(
         |((epoch, applied, sent_at, stamp, round), matched, complete)| {
             let (sent_at, stamp) = (Ticks(sent_at), Ticks(stamp));
             let epoch = Epoch(epoch);
@@ -242,85 +242,80 @@ fn another_version_is_refused() {
     assert_eq!(decode(&[1]), Ok(Vec::new()));
 }
 
+fn at(epoch: u64, seq: u64) -> LogPosition {
+    LogPosition::new(epoch, seq)
+}
+
+fn replica(message: Message) -> LinkMessage {
+    LinkMessage::Replica { partition: PartitionId(0x0102), to: Incarnation(3), message }
+}
+
 /// One message of each kind with recognisable numbers.
 fn samples() -> Vec<LinkMessage> {
-    let at = LogPosition::new;
-    let replica = |message| LinkMessage::Replica {
-        partition: PartitionId(0x0102),
-        to: Incarnation(3),
-        message,
-    };
+    let mut samples = replication_samples();
+    samples.extend(copy_samples());
+    samples.extend(control_samples());
+    samples
+}
+
+fn replication_samples() -> Vec<LinkMessage> {
+    let (epoch, sent_at, stamp) = (Epoch(4), Ticks(8), Ticks(9));
     let append = Append {
-        epoch: Epoch(4),
+        epoch,
         prev: at(5, 6),
         entries: b"entries".to_vec(),
         commit: 7,
-        sent_at: Ticks(8),
-        echo: Ticks(9),
+        sent_at,
+        echo: stamp,
         leads: true,
         round: 10,
         loss_generation: 11,
         digest: Some(DigestAt { seq: 12, data: 13, sessions: Some(14) }),
     };
-    let (epoch, sent_at, stamp) = (Epoch(4), Ticks(8), Ticks(9));
+    let (matched, applied, round, complete) = (at(5, 6), 7, 10, true);
+    let ack = Ack { epoch, matched, applied, sent_at, stamp, round, complete };
+    let mismatch = Mismatch { epoch, tail: at(5, 6), commit: at(5, 7), sent_at, stamp };
+    vec![
+        replica(Message::Append(append)),
+        replica(Message::Ack(ack)),
+        replica(Message::Mismatch(mismatch)),
+        replica(Message::Refused { promised: epoch }),
+    ]
+}
+
+fn copy_samples() -> Vec<LinkMessage> {
+    let (epoch, loss_generation, as_of) = (Epoch(4), 11, at(5, 6));
+    let (runs, last) = (vec![at(5, 7)], at(5, 8));
+    let offer = Offer { epoch, loss_generation, base: as_of, runs, last };
     let keys = Piece::Keys(vec![(MapId(15), b"key".to_vec())]);
-    let chunk = |piece, content| Chunk {
-        epoch,
-        loss_generation: 11,
-        piece,
-        as_of: at(5, 6),
-        content,
-        total: (16, 17),
-    };
     let cursor = WalkCursor { map: 18, hash: 19 };
     let records = Content::Records { records: b"records".to_vec(), next: Some(cursor) };
     let start = Content::Start { sessions: b"sessions".to_vec(), hlc: Hlc(20) };
-    let boxed = |piece, content| replica(Message::Chunk(Box::new(chunk(piece, content))));
-    let node = NodeId::new("n");
+    let chunk = |piece, content| {
+        let chunk = Chunk { epoch, loss_generation, piece, as_of, content, total: (16, 17) };
+        replica(Message::Chunk(Box::new(chunk)))
+    };
     vec![
-        replica(Message::Append(append)),
-        replica(Message::Ack(Ack {
-            epoch,
-            matched: at(5, 6),
-            applied: 7,
-            sent_at,
-            stamp,
-            round: 10,
-            complete: true,
-        })),
-        replica(Message::Mismatch(Mismatch {
-            epoch,
-            tail: at(5, 6),
-            commit: at(5, 7),
-            sent_at,
-            stamp,
-        })),
-        replica(Message::Refused { promised: epoch }),
-        replica(Message::Offer(Offer {
-            epoch,
-            loss_generation: 11,
-            base: at(5, 6),
-            runs: vec![at(5, 7)],
-            last: at(5, 8),
-        })),
+        replica(Message::Offer(offer)),
         replica(Message::Pull { epoch, piece: keys }),
-        boxed(Piece::Records(cursor), records),
-        boxed(Piece::Start, start),
-        boxed(Piece::Bucket(21, cursor), Content::Buckets(vec![22])),
-        replica(Message::Differs { epoch, at: at(5, 6) }),
-        LinkMessage::Beat {
-            to: Incarnation(3),
-            beat: Beat { number: 23, claims: Some(vec![(PartitionId(24), epoch)]), sent_at },
-        },
-        LinkMessage::BeatAck {
-            to: Incarnation(3),
-            ack: BeatAck { number: 23, has_claims: true, excluded: vec![PartitionId(24)], sent_at },
-        },
-        LinkMessage::Directive(Directive::HandOver {
-            partition: PartitionId(24),
-            primary: node.clone(),
-            to: node,
-        }),
+        chunk(Piece::Records(cursor), records),
+        chunk(Piece::Start, start),
+        chunk(Piece::Bucket(21, cursor), Content::Buckets(vec![22])),
+        replica(Message::Differs { epoch, at: as_of }),
+    ]
+}
+
+fn control_samples() -> Vec<LinkMessage> {
+    let (to, partition, sent_at) = (Incarnation(3), PartitionId(24), Ticks(8));
+    let beat = Beat { number: 23, claims: Some(vec![(partition, Epoch(4))]), sent_at };
+    let excluded = vec![partition];
+    let ack = BeatAck { number: 23, has_claims: true, excluded, sent_at };
+    let node = NodeId::new("n");
+    let directive = Directive::HandOver { partition, primary: node.clone(), to: node };
+    vec![
+        LinkMessage::Beat { to, beat },
+        LinkMessage::BeatAck { to, ack },
+        LinkMessage::Directive(directive),
         LinkMessage::Ping,
     ]
 }

@@ -1,7 +1,9 @@
 //! The bytes of an entry. Little-endian, no padding, and one encoding for one entry: what decodes encodes to the same bytes.
 
+use isogrid_core::limits::{KEY_BYTES_HARD_MAX, VALUE_BYTES_HARD_MAX};
 use isogrid_core::{
     Cause, Effect, EndedSessions, Epoch, Hlc, LogPosition, MapId, RequestId, SessionId, Timestamp,
+    Version,
 };
 
 use crate::entry::input::Input;
@@ -143,6 +145,9 @@ impl<'a> Entry<'a> {
             return Err(DecodeError::Malformed("an unknown flag"));
         }
         let (position, hlc) = (position_at(head), hlc_at(head));
+        if position.seq > Version::MAX.0 {
+            return Err(DecodeError::Malformed("a number that no record can carry"));
+        }
         let mut input = Input(rest);
         let request = if flags & FLAG_REQUEST != 0 { Some(decode_tag(&mut input)?) } else { None };
         let answer = Answer::decode_body(answer, &mut input)?;
@@ -221,8 +226,11 @@ fn decode_effect<'a>(
             let map = MapId(input.u32()?);
             let expires_at = if expires { Some(Timestamp(input.u64()?)) } else { None };
             let length = input.u32()? as usize;
-            let key = input.take(length)?;
-            Effect::Put { map, key, value: input.take_rest(), expires_at }
+            let (key, value) = (input.take(length)?, input.take_rest());
+            if key.len() > KEY_BYTES_HARD_MAX || value.len() > VALUE_BYTES_HARD_MAX {
+                return Err(DecodeError::Malformed("a key or a value that no record can hold"));
+            }
+            Effect::Put { map, key, value, expires_at }
         }
         2 => {
             let map = MapId(input.u32()?);

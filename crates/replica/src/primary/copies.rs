@@ -69,9 +69,10 @@ impl Primary {
     pub(super) fn sample(&mut self, state: &State, now: Now) {
         let last = state.log.last().seq;
         let sampled = self.digest.map_or(0, |digest| digest.seq);
+        let fresh = last.saturating_sub(sampled);
         let is_quiet = state.commit == last
             && now.ticks.ms_since(self.digest_taken_at) >= state.settings.digest_ms;
-        if last >= sampled + state.settings.digest_every || (is_quiet && last > sampled) {
+        if fresh > 0 && (fresh >= state.settings.digest_every || is_quiet) {
             self.digest = Some(state.digest());
             self.digest_taken_at = now.ticks;
         }

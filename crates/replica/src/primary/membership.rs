@@ -168,8 +168,9 @@ impl Primary {
         self.retiring = Some(replica.clone());
     }
 
-    /// The steward asks about a suspect: a member whose log holds the first entry of this epoch holds everything that
-    /// was ever committed, and is proposed as a sound one.
+    /// The steward asks about a suspect. A member whose log holds the first entry of this epoch holds everything that was
+    /// committed before it; what this epoch has committed so far it may have held and lost, so it must hold that too. From
+    /// there on nothing is committed without it. Then it is proposed as a sound one.
     pub(crate) fn vouch(
         &mut self,
         state: &State,
@@ -177,8 +178,9 @@ impl Primary {
         now: Now,
         effects: &mut dyn Effects,
     ) {
+        let needed = self.barrier.max(state.commit);
         let holds_all = self.targets.iter().any(|target| {
-            target.replica == *replica && target.is_placed && target.matched >= self.barrier
+            target.replica == *replica && target.is_placed && target.matched >= needed
         });
         if holds_all && self.is_open && self.pending.is_none() && self.handover.is_none() {
             self.propose(state, ProposedChange::Add(replica.clone()), now, effects);

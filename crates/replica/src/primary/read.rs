@@ -1,6 +1,6 @@
 //! Reads at the primary: the newest value, once it is committed and nobody else can have committed a newer one.
 
-use isogrid_core::{Reply, Target, Version};
+use isogrid_core::{Op, Reply, Target, Version};
 use isogrid_store::Context;
 
 use super::{Parked, Primary};
@@ -60,6 +60,7 @@ impl Primary {
             ticket: request.ticket,
             reply: OwnedReply::of(&reply),
             newest,
+            deadline: request.deadline,
             confirm: request.mode == ReadMode::Confirmed,
             any: request.mode == ReadMode::Any,
         };
@@ -78,25 +79,42 @@ impl Primary {
         if state.store.next_expiry().is_none_or(|at| at > time) {
             return true;
         }
-        let is_there =
-            |state: &State| state.store.version_of_key(request.map, request.hash, key).is_some();
+        let is_there = state.store.version_of_key(request.map, request.hash, key).is_some();
         let context = Context { now: time, over_mark: false };
-        let get = isogrid_core::Op::Exists { key };
-        let is_expired = is_there(state)
+        let get = Op::Exists { key };
+        let is_expired = is_there
             && state.store.execute(request.map, &get, request.hash, &context) == Reply::Flag(false);
         if is_expired && self.is_handing_over() {
             return false;
         }
-        while is_expired && is_there(state) {
-            self.expire(state, now);
+        if is_expired {
+            // Who deletes what has expired finds nothing: it is removed for that reason. What else has expired waits for
+            // its tick, however much it is.
+            drop(state.store.execute(request.map, &Op::delete(key), request.hash, &context));
+            self.append_changes(state, now);
         }
         true
+    }
+
+    /// Reads that nobody waits for any more are let go. Without a commit, or a round, they would pile up with all they show.
+    pub(super) fn drop_late_reads(&mut self, now: Now, effects: &mut dyn Effects) {
+        let mut is_waited_for = |read: &Parked| {
+            let is_late = read.deadline.is_some_and(|deadline| deadline <= now.wall);
+            if is_late {
+                effects.respond(read.ticket, Response::Refused(Refusal::TooLate));
+            }
+            !is_late
+        };
+        self.parked.retain(|_, reads| {
+            reads.retain(&mut is_waited_for);
+            !reads.is_empty()
+        });
+        self.confirming.retain(|waiting| is_waited_for(&waiting.read));
     }
 }
 
 /// The version of the record whose presence a read shows without showing the record.
 fn present_version(state: &State, request: &Request<'_>) -> Option<Version> {
-    use isogrid_core::Op;
     let (Op::Exists { key } | Op::Touch { key }) = request.op else { return None };
     state.store.version_of_key(request.map, request.hash, key)
 }

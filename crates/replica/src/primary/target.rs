@@ -151,7 +151,7 @@ impl Target {
     fn has_room(&self, state: &State) -> bool {
         let unsent = state.log.bytes_after(self.next - 1);
         let in_flight = state.log.bytes_after(self.matched) - unsent;
-        in_flight < state.settings.in_flight_bytes_max as u64
+        in_flight == 0 || in_flight < state.settings.in_flight_bytes_max as u64
     }
 
     /// Sends one message; says whether the entries it needs are in the window.
@@ -206,7 +206,7 @@ impl Target {
 
     /// It acknowledges a message of this epoch.
     pub(crate) fn acked(&mut self, state: &mut State, ack: &Ack, now: Now) {
-        self.heard(ack.sent_at, ack.stamp);
+        self.heard(ack.sent_at, ack.stamp, now);
         self.acked_round = self.acked_round.max(ack.round);
         self.is_complete = ack.complete;
         let is_own =
@@ -223,10 +223,13 @@ impl Target {
         self.judge(state.log.last().seq, now);
     }
 
-    /// It answered a message, whatever the answer: it has promised nothing above this epoch.
-    pub(crate) fn heard(&mut self, sent_at: Ticks, stamp: Ticks) {
-        self.acked_sent_at = self.acked_sent_at.max(Some(sent_at));
-        self.stamp = self.stamp.max(stamp);
+    /// It answered a message, whatever the answer: it has promised nothing above this epoch. What answers a message that
+    /// was not sent yet is no answer, and would be a lease for ever.
+    pub(crate) fn heard(&mut self, sent_at: Ticks, stamp: Ticks, now: Now) {
+        if sent_at <= now.ticks {
+            self.acked_sent_at = self.acked_sent_at.max(Some(sent_at));
+            self.stamp = self.stamp.max(stamp);
+        }
     }
 
     /// How it keeps up: by marks, the end of the log at some moment, that it must have passed within the limit.
@@ -247,14 +250,22 @@ impl Target {
 
     /// It could not place a message: where to try next (R7). Answers whether it needs a copy.
     pub(crate) fn mismatched(&mut self, state: &mut State, mismatch: &Mismatch, now: Now) -> bool {
-        self.heard(mismatch.sent_at, mismatch.stamp);
+        self.heard(mismatch.sent_at, mismatch.stamp, now);
+        let tried = (!self.is_placed).then_some(self.next - 1);
+        let refused = tried.filter(|_| self.sent_at == Some(mismatch.sent_at));
         self.is_placed = false;
+        // Where it has refused already the logs do not agree, and a walk back that ends there ends nowhere.
+        let walked = || walk_back(state, mismatch).filter(|place| Some(place.seq) != refused);
         let place = [mismatch.tail, mismatch.commit]
             .into_iter()
             .find(|position| state.log.matches(*position) == Match::Yes)
-            .or_else(|| walk_back(state, mismatch));
+            .or_else(walked);
         let Some(place) = place else { return true };
-        self.sent_at = None;
+        // A position that it has, and yet refuses to go on from: it waits for the beginning of a copy. It is not asked again
+        // at once.
+        if tried != Some(place.seq) {
+            self.sent_at = None;
+        }
         self.next = place.seq + 1;
         state.readers.place(self.reader, place.seq, now.wall);
         false

@@ -172,7 +172,7 @@ impl Primary {
     }
 
     /// Appends what the store has just changed of its own accord.
-    fn append_changes(&mut self, state: &mut State, now: Now) {
+    pub(super) fn append_changes(&mut self, state: &mut State, now: Now) {
         let seed = state.settings.hash_seed;
         let (store, mut pen) = state.split(self.epoch, now);
         for (version, effect) in store.changes() {
@@ -183,7 +183,7 @@ impl Primary {
     }
 
     /// The council has ended sessions: so that every replica knows, and nothing of them is ever executed again, the log
-    /// says it.
+    /// says it. Of each session once: the council's list may be long, and comes with every tick.
     pub(crate) fn end_sessions(
         &mut self,
         state: &mut State,
@@ -191,14 +191,10 @@ impl Primary {
         above: &[SessionId],
         now: Now,
     ) {
-        let is_known = |session: &SessionId| state.sessions.has_ended(*session);
-        let knows_watermark = watermark.0 == 0 || is_known(&SessionId(watermark.0 - 1));
-        if !self.is_open
-            || self.is_handing_over()
-            || (knows_watermark && above.iter().all(is_known))
-        {
+        if !self.is_open || self.is_handing_over() {
             return;
         }
+        let Some(above) = state.sessions.unknown_endings(watermark, above) else { return };
         let above: Vec<u8> = above.iter().flat_map(|session| session.0.to_le_bytes()).collect();
         let ended = isogrid_core::EndedSessions { watermark, above: &above };
         let (store, mut pen) = state.split(self.epoch, now);

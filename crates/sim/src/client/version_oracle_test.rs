@@ -250,6 +250,28 @@ fn what_was_open_during_a_loss_may_lie_on_either_side() {
 }
 
 #[test]
+fn a_delete_that_was_lost_and_tried_again_may_be_seen_before_the_loss() {
+    let history = |is_open: bool| {
+        let mut history = Recorder::default();
+        for version in 1..=5 {
+            history.wrote(0, version, version);
+        }
+        let delete = history.invoke(0, Kind::Delete);
+        if !is_open {
+            history.answer(delete, 3, Value::Absent);
+        }
+        history.saw(0, Value::Absent, 0);
+        history.loss(3);
+        if is_open {
+            history.answer(delete, 3, Value::Absent);
+        }
+        found(&history)
+    };
+    assert_eq!(history(true), []);
+    assert!(!history(false).is_empty(), "it was answered with a version below the record's");
+}
+
+#[test]
 fn until_a_loss_is_settled_old_answers_may_come() {
     let run = |is_settled_late: bool| {
         let mut history = Recorder::default();

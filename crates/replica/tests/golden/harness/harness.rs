@@ -2,10 +2,10 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `settings lease_ms=500 …` | before the start: settings of the replicas |
+//! | `settings durable=yes …` | before the start: settings of the replicas |
 //! | `map 1 acknowledge=primary min_in_sync=2` | before the start: how a map is replicated |
 //! | `start a b c` | registers the nodes, a leads, all in sync; delivers until all is quiet |
-//! | `a put k v id=7.1`, `a get k mode=confirmed` | a client asks node a: put, get, del, incr, cas, expire, len, clear |
+//! | `a put k v id=7.1`, `a get k mode=confirmed` | a client asks node a: put, get, exists, del, incr, len, clear |
 //! | `deliver`, `deliver a->b` | delivers until all is quiet; or what lies on one way now |
 //! | `drop a->b`, `duplicate a->b` | loses what lies on a way; delivers it and leaves it there |
 //! | `tamper a->b v w` | changes a value in the entries on a way |

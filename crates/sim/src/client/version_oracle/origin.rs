@@ -63,6 +63,15 @@ impl<'a> Origins<'a> {
                 // Behind a loss the same number may be given to another delete: the first one counts.
                 let first = self.deletes.entry(key).or_default().entry(seen.version);
                 first.and_modify(|place| *place = invoked.min(*place)).or_insert(invoked);
+                // An earlier try of it may have removed the record in the history that a loss has ended.
+                if self
+                    .losses
+                    .iter()
+                    .any(|loss| !loss.is_after(operation) && !loss.is_before(operation))
+                {
+                    let first = self.unknown_deletes.entry(key).or_insert(invoked);
+                    *first = invoked.min(*first);
+                }
             }
         } else if operation.outcome == Outcome::Unknown {
             match operation.kind {
