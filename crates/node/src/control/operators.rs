@@ -77,7 +77,8 @@ impl Control {
     /// Drops a map with all its entries. Says whether there was one.
     pub(crate) async fn drop_map(&self, name: &str) -> Result<bool> {
         let Some(map) = self.find_map(name).await? else { return Ok(false) };
-        match self.propose_for_operator(&Command::DropMap { name: name.to_owned() }).await? {
+        let command = Command::DropMap { name: name.to_owned(), id: map.id };
+        match self.propose_for_operator(&command).await? {
             Outcome::Refused { why: Refusal::Unknown } => Ok(false),
             Outcome::Applied => {
                 self.know(|view| view.map_id(name) != Some(map.id)).await?;
@@ -99,8 +100,11 @@ impl Control {
 
     /// Forgets a node that is down and holds nothing.
     pub(crate) async fn remove_node(&self, node: &NodeId) -> Result<()> {
-        let outcome = self.decide_on(&Command::RemoveNode { node: node.clone() }).await;
-        outcome.map_err(|error| of_node(error, node))?;
+        let unknown = || Error::new(ErrorCode::NodeUnknown, node.as_str());
+        let known = self.now_known().nodes.get(node).map(|news| news.member.incarnation);
+        let incarnation = known.ok_or_else(unknown)?;
+        let command = Command::RemoveNode { node: node.clone(), incarnation };
+        self.decide_on(&command).await.map_err(|error| of_node(error, node))?;
         self.know(|view| !view.nodes.contains_key(node)).await
     }
 
