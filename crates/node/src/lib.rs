@@ -6,11 +6,8 @@
 //! | [`node`] | starts and stops a node |
 //! | [`config`] | defaults < file < environment < flags, and where each value came from |
 //! | `engine` | the partitions of this node and the maps in them; executes batches of operations |
-<<<<<<< HEAD
 //! | `gossip` | who else is there, and what each says of itself |
-=======
 //! | `council` | what the cluster has agreed on, kept by a few voters with Raft |
->>>>>>> w-council
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
 //! | `http` | health for probes |
 //! | `acceptor` | takes connections and gives each to a core |

@@ -131,7 +131,7 @@ impl Control {
         while intent != Intent::Stop {
             let known = view.borrow_and_update().clone();
             let (to_hand_over, votes_alone) =
-                (to_hand_over(&known, self.node()), self.votes_alone(&known));
+                (left_to_do(&known, self.node(), intent), self.votes_alone(&known));
             if to_hand_over == 0 && !votes_alone {
                 break;
             }
@@ -199,6 +199,15 @@ fn intent_to_end(view: &View, own: &NodeId) -> Intent {
         Intent::Stay => Intent::Restart,
         Intent::Drain | Intent::Leave | Intent::Restart | Intent::Stop => wanted,
     }
+}
+
+/// How many partitions stand in the way of a node's end: those that it leads and another member could lead; when it leaves
+/// for good, all of which it holds a copy.
+fn left_to_do(view: &View, own: &NodeId, intent: Intent) -> usize {
+    if intent != Intent::Leave {
+        return to_hand_over(view, own);
+    }
+    view.table.iter().filter(|(_, entry)| entry.holders().any(|h| h.node == *own)).count()
 }
 
 /// How many partitions a node leads that another member could lead.
