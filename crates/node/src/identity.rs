@@ -113,6 +113,7 @@ impl Identity {
             boot_id: self.boot_id,
             survives_power_loss: false,
             is_intact: true,
+            is_volatile: folder.is_none(),
         }
     }
 
