@@ -128,11 +128,11 @@ impl Control {
         }
         let deadline = Instant::now() + self.settings.drain_timeout;
         let mut view = self.view();
-        while intent != Intent::Stop {
+        loop {
             let known = view.borrow_and_update().clone();
             let (to_hand_over, votes_alone) =
                 (left_to_do(&known, self.node(), intent), self.votes_alone(&known));
-            if to_hand_over == 0 && !votes_alone {
+            if intent == Intent::Stop || (to_hand_over == 0 && !votes_alone) {
                 break;
             }
             if Instant::now() >= deadline {

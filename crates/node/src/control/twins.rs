@@ -32,6 +32,9 @@ use crate::council::CouncilLeader;
 use crate::gossip::Seen;
 use crate::identity::Identity;
 
+/// What a node hears of the others.
+type Others = BTreeMap<NodeId, Seen>;
+
 /// How the nodes of a test are started.
 #[derive(Clone)]
 pub(super) struct Start {
@@ -75,7 +78,7 @@ pub(super) struct World {
     dead: Mutex<BTreeMap<NodeId, Instant>>,
     gossip: Mutex<BTreeMap<NodeId, Seen>>,
     /// For each node what it hears of the others.
-    heard: Mutex<BTreeMap<NodeId, watch::Sender<Arc<BTreeMap<NodeId, Seen>>>>>,
+    heard: Mutex<BTreeMap<NodeId, watch::Sender<Arc<Others>>>>,
     evidence: watch::Sender<u64>,
     voters: AtomicU64,
 }
