@@ -49,6 +49,7 @@ pub(crate) fn proof(text: &str) -> StorageProof {
         boot_id: BootId(1),
         survives_power_loss: false,
         is_intact: true,
+        is_volatile: false,
     }
 }
 

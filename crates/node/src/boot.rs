@@ -127,9 +127,8 @@ fn plan_ip(member: &Member, listen: SocketAddr) -> std::net::IpAddr {
 }
 
 fn resolve(address: &str, key: &str) -> Result<SocketAddr> {
-    let invalid = |why: &str| {
-        Error::new(ErrorCode::AddressUnavailable, format!("{key} = {address}: {why}"))
-    };
+    let invalid =
+        |why: &str| Error::new(ErrorCode::AddressUnavailable, format!("{key} = {address}: {why}"));
     let mut addresses = address.to_socket_addrs().map_err(|e| invalid(&e.to_string()))?;
     addresses.next().ok_or_else(|| invalid("no such address"))
 }

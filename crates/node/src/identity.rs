@@ -113,6 +113,7 @@ impl Identity {
             boot_id: self.boot_id,
             survives_power_loss: false,
             is_intact: true,
+            is_volatile: folder.is_none(),
         }
     }
 
@@ -138,9 +139,9 @@ impl Identity {
         }
     }
 
-    /// Where the council keeps its log; `None`: in memory.
+    /// In which folder the council keeps its log, in a folder of its own there; `None`: in memory.
     pub(crate) fn council_folder(&self) -> Option<PathBuf> {
-        self.folder.as_ref().map(|folder| folder.path.join("council"))
+        self.folder.as_ref().map(|folder| folder.path.clone())
     }
 }
 

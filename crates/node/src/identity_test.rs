@@ -63,6 +63,7 @@ fn without_data_on_disk_the_storage_is_the_process() {
     let ((memory, disk), (later_memory, later_disk)) = (proof(), proof());
     assert_ne!(memory.storage_id, later_memory.storage_id);
     assert_ne!(memory.storage_id, disk.storage_id);
+    assert!(memory.is_volatile && !disk.is_volatile);
     assert_eq!(disk.storage_id, later_disk.storage_id);
     assert_eq!(later_memory.incarnations.len(), 1, "no earlier life left anything");
     assert_eq!(memory.boot_id, later_memory.boot_id);

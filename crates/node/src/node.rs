@@ -122,8 +122,14 @@ impl Node {
         };
         let (booted, runtime) = boot::run(runtime, config.clone(), plan)?;
         let (doors, inboxes): (Vec<_>, Vec<_>) = (0..cores).map(|_| core_door()).unzip();
-        let shared =
-            Arc::new(share(&config, &identity, booted, (engine, peers), (grpc_addr, http_addr), &doors));
+        let shared = Arc::new(share(
+            &config,
+            &identity,
+            booted,
+            (engine, peers),
+            (grpc_addr, http_addr),
+            &doors,
+        ));
         let acceptor = Acceptor::new(doors, config.limits.connections_max);
         let mut node = Node {
             shared,

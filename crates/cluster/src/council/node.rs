@@ -60,6 +60,9 @@ pub struct StorageRecord {
     pub storage_id: StorageId,
     /// The boot of the machine.
     pub boot_id: BootId,
+    /// Whether it ends with the life: it is memory.
+    #[serde(default)]
+    pub is_volatile: bool,
 }
 
 /// With what a node registers its new life: the proof that it still has what it acknowledged.
@@ -75,12 +78,19 @@ pub struct StorageProof {
     pub survives_power_loss: bool,
     /// Whether the logs were found whole. Torn or unreadable ones make the node a suspect, whatever the boot.
     pub is_intact: bool,
+    /// Whether the storage is memory and ends with this life: then nobody waits for it once there is a later life.
+    #[serde(default)]
+    pub is_volatile: bool,
 }
 
 impl StorageProof {
     /// What the council records of it.
     pub fn record(&self) -> StorageRecord {
-        StorageRecord { storage_id: self.storage_id, boot_id: self.boot_id }
+        StorageRecord {
+            storage_id: self.storage_id,
+            boot_id: self.boot_id,
+            is_volatile: self.is_volatile,
+        }
     }
 
     /// Whether this is the storage on which that life acknowledged (R4).

@@ -45,6 +45,7 @@ fn storage(life: &Replica, how: u8) -> StorageProof {
         boot_id: BootId(others % 2),
         survives_power_loss: how.is_multiple_of(2),
         is_intact: how % 10 != 9,
+        is_volatile: how % 5 == 4,
     }
 }
 

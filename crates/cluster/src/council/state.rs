@@ -190,6 +190,13 @@ impl Council {
         self.facts.get(&partition).is_some_and(|facts| facts.suspects.contains(node))
     }
 
+    /// Whether what a member of a partition had is gone for good: it was memory, and its node has a later life.
+    pub fn is_gone(&self, partition: PartitionId, node: &NodeId) -> bool {
+        let stranded = |facts: &PartitionFacts| facts.stranded.get(node).copied();
+        let storage = self.facts.get(&partition).and_then(stranded);
+        storage.is_some_and(|storage| storage.is_volatile)
+    }
+
     /// What is known of a partition beyond its entry, if anything.
     pub fn facts(&self, partition: PartitionId) -> Option<&PartitionFacts> {
         self.facts.get(&partition)

@@ -13,6 +13,8 @@ pub(super) struct Desired {
     /// The nodes that have a place, with what decides the placement; `None` before the first look.
     placed: Option<Members>,
     lists: Vec<Vec<NodeId>>,
+    /// How many copies were wanted then: maps come and go.
+    copies: usize,
     /// Grows with every change.
     version: u64,
 }
@@ -54,10 +56,11 @@ impl Desired {
             placed = placeable(council, |record| has_place(record) || flaps(record));
         }
         let unchanged = self.placed.as_ref() == Some(&placed)
+            && self.copies == council.copies()
             && self.lists.len() == usize::from(council.table().partitions().get());
         if !unchanged {
-            self.lists =
-                placement::desired(council.table().partitions(), &placed, council.copies());
+            self.copies = council.copies();
+            self.lists = placement::desired(council.table().partitions(), &placed, self.copies);
             self.placed = Some(placed);
             self.version += 1;
         }

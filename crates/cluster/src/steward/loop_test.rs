@@ -194,3 +194,21 @@ fn a_new_leader_finishes_what_the_old_one_began() {
     world.settle(120_000);
     assert!(world.streams <= 2 && world.fewest >= 2);
 }
+
+#[test]
+fn a_map_that_wants_more_copies_gets_them_and_gives_them_back() {
+    let mut world = five(128, 2);
+    let put = |backups| Command::PutMap {
+        name: "x".into(),
+        settings: isogrid_core::MapSettings::default(),
+        mode: crate::council::MapMode { backups, ..crate::council::MapMode::default() },
+    };
+    world.council.apply(&put(Some(2)));
+    world.fewest = usize::MAX;
+    world.settle(60_000);
+    assert_eq!((world.moves, world.fewest), (128, 2), "one copy more of each, and never fewer");
+    world.council.apply(&put(None));
+    world.settle(60_000);
+    assert!(holders(&world.council).values().all(|nodes| nodes.len() == 2));
+    assert_eq!(world.moves, 128, "nothing is copied to have less");
+}

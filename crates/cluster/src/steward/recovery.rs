@@ -104,7 +104,9 @@ impl Steward {
         if silent.is_empty() {
             return Some(promote(Authority::AllReported));
         }
-        let waited = now.since(since) >= self.settings.recovery_wait_ms;
+        // Nobody waits for what was in memory when its process has ended.
+        let all_gone = entry.in_sync.iter().all(|m| council.is_gone(partition, &m.node));
+        let waited = all_gone || now.since(since) >= self.settings.recovery_wait_ms;
         let leases_lapsed =
             silent.iter().all(|member| self.lease_lapsed(now, council, evidence, (member, since)));
         if silent.len() < entry.in_sync.len() {

@@ -4,10 +4,10 @@ use isogrid_core::{LogPosition, PartitionId, SessionId};
 
 use super::evidence::{Follower, PartitionReport};
 use super::world::World;
-use crate::council::{ChangeKind, Command, LossCause, LossPolicy};
+use crate::council::{ChangeKind, Command, LossCause, LossPolicy, StorageProof};
 use crate::id::Millis;
 use crate::testing::{
-    P, change, create, entry, life, node, present, rebooted, register, report, short, wiped,
+    P, change, create, entry, life, node, present, proof, rebooted, register, report, short, wiped,
 };
 
 fn world(policy: LossPolicy, nodes: &str) -> World {
@@ -116,6 +116,33 @@ fn with_reset_it_starts_anew_after_the_recovery_wait_and_the_leases() {
     world.run(4_000);
     let [loss] = world.council.ledger_since(0) else { panic!("one loss") };
     assert_eq!((loss.cause, loss.known), (LossCause::Policy, Some(LogPosition::new(1, 70))));
+    world.settle(30_000);
+}
+
+#[test]
+fn with_reset_nobody_waits_for_memory_whose_process_has_ended() {
+    let volatile = |proof| StorageProof { is_volatile: true, ..proof };
+    let in_memory = || {
+        let mut world = world(LossPolicy::Reset, "a1 b1 c1");
+        let holders = world.council.entry(P).unwrap().in_sync.clone();
+        for holder in &holders {
+            let text = format!("{}2", holder.node);
+            register(&mut world.council, &text, volatile(proof(&text))).unwrap();
+        }
+        let text = format!("{}3", holders[0].node);
+        register(&mut world.council, &text, volatile(wiped(&text))).unwrap();
+        (world, holders[1].node.clone())
+    };
+    let (mut world, last) = in_memory();
+    let incarnation = world.council.node(&last).unwrap().incarnation();
+    world.council.apply(&Command::NodeDown { node: last, incarnation });
+    world.run(5_000);
+    assert!(world.council.ledger_since(0).is_empty(), "its process may still run");
+    let (mut world, last) = in_memory();
+    let text = format!("{last}3");
+    register(&mut world.council, &text, volatile(wiped(&text))).unwrap();
+    world.run(3_000);
+    assert_eq!(world.council.ledger_since(0).len(), 1, "{}", entry(&world.council));
     world.settle(30_000);
 }
 

@@ -34,6 +34,12 @@ pub struct ClusterConfig {
 }
 
 impl ClusterConfig {
+    /// Whether there are seeds other than these addresses of this node: then it waits for another node before it forms a
+    /// cluster. A name that stands for this node as well as for others counts as another node.
+    pub fn has_seeds_but(&self, own: &[&str]) -> bool {
+        self.seeds.iter().any(|seed| !own.contains(&seed.as_str()))
+    }
+
     /// The loss policy of a cluster that this node forms.
     pub fn loss_policy(&self, has_data_on_disk: bool) -> LossPolicy {
         let unset = if has_data_on_disk { LossPolicy::Block } else { LossPolicy::Reset };
@@ -52,5 +58,31 @@ impl Default for ClusterConfig {
             loss_policy: None,
             drain_timeout_ms: 10_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_address_is_no_seed_to_wait_for() {
+        let config = |seeds: &[&str]| ClusterConfig {
+            seeds: seeds.iter().map(|seed| (*seed).to_owned()).collect(),
+            ..ClusterConfig::default()
+        };
+        let own = ["127.0.0.1:7700", "node-1:7700"];
+        assert!(!config(&[]).has_seeds_but(&own));
+        assert!(!config(&["node-1:7700", "127.0.0.1:7700"]).has_seeds_but(&own));
+        assert!(config(&["node-1:7700", "node-2:7700"]).has_seeds_but(&own));
+    }
+
+    #[test]
+    fn a_loss_blocks_only_where_there_is_something_to_wait_for() {
+        let config = ClusterConfig::default();
+        assert_eq!(config.loss_policy(false), LossPolicy::Reset);
+        assert_eq!(config.loss_policy(true), LossPolicy::Block);
+        let set = ClusterConfig { loss_policy: Some(LossPolicy::Available), ..config };
+        assert_eq!(set.loss_policy(true), LossPolicy::Available);
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn run(control: Arc<Control>) {
     let mut members = control.faces.gossip.members();
     let mut said = None;
     while control.cluster().is_none() {
-        if control.has_begun_to_form() {
+        if control.has_begun_to_form().await {
             control.form(id, &[control.node().clone()]).await;
             continue;
         }
@@ -69,10 +69,13 @@ fn say(why: Waiting, expect: u16) {
 
 impl Control {
     /// Whether the own council was begun and the cluster's first command is still missing: the process ended in between.
-    fn has_begun_to_form(&self) -> bool {
+    async fn has_begun_to_form(&self) -> bool {
         let council = &self.faces.council;
         let leads = council.leader().borrow().as_ref().is_some_and(|leader| leader.is_me);
-        leads && council.voters().len() == 1 && council.state().borrow().cluster().is_none()
+        leads
+            && council.voters().len() == 1
+            && council.confirm().await.is_ok()
+            && council.state().borrow().cluster().is_none()
     }
 
     /// Whether this node has never stored anything.

@@ -255,6 +255,17 @@ async fn maps_and_sessions_are_known_where_they_were_asked_for() {
 }
 
 #[tokio::test]
+async fn a_map_that_wants_more_backups_gets_them() {
+    let world = three().await;
+    let control = &world.station("b").control;
+    let mode = MapMode { backups: Some(2), ..MapMode::default() };
+    control.put_map("x", MapSettings::default(), mode).await.unwrap();
+    until("every partition has three copies", || world.all(|view| is_whole(view, 3))).await;
+    control.put_map("x", MapSettings::default(), MapMode::default()).await.unwrap();
+    until("every partition has two again", || world.all(|view| is_whole(view, 2))).await;
+}
+
+#[tokio::test]
 async fn without_a_majority_nothing_is_decided_and_the_word_says_so() {
     let world = three().await;
     let leader = world.group.lock().leader.clone().unwrap();

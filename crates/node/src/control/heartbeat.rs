@@ -15,14 +15,19 @@ use super::news::Leader;
 use super::question::{Beat, BeatAnswer, LeaderAnswer, pack, unpack};
 use super::shared::Control;
 use crate::peers::message::AskKind;
+use crate::peers::pulse::Heard;
 
 /// Everything is told again after so many heartbeats, whatever the leader knows.
 const WHOLE_EVERY: u32 = 50;
+
+/// How long a node may take to speak for the first time.
+const UNHEARD_MS_MAX: u64 = 4_000;
 
 /// What the leader was told of the partitions that are led here.
 #[derive(Default)]
 struct Told {
     to: Option<NodeId>,
+    term: u64,
     leads: BTreeMap<PartitionId, Lead>,
     beats: u32,
 }
@@ -44,12 +49,23 @@ pub(super) async fn run(control: Arc<Control>) {
     }
 }
 
+/// What is told of a node. One that never spoke since this process knows its address may be about to; after a while it is
+/// as silent as one that stopped, or a node that did not come back with the others would be missed by nobody.
+fn contact(heard: &Heard, ms_ago: u64) -> Contact {
+    let has_spoken = heard.incarnation.0 != 0;
+    Contact {
+        ms_ago: (has_spoken || ms_ago > UNHEARD_MS_MAX).then_some(ms_ago),
+        is_refused: heard.is_refused,
+        life: has_spoken.then_some(heard.incarnation),
+    }
+}
+
 impl Told {
     /// What of this the leader does not know yet.
     fn fresh(&mut self, to: &NodeId, leads: Vec<Lead>) -> Vec<Lead> {
         self.beats += 1;
         if self.to.as_ref() != Some(to) || self.beats >= WHOLE_EVERY {
-            *self = Told { to: Some(to.clone()), ..Told::default() };
+            *self = Told { to: Some(to.clone()), term: self.term, ..Told::default() };
         }
         let is_fresh = |lead: &Lead| self.leads.get(&lead.partition) != Some(lead);
         let fresh: Vec<Lead> = leads.into_iter().filter(is_fresh).collect();
@@ -81,6 +97,9 @@ impl Control {
                     own.sessions.retain(|session| !sessions.contains(session));
                     own.answered = Some(Instant::now());
                 }
+                if told.term != answer.term {
+                    *told = Told { term: answer.term, ..Told::default() };
+                }
                 self.beat_answered(&to, now.ticks, answer);
             }
             None => *told = Told::default(),
@@ -92,17 +111,11 @@ impl Control {
         let view = self.now_known();
         let now = Instant::now();
         let known = |(node, _): &(NodeId, _)| view.nodes.contains_key(node);
-        let contact = |(node, heard): (NodeId, crate::peers::pulse::Heard)| {
-            let was_heard = heard.incarnation.0 != 0;
+        let told = |(node, heard): (NodeId, Heard)| {
             let ms_ago = now.saturating_duration_since(heard.last).as_millis() as u64;
-            let contact = Contact {
-                ms_ago: was_heard.then_some(ms_ago),
-                is_refused: heard.is_refused,
-                life: was_heard.then_some(heard.incarnation),
-            };
-            (node, contact)
+            (node, contact(&heard, ms_ago))
         };
-        self.faces.peers.heard().into_iter().filter(known).map(contact).collect()
+        self.faces.peers.heard().into_iter().filter(known).map(told).collect()
     }
 
     async fn send_beat(&self, to: &NodeId, beat: &Beat) -> Option<BeatAnswer> {
@@ -167,7 +180,8 @@ impl Control {
         }
         self.note_reach(&beat.heartbeat.from, beat.known);
         let known = super::news::Known::of(&council);
-        LeaderAnswer::Done(BeatAnswer { serves, known, cluster: council.cluster().cloned() })
+        let (term, cluster) = (stewardship.leader.term, council.cluster().cloned());
+        LeaderAnswer::Done(BeatAnswer { serves, term, known, cluster })
     }
 
     /// Whether this node leads the council as that leader.
@@ -175,5 +189,44 @@ impl Control {
         let leading = self.faces.council.leader();
         let leading = leading.borrow();
         leading.as_ref().is_some_and(|now| now.is_me && now.term == leader.term)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use isogrid_core::{Incarnation, LogPosition};
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_never_spoke_is_not_silent_at_once() {
+        let heard = |life, is_refused| Heard {
+            last: Instant::now(),
+            incarnation: Incarnation(life),
+            is_refused,
+        };
+        assert_eq!(contact(&heard(0, false), UNHEARD_MS_MAX), Contact::default());
+        let silent = Contact::heard(UNHEARD_MS_MAX + 1);
+        assert_eq!(contact(&heard(0, false), UNHEARD_MS_MAX + 1), silent);
+        let spoke = Contact { life: Some(Incarnation(7)), ..Contact::heard(5) };
+        assert_eq!(contact(&heard(7, false), 5), spoke);
+        assert!(contact(&heard(0, true), 5).is_refused);
+    }
+
+    #[test]
+    fn the_leader_is_told_what_is_new_to_it() {
+        let lead = |partition, bytes| Lead {
+            partition: PartitionId(partition),
+            bytes,
+            commit: LogPosition::START,
+            followers: Vec::new(),
+        };
+        let (a, b) = (NodeId::new("a"), NodeId::new("b"));
+        let mut told = Told::default();
+        assert_eq!(told.fresh(&a, vec![lead(0, 1), lead(1, 1)]).len(), 2);
+        assert_eq!(told.fresh(&a, vec![lead(0, 1), lead(1, 2)]), [lead(1, 2)]);
+        assert_eq!(told.fresh(&b, vec![lead(0, 1)]).len(), 1, "another leader knows nothing");
+        let again = (0..WHOLE_EVERY).map(|_| told.fresh(&b, vec![lead(0, 1)]).len());
+        assert_eq!(again.sum::<usize>(), 1, "and once in a while everything");
     }
 }

@@ -77,7 +77,8 @@ impl Control {
     /// Drops a map with all its entries. Says whether there was one.
     pub(crate) async fn drop_map(&self, name: &str) -> Result<bool> {
         let Some(map) = self.find_map(name).await? else { return Ok(false) };
-        match self.propose_for_operator(&Command::DropMap { name: name.to_owned(), id: map.id }).await? {
+        let command = Command::DropMap { name: name.to_owned(), id: map.id };
+        match self.propose_for_operator(&command).await? {
             Outcome::Refused { why: Refusal::Unknown } => Ok(false),
             Outcome::Applied => {
                 self.know(|view| view.map_id(name) != Some(map.id)).await?;
@@ -99,12 +100,11 @@ impl Control {
 
     /// Forgets a node that is down and holds nothing.
     pub(crate) async fn remove_node(&self, node: &NodeId) -> Result<()> {
-        let view = self.now_known();
-        let known = view.nodes.get(node).map(|news| news.member.incarnation);
-        let incarnation = known.unwrap_or_default();
+        let unknown = || Error::new(ErrorCode::NodeUnknown, node.as_str());
+        let known = self.now_known().nodes.get(node).map(|news| news.member.incarnation);
+        let incarnation = known.ok_or_else(unknown)?;
         let command = Command::RemoveNode { node: node.clone(), incarnation };
-        let outcome = self.decide_on(&command).await;
-        outcome.map_err(|error| of_node(error, node))?;
+        self.decide_on(&command).await.map_err(|error| of_node(error, node))?;
         self.know(|view| !view.nodes.contains_key(node)).await
     }
 
@@ -128,11 +128,11 @@ impl Control {
         }
         let deadline = Instant::now() + self.settings.drain_timeout;
         let mut view = self.view();
-        while intent != Intent::Stop {
+        loop {
             let known = view.borrow_and_update().clone();
             let (to_hand_over, votes_alone) =
-                (to_hand_over(&known, self.node()), self.votes_alone(&known));
-            if to_hand_over == 0 && !votes_alone {
+                (left_to_do(&known, self.node(), intent), self.votes_alone(&known));
+            if intent == Intent::Stop || (to_hand_over == 0 && !votes_alone) {
                 break;
             }
             if Instant::now() >= deadline {
@@ -199,6 +199,15 @@ fn intent_to_end(view: &View, own: &NodeId) -> Intent {
         Intent::Stay => Intent::Restart,
         Intent::Drain | Intent::Leave | Intent::Restart | Intent::Stop => wanted,
     }
+}
+
+/// How many partitions stand in the way of a node's end: those that it leads and another member could lead; when it leaves
+/// for good, all of which it holds a copy.
+fn left_to_do(view: &View, own: &NodeId, intent: Intent) -> usize {
+    if intent != Intent::Leave {
+        return to_hand_over(view, own);
+    }
+    view.table.iter().filter(|(_, entry)| entry.holders().any(|h| h.node == *own)).count()
 }
 
 /// How many partitions a node leads that another member could lead.

@@ -35,6 +35,9 @@ pub(super) struct Beat {
 pub(super) struct BeatAnswer {
     /// Whether the council counts this life among those that serve: then the answer gives a lease.
     pub(super) serves: bool,
+    /// In which term it leads: a new one begins with no evidence.
+    #[serde(default)]
+    pub(super) term: u64,
     /// How much there is to know.
     #[serde(default)]
     pub(super) known: Known,

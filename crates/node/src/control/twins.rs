@@ -1,35 +1,39 @@
 //! A cluster in one process: control with twins in memory of gossip, council, links and engine. Nodes are started and
 //! killed in a moment, and nothing but control itself takes time.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod council;
+mod engine;
+mod gossip;
+mod peers;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use isogrid_cluster::council::{CreateCluster, LossPolicy};
-use isogrid_cluster::heartbeat::Lead;
-use isogrid_cluster::steward::{Follower, StewardSettings};
-use isogrid_cluster::{ClusterId, Command, Council, Directive, Outcome, VoterId};
-use isogrid_core::{
-    Error, ErrorCode, Incarnation, LogPosition, Member, NodeId, PartitionId, Replica, Result,
-    SessionId, Timestamp,
-};
-use isogrid_replica::{Now, Proposal, ProposedChange, Ticks};
+use isogrid_cluster::council::LossPolicy;
+use isogrid_cluster::steward::StewardSettings;
+use isogrid_cluster::{Command, Council, Outcome, VoterId};
+use isogrid_core::{Error, ErrorCode, Incarnation, Member, NodeId, Replica, Result};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::faces::{CouncilFace, EngineFace, Faces, GossipFace, PeersFace};
+use self::council::CouncilTwin;
+use self::engine::EngineTwin;
+use self::gossip::GossipTwin;
+use self::peers::PeersTwin;
+use super::faces::{CouncilFace, EngineFace, Faces, GossipFace};
 use super::settings::{ControlSettings, Pace};
 use super::shared::Control;
 use super::view::View;
 use crate::config::NodeConfig;
-use crate::council::{CouncilLeader, ProposeFailed};
-use crate::gossip::{OwnNews, Seen};
+use crate::council::CouncilLeader;
+use crate::gossip::Seen;
 use crate::identity::Identity;
-use crate::peers::message::{AskFailed, AskKind, LinkMessage, PeerAddress};
-use crate::peers::pulse::Heard;
+
+/// What a node hears of the others.
+type Others = BTreeMap<NodeId, Seen>;
 
 /// How the nodes of a test are started.
 #[derive(Clone)]
@@ -73,7 +77,8 @@ pub(super) struct World {
     /// Nodes that ran once, and when they ended.
     dead: Mutex<BTreeMap<NodeId, Instant>>,
     gossip: Mutex<BTreeMap<NodeId, Seen>>,
-    heard: watch::Sender<Arc<BTreeMap<NodeId, Seen>>>,
+    /// For each node what it hears of the others.
+    heard: Mutex<BTreeMap<NodeId, watch::Sender<Arc<Others>>>>,
     evidence: watch::Sender<u64>,
     voters: AtomicU64,
 }
@@ -86,7 +91,7 @@ impl World {
             stations: Mutex::default(),
             dead: Mutex::default(),
             gossip: Mutex::default(),
-            heard: watch::Sender::default(),
+            heard: Mutex::default(),
             evidence: watch::Sender::new(0),
             voters: AtomicU64::new(1),
         })
@@ -132,6 +137,8 @@ impl World {
         };
         let stopping = CancellationToken::new();
         let settings = settings(identity, member, start);
+        drop(faces.gossip.members());
+        self.tell();
         let control = Control::start(settings, faces, proposed, stopping.clone());
         let station = Arc::new(Station { control, engine, life, council, stopping });
         self.dead.lock().remove(&node);
@@ -149,7 +156,7 @@ impl World {
         if let Some(seen) = self.gossip.lock().get_mut(&node) {
             seen.is_live = false;
         }
-        self.heard.send_replace(Arc::new(self.gossip.lock().clone()));
+        self.tell();
         self.evidence.send_modify(|changes| *changes += 1);
         let mut group = self.group.lock();
         if group.leader.as_ref() == Some(&node) {
@@ -172,6 +179,16 @@ impl World {
     /// Whether the views of all running nodes are so.
     pub(super) fn all(&self, is_so: impl Fn(&View) -> bool) -> bool {
         self.stations().iter().all(|station| is_so(&station.control.now_known()))
+    }
+
+    /// Gossip reaches everybody at once.
+    fn tell(&self) {
+        let gossip = self.gossip.lock().clone();
+        for (node, heard) in self.heard.lock().iter() {
+            let mut others = gossip.clone();
+            others.remove(node);
+            heard.send_replace(Arc::new(others));
+        }
     }
 
     fn runs(&self, node: &NodeId) -> bool {
@@ -248,284 +265,6 @@ fn settings(identity: Identity, member: Member, start: &Start) -> ControlSetting
             stable: Duration::from_millis(200),
             ..Pace::default()
         },
-    }
-}
-
-struct GossipTwin {
-    world: Arc<World>,
-    node: NodeId,
-}
-
-impl GossipFace for GossipTwin {
-    fn publish(&self, news: OwnNews) {
-        let seen = Seen {
-            news: Arc::new(news),
-            address: "127.0.0.1:1".parse().unwrap(),
-            heard: Instant::now(),
-            is_live: !self.world.dead.lock().contains_key(&self.node),
-            is_leaving: false,
-            clock: Timestamp(0),
-            clock_offset_ms: None,
-        };
-        let mut gossip = self.world.gossip.lock();
-        let is_old = gossip.get(&self.node).is_some_and(|known| {
-            known.news.member.incarnation > seen.news.member.incarnation
-                || known.news == seen.news && known.is_live
-        });
-        if !is_old {
-            gossip.insert(self.node.clone(), seen);
-            self.world.heard.send_replace(Arc::new(gossip.clone()));
-        }
-    }
-
-    /// The real one leaves this node itself out; nothing depends on it.
-    fn members(&self) -> watch::Receiver<Arc<BTreeMap<NodeId, Seen>>> {
-        self.world.heard.subscribe()
-    }
-}
-
-pub(super) struct CouncilTwin {
-    world: Arc<World>,
-    node: NodeId,
-    voter: VoterId,
-    state: watch::Sender<Arc<Council>>,
-    leader: watch::Sender<Option<CouncilLeader>>,
-}
-
-impl CouncilTwin {
-    fn not_leader(&self) -> ProposeFailed {
-        ProposeFailed::NotLeader(self.world.group.lock().leader.clone())
-    }
-}
-
-#[tonic::async_trait]
-impl CouncilFace for CouncilTwin {
-    fn voter(&self) -> VoterId {
-        self.voter
-    }
-
-    fn is_initialized(&self) -> bool {
-        self.world.group.lock().voters.contains_key(&self.voter)
-    }
-
-    async fn form(&self, create: CreateCluster) -> Result<()> {
-        {
-            let mut group = self.world.group.lock();
-            assert!(group.voters.is_empty(), "a second cluster is formed");
-            group.voters = BTreeMap::from([(self.voter, self.node.clone())]);
-            (group.term, group.leader) = (1, Some(self.node.clone()));
-        }
-        self.world.apply(&Command::CreateCluster(create));
-        Ok(())
-    }
-
-    async fn propose(&self, command: Command) -> Result<Outcome, ProposeFailed> {
-        if !self.has_quorum() {
-            return Err(self.not_leader());
-        }
-        Ok(self.world.apply(&command))
-    }
-
-    async fn confirm(&self) -> Result<(), ProposeFailed> {
-        if self.has_quorum() { Ok(()) } else { Err(self.not_leader()) }
-    }
-
-    fn state(&self) -> watch::Receiver<Arc<Council>> {
-        self.state.subscribe()
-    }
-
-    fn leader(&self) -> watch::Receiver<Option<CouncilLeader>> {
-        self.leader.subscribe()
-    }
-
-    fn has_quorum(&self) -> bool {
-        let group = self.world.group.lock();
-        let leads = group.leader.as_ref() == Some(&self.node);
-        leads && group.voters.contains_key(&self.voter) && self.world.is_majority(&group)
-    }
-
-    fn voters(&self) -> BTreeMap<VoterId, NodeId> {
-        let group = self.world.group.lock();
-        if group.voters.contains_key(&self.voter) { group.voters.clone() } else { BTreeMap::new() }
-    }
-
-    async fn change_voters(&self, voters: BTreeMap<VoterId, NodeId>) -> Result<()> {
-        {
-            let mut group = self.world.group.lock();
-            group.voters = voters;
-            let stays = group.voters.contains_key(&self.voter);
-            if !stays {
-                group.leader = group.voters.values().next().cloned();
-                group.term += 1;
-            }
-        }
-        self.world.show();
-        Ok(())
-    }
-}
-
-struct PeersTwin {
-    world: Arc<World>,
-    node: NodeId,
-    addresses: Mutex<BTreeMap<NodeId, PeerAddress>>,
-}
-
-impl PeersTwin {
-    fn reach(&self, to: &NodeId) -> Option<Arc<Station>> {
-        let address = self.addresses.lock().get(to)?.incarnation;
-        let station = self.world.stations.lock().get(to).cloned()?;
-        (self.world.runs(&self.node) && station.life == address).then_some(station)
-    }
-}
-
-#[tonic::async_trait]
-impl PeersFace for PeersTwin {
-    fn set_cluster(&self, _cluster: ClusterId) {}
-
-    fn set_addresses(&self, addresses: BTreeMap<NodeId, PeerAddress>) {
-        *self.addresses.lock() = addresses;
-    }
-
-    fn send(&self, to: &NodeId, message: &LinkMessage) {
-        let Some(station) = self.reach(to) else { return };
-        match message {
-            LinkMessage::News(news) => station.control.hear_news(&self.node, news),
-            LinkMessage::Directive(directive) => station.engine.direct(directive),
-            _ => {}
-        }
-    }
-
-    async fn ask(
-        &self,
-        to: &NodeId,
-        kind: AskKind,
-        body: Bytes,
-        timeout: Duration,
-    ) -> Result<Bytes, AskFailed> {
-        let unreachable = || AskFailed::Unreachable("nobody is there".to_owned());
-        let station = self.reach(to).ok_or_else(unreachable)?;
-        let answer = station.control.answer(&self.node, kind, &body);
-        match tokio::time::timeout(timeout, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(AskFailed::Refused(error)),
-            Err(_) => Err(AskFailed::Unknown("no answer in time".to_owned())),
-        }
-    }
-
-    fn heard(&self) -> BTreeMap<NodeId, Heard> {
-        let addresses = self.addresses.lock();
-        let heard = addresses.iter().map(|(node, address)| {
-            let died = self.world.dead.lock().get(node).copied();
-            let last = died.unwrap_or_else(Instant::now);
-            let incarnation = address.incarnation;
-            (node.clone(), Heard { last, incarnation, is_refused: died.is_some() })
-        });
-        heard.collect()
-    }
-
-    fn evidence(&self) -> watch::Receiver<u64> {
-        self.world.evidence.subscribe()
-    }
-}
-
-/// Primaries that do at once what they have to.
-pub(super) struct EngineTwin {
-    me: Replica,
-    begin: Instant,
-    view: Mutex<Arc<View>>,
-    proposals: mpsc::Sender<Proposal>,
-    /// How many heartbeats were answered with a lease.
-    pub(super) answered: AtomicU64,
-    pub(super) kept_alive: Mutex<BTreeSet<SessionId>>,
-}
-
-impl EngineTwin {
-    fn propose(&self, partition: PartitionId, change: ProposedChange) {
-        let view = Arc::clone(&self.view.lock());
-        let Some(entry) = view.table.entry(partition) else { return };
-        let (epoch, ver) = (entry.epoch, entry.ver);
-        let _ = self.proposals.try_send(Proposal { partition, epoch, ver, change });
-    }
-
-    /// Learners are ready at once, and members that are down are removed.
-    fn tend(&self) {
-        let view = Arc::clone(&self.view.lock());
-        for partition in view.table.owned_by(&self.me.node) {
-            let Some(entry) = view.table.entry(partition) else { continue };
-            if let Some(learner) = entry.learners.iter().find(|learner| view.is_live(learner)) {
-                self.propose(partition, ProposedChange::Add(learner.clone()));
-            } else if let Some(gone) = entry.in_sync.iter().find(|member| !view.is_live(member)) {
-                self.propose(partition, ProposedChange::Remove(gone.clone()));
-            }
-        }
-    }
-}
-
-impl EngineFace for EngineTwin {
-    fn learn(&self, view: &Arc<View>) {
-        {
-            let mut known = self.view.lock();
-            assert!(known.table.version() <= view.table.version(), "views come in their order");
-            *known = Arc::clone(view);
-        }
-        self.tend();
-    }
-
-    fn leads(&self) -> Vec<Lead> {
-        let view = Arc::clone(&self.view.lock());
-        let lead = |partition| {
-            let entry = view.table.entry(partition).expect("it is led");
-            let whole = entry.in_sync.iter().map(|member| (member, true));
-            let followers = whole.chain(entry.learners.iter().map(|learner| (learner, false)));
-            let followers = followers.filter(|(replica, _)| replica.node != self.me.node);
-            Lead {
-                partition,
-                bytes: 100,
-                commit: LogPosition { epoch: entry.epoch, seq: 1 },
-                followers: followers
-                    .map(|(replica, is_complete)| {
-                        (replica.node.clone(), Follower { is_complete, ..Follower::default() })
-                    })
-                    .collect(),
-            }
-        };
-        view.table.owned_by(&self.me.node).map(lead).collect()
-    }
-
-    fn kept_alive(&self) -> Vec<SessionId> {
-        std::mem::take(&mut *self.kept_alive.lock()).into_iter().collect()
-    }
-
-    fn positions(&self) -> Vec<(PartitionId, LogPosition)> {
-        Vec::new()
-    }
-
-    fn council_answered(&self, _sent_at: Ticks) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        // A lost proposal is made again.
-        self.tend();
-    }
-
-    fn direct(&self, directive: &Directive) {
-        match directive.clone() {
-            Directive::HandOver { partition, to, .. } => {
-                self.propose(partition, ProposedChange::HandOver(to));
-            }
-            Directive::Retire { partition, member, .. } => {
-                self.propose(partition, ProposedChange::Remove(member));
-            }
-            Directive::Vouch { partition, member, .. } => {
-                self.propose(partition, ProposedChange::Add(member));
-            }
-        }
-    }
-
-    fn now(&self) -> Now {
-        let micros = self.begin.elapsed().as_micros() as u64;
-        Now {
-            ticks: Ticks(10_000_000 + micros),
-            wall: Timestamp(1_700_000_000_000 + micros / 1_000),
-        }
     }
 }
 

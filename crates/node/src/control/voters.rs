@@ -128,6 +128,7 @@ mod tests {
                 boot_id: BootId(1),
                 survives_power_loss: false,
                 is_intact: true,
+                is_volatile: true,
             };
             council.apply(&Command::Register { member: Member::new(name), storage });
             council.apply(&Command::SetIntent { node: NodeId::new(name), intent: *intent });

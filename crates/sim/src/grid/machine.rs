@@ -157,6 +157,7 @@ impl Machine {
                 boot_id,
                 survives_power_loss,
                 is_intact: true,
+                is_volatile: false,
             },
             None => StorageProof {
                 // Without a folder the storage is the process.
@@ -167,6 +168,7 @@ impl Machine {
                 boot_id,
                 survives_power_loss: false,
                 is_intact: true,
+                is_volatile: true,
             },
         };
         (member, proof)

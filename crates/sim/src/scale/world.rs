@@ -112,6 +112,7 @@ impl ScaleWorld {
             boot_id: BootId(1),
             survives_power_loss: false,
             is_intact: true,
+            is_volatile: false,
         };
         let outcome = self.commit(&Command::Register { member, storage });
         let Outcome::Registered(registered) = outcome else {
