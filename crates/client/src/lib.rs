@@ -41,7 +41,7 @@
 //! |---|---|
 //! | `builder`, `url` | how a client is set up |
 //! | `grid`, `map` | the handles |
-//! | `ops`, `many`, `scan`, `pipeline` | the operations, each file with its options and results |
+//! | `ops`, `many`, `scan`, `watch`, `pipeline` | the operations, each file with its options and results |
 //! | `key`, `codec`, `value`, `error` | what goes in and comes out |
 //! | `prepared` | an operation that can be sent more than once |
 //! | `call`, `batch`, `attempts`, `retry` | one operation, or many, from the first poll to the reply |
@@ -86,6 +86,7 @@ pub mod testing;
 mod topology;
 mod url;
 mod value;
+mod watch;
 
 pub use admin::{ClusterStatus, MapInfo, MemberStatus, WorkerStatus};
 pub use builder::GridBuilder;
@@ -103,3 +104,4 @@ pub use pipeline::{Pipeline, Replies, Ticket};
 pub use retry::Retry;
 pub use scan::{Scan, ScanKeys, ScanStream};
 pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Versioned};
+pub use watch::{Event, RemovalCause, Watch, WatchStream, WatchToken};

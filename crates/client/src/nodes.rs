@@ -118,17 +118,21 @@ pub(crate) struct Nodes {
     groups: BTreeMap<NodeId, Arc<Group>>,
     /// The only group of a client that does not choose among nodes.
     any: Option<Arc<Group>>,
+    /// Whether the first node has its group: before, no other is opened.
+    has_begun: bool,
 }
 
 impl Nodes {
     /// All operations go through this group.
     pub(crate) fn set_any(&mut self, group: &Arc<Group>) {
         self.any = Some(Arc::clone(group));
+        self.has_begun = true;
     }
 
-    /// This group leads to a node.
+    /// This group leads to the first node.
     pub(crate) fn add(&mut self, node: NodeId, group: &Arc<Group>) {
         self.groups.insert(node, Arc::clone(group));
+        self.has_begun = true;
     }
 
     /// Whether operations go to the owners of their partitions.
@@ -154,7 +158,7 @@ impl Nodes {
     /// Brings the groups in line with the topology.
     pub(crate) fn reconcile(&mut self) -> Steps {
         let mut steps = Steps::default();
-        if self.any.is_some() {
+        if self.any.is_some() || !self.has_begun {
             return steps;
         }
         for (node, peer) in self.topology.peers() {

@@ -41,6 +41,8 @@ impl Bench {
         let shared = LaneShared::new(Arc::new(Clock::default()), budget, false);
         let mut bench = Bench { nodes: Nodes::default(), routes: Routes::new(Arc::new(shared)) };
         bench.nodes.topology.update(&cluster());
+        assert!(bench.nodes.reconcile().opened.is_empty(), "the first node comes first");
+        bench.nodes.has_begun = true;
         for group in bench.nodes.reconcile().opened {
             for core in 0..2 {
                 let lane = bench.routes.take_lane().expect("there is room");

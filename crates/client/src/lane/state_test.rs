@@ -308,9 +308,11 @@ fn a_frame_may_be_answered_piece_by_piece_and_each_operation_once() {
     let a = bench.submit(&["a"], 1_000);
     let pair = bench.submit(&["b", "c"], 1_000);
     let (frame, _, _) = bench.sent().expect("a frame");
-    let mut piece = |indexes: &[usize], bench: &mut Bench| {
+    let piece = |indexes: &[usize], bench: &mut Bench| {
         let mut replies = ReplyWriter::new();
-        indexes.iter().for_each(|index| drop(replies.put(*index, &Reply::Missing)));
+        for index in indexes {
+            replies.put(*index, &Reply::Missing);
+        }
         let bytes = replies.finish(frame, TableVersion(0));
         bench.state.complete(&bytes, &mut Vec::new()).map(|completed| completed.replies)
     };
