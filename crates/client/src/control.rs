@@ -31,7 +31,7 @@ const ROUND_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// It tells of its cluster.
-    Following(Following),
+    Following(Box<Following>),
     /// It knows of no cluster: it is a node that stands alone and owns everything.
     Alone,
     /// It did not say, or not in time.
@@ -65,7 +65,9 @@ fn client(channel: Channel) -> GridClient<Channel> {
 pub(crate) async fn begin(link: &Arc<Link>, channel: Channel) -> Begun {
     match subscribe(link, channel).await {
         Ok(mut following) => match following.updates.message().await {
-            Ok(Some(update)) if take_in(link, &update).is_ok() => Begun::Following(following),
+            Ok(Some(update)) if take_in(link, &update).is_ok() => {
+                Begun::Following(Box::new(following))
+            }
             Err(status) if status.code() == Code::Unimplemented => Begun::Alone,
             _ => Begun::Unknown,
         },
@@ -134,7 +136,7 @@ fn take_in(link: &Arc<Link>, update: &pb::TopologyUpdate) -> Result<(), Error> {
 /// Follows the topology until the client is closed.
 pub(crate) async fn run(link: Arc<Link>, begun: Begun) {
     let mut next = match begun {
-        Begun::Following(following) => Some(following),
+        Begun::Following(following) => Some(*following),
         Begun::Alone => return,
         Begun::Unknown => None,
     };
