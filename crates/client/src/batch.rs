@@ -1,5 +1,7 @@
 //! Many operations at once: split over the lanes, each share answered as one, and only what failed tried again.
 
+mod names;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,8 +16,8 @@ use crate::lane::{
     Answer, FRAME_BYTES_TARGET, Item, Operations, OwnedReply, Room, SlotKey, was_taken_back,
 };
 use crate::link::Link;
-use crate::numbers::{Begun, Tag};
 use crate::prepared::Prepared;
+use names::{Named, Names};
 
 /// The maps that operations name: all the same one, or one each.
 #[derive(Clone, Copy)]
@@ -43,86 +45,6 @@ impl Work<'_> {
 
 /// How long writes that got no number wait for others to be answered.
 const NUMBER_WAIT: Duration = Duration::from_millis(2);
-
-/// The names of the writes of a batch. Ends them all when the batch is over, or given up.
-struct Names<'l> {
-    link: &'l Link,
-    /// One for each operation; empty as long as no write was named.
-    tags: Vec<Option<Tag>>,
-    /// Which writes may have been executed; empty as long as none may.
-    in_doubt: Vec<bool>,
-}
-
-impl Names<'_> {
-    #[inline]
-    fn of(&self, index: usize) -> Option<&Tag> {
-        self.tags.get(index)?.as_ref()
-    }
-
-    fn is_in_doubt(&self, index: usize) -> bool {
-        self.in_doubt.get(index).copied().unwrap_or(false)
-    }
-
-    fn set_in_doubt(&mut self, index: usize, operations: usize) {
-        self.in_doubt.resize(operations, false);
-        self.in_doubt[index] = true;
-    }
-
-    /// A write is answered for good.
-    #[inline]
-    fn end(&mut self, index: usize) {
-        if let Some(tag) = self.tags.get_mut(index).and_then(Option::take) {
-            self.link.numbers.end(&tag);
-        }
-    }
-
-    /// Gives a write its name, the same one for every attempt.
-    fn name(&mut self, index: usize, partition: PartitionId, operations: usize) -> Named {
-        let numbers = &self.link.numbers;
-        if let Some(tag) = self.of(index) {
-            if let Some(again) = numbers.again(tag) {
-                self.tags[index] = Some(again);
-                return Named::Ready;
-            }
-            if self.is_in_doubt(index) {
-                return Named::SessionEnded;
-            }
-        }
-        match numbers.begin(partition) {
-            Begun::Tagged(tag) => {
-                if self.tags.is_empty() {
-                    self.tags.resize(operations, None);
-                }
-                self.tags[index] = Some(tag);
-                Named::Ready
-            }
-            Begun::Nameless => {
-                if let Some(tag) = self.tags.get_mut(index) {
-                    *tag = None;
-                }
-                Named::Ready
-            }
-            Begun::Full => Named::Later,
-        }
-    }
-}
-
-impl Drop for Names<'_> {
-    fn drop(&mut self) {
-        for tag in self.tags.iter().flatten() {
-            self.link.numbers.end(tag);
-        }
-    }
-}
-
-/// Whether a write may go out.
-enum Named {
-    Ready,
-    /// Others must be answered first.
-    Later,
-    /// It may have been executed, and nobody can tell any more.
-    SessionEnded,
-}
 
 /// What one lane is asked for at once.
 struct Chunk<'l> {

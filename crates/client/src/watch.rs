@@ -1,43 +1,33 @@
 //! Watching a map: what changes in it, as it is committed, in order for each partition. A watch survives the loss of nodes:
 //! it goes on at the next owner, behind the last event it gave.
 
-use std::collections::BTreeMap;
+mod follow;
+mod token;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, SelectAll};
-use futures::{Stream, StreamExt};
-use isogrid_core::{Cause, ErrorCode, ErrorKind, NodeId, PartitionId, Timestamp, Version};
+use futures::Stream;
+use isogrid_core::{Cause, Timestamp, Version};
 use isogrid_proto::pb;
-use isogrid_proto::pb::grid_client::GridClient;
 use isogrid_proto::pb::watch_event::Event as Wire;
 use tokio::sync::mpsc;
-use tonic::{Code, Status};
 
 use crate::codec::Codec;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::key::{Key, OwnedKey};
 use crate::lane::OwnedEntry;
-use crate::link::Link;
 use crate::map::Map;
-use crate::retry::Retry;
 use crate::scan::decode_key;
-use crate::session::{call_error, endpoint};
 use crate::value::Versioned;
+use follow::Watcher;
+pub use token::WatchToken;
 
 /// How many replies of nodes wait for a slow reader; behind them the nodes wait, and leave out what is too much.
 const REPLIES_WAITING_MAX: usize = 64;
-
-/// The length of a token's part for one partition.
-const TOKEN_BYTES: usize = 16;
-
-/// The pauses between attempts to go on.
-const PAUSE_BASE: Duration = Duration::from_millis(20);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Something that happened to a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,44 +86,6 @@ impl From<Cause> for RemovalCause {
             Cause::Deleted => RemovalCause::Deleted,
             Cause::Expired => RemovalCause::Expired,
             Cause::Evicted => RemovalCause::Evicted,
-        }
-    }
-}
-
-/// Where a watch stands: keep it, and a later watch goes on from there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WatchToken {
-    positions: BTreeMap<PartitionId, Bytes>,
-}
-
-impl WatchToken {
-    /// The token as bytes, to be stored.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.positions.values().flat_map(|position| position.iter().copied()).collect()
-    }
-
-    /// A stored token.
-    ///
-    /// # Errors
-    ///
-    /// `DecodeFailed` if the bytes are not a token.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (positions, rest) = bytes.as_chunks::<TOKEN_BYTES>();
-        if !rest.is_empty() {
-            return Err(Error::decode(format!("{} bytes are no watch token", bytes.len())));
-        }
-        let mut token = WatchToken::default();
-        positions.iter().for_each(|position| token.note(&Bytes::copy_from_slice(position)));
-        Ok(token)
-    }
-
-    /// Goes behind an event.
-    fn note(&mut self, position: &Bytes) {
-        if let Some(&[low, high]) = position.first_chunk::<2>()
-            && position.len() == TOKEN_BYTES
-        {
-            let partition = PartitionId(u16::from_le_bytes([low, high]));
-            self.positions.insert(partition, position.clone());
         }
     }
 }
@@ -273,158 +225,6 @@ impl<K: OwnedKey, V> Stream for WatchStream<K, V> {
     }
 }
 
-/// What follows the owners of the partitions, for one watch.
-struct Watcher {
-    link: Arc<Link>,
-    map: String,
-    prefix: Bytes,
-    with_snapshot: bool,
-    /// Behind the last event that was handed over.
-    token: WatchToken,
-}
-
-/// What comes from one node.
-enum Step {
-    Reply(pb::WatchReply),
-    /// These partitions must be asked for elsewhere, or again.
-    Ended(Vec<u32>, Option<Status>),
-}
-
-type Replies = mpsc::Sender<Result<pb::WatchReply>>;
-
-impl Watcher {
-    async fn run(mut self, replies: Replies) {
-        let link = Arc::clone(&self.link);
-        let closed = replies.clone();
-        tokio::select! {
-            () = self.follow(replies) => {}
-            () = closed.closed() => {}
-            () = link.until_closed() => {}
-        }
-    }
-
-    async fn follow(&mut self, replies: Replies) {
-        let partitions = self.link.routes.partitions();
-        let mut idle: Vec<u32> =
-            partitions.iter().map(|partition| u32::from(partition.0)).collect();
-        let mut streams: SelectAll<BoxStream<'static, Step>> = SelectAll::new();
-        let pauses = Retry::exponential(PAUSE_BASE, PAUSE_MAX);
-        let mut attempt = 0;
-        loop {
-            for (node, partitions) in self.owners(std::mem::take(&mut idle)) {
-                match self.open(node.as_ref(), &partitions).await {
-                    Ok(stream) => streams.push(stream),
-                    Err(error) if is_final(&error) => {
-                        let _ = replies.send(Err(error)).await;
-                        return;
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, "a watch waits for an owner");
-                        idle.extend(partitions);
-                    }
-                }
-            }
-            attempt = if idle.is_empty() { 0 } else { attempt + 1 };
-            let again = tokio::time::sleep(pauses.pause(attempt.max(1)));
-            let step = tokio::select! {
-                Some(step) = streams.next() => step,
-                () = again, if !idle.is_empty() => continue,
-            };
-            match step {
-                Step::Reply(reply) => {
-                    reply.events.iter().for_each(|event| self.token.note(&event.token));
-                    if replies.send(Ok(reply)).await.is_err() {
-                        return;
-                    }
-                }
-                Step::Ended(partitions, status) => {
-                    let error = status.map(|status| failure("", &status));
-                    if let Some(error) = error.filter(is_final) {
-                        let _ = replies.send(Err(error)).await;
-                        return;
-                    }
-                    idle.extend(partitions);
-                    // Not at once: the owner that ended the stream may not know its successor yet.
-                    tokio::time::sleep(pauses.pause(1)).await;
-                }
-            }
-        }
-    }
-
-    /// Whom to ask for which partitions.
-    fn owners(&self, partitions: Vec<u32>) -> Vec<(Option<NodeId>, Vec<u32>)> {
-        let nodes = self.link.nodes.lock();
-        let mut owners: BTreeMap<Option<NodeId>, Vec<u32>> = BTreeMap::new();
-        for partition in partitions {
-            let entry = nodes.topology.entry(PartitionId(partition as u16));
-            let owner = entry.filter(|_| nodes.is_routed()).and_then(|entry| entry.primary.clone());
-            owners.entry(owner).or_default().push(partition);
-        }
-        owners.into_iter().collect()
-    }
-
-    /// Begins to follow one owner; or, for partitions without a known one, whoever is there.
-    async fn open(
-        &self,
-        node: Option<&NodeId>,
-        partitions: &[u32],
-    ) -> Result<BoxStream<'static, Step>> {
-        let address = {
-            let nodes = self.link.nodes.lock();
-            node.and_then(|node| nodes.topology.peer(node)).map(|peer| peer.address.clone())
-        };
-        let wait = self.link.settings.connect_timeout;
-        let channel = match &address {
-            None => self.link.channel(),
-            Some(address) => endpoint(address, wait)?.connect().await.map_err(|error| {
-                Error::new(ErrorCode::CannotConnect, format!("{address}: {error}"))
-            })?,
-        };
-        let positions = &self.token.positions;
-        let resume: Vec<u8> = partitions
-            .iter()
-            .filter_map(|partition| positions.get(&PartitionId(*partition as u16)))
-            .flat_map(|position| position.iter().copied())
-            .collect();
-        let request = pb::WatchRequest {
-            map: self.map.clone(),
-            key_prefix: self.prefix.clone(),
-            resume_token: resume.into(),
-            with_snapshot: self.with_snapshot,
-            partitions: partitions.to_vec(),
-        };
-        let mut client = GridClient::new(channel).max_decoding_message_size(usize::MAX);
-        let opened = tokio::time::timeout(wait, client.watch(request)).await;
-        let opened =
-            opened.map_err(|_| Error::new(ErrorCode::CannotConnect, "no watch in time"))?;
-        let address = address.unwrap_or_default();
-        let events = opened.map_err(|status| failure(&address, &status))?.into_inner();
-        let partitions = partitions.to_vec();
-        let steps = stream::unfold(Some((events, partitions)), |state| async move {
-            let (mut events, partitions) = state?;
-            match events.message().await {
-                Ok(Some(reply)) => Some((Step::Reply(reply), Some((events, partitions)))),
-                Ok(None) => Some((Step::Ended(partitions, None), None)),
-                Err(status) => Some((Step::Ended(partitions, Some(status)), None)),
-            }
-        });
-        Ok(steps.boxed())
-    }
-}
-
-/// The error of a watch that could not begin, or broke.
-fn failure(address: &str, status: &Status) -> Error {
-    match status.code() {
-        Code::Unimplemented => Error::new(ErrorCode::ProtocolUnknown, "the node cannot be watched"),
-        _ => call_error(address, status).into(),
-    }
-}
-
-/// Whether trying again cannot help.
-fn is_final(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidRequest | ErrorKind::Internal)
-}
-
 impl<K, V, C> fmt::Debug for Watch<'_, K, V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch").field("map", &self.map.name()).finish_non_exhaustive()
@@ -434,30 +234,5 @@ impl<K, V, C> fmt::Debug for Watch<'_, K, V, C> {
 impl<K, V> fmt::Debug for WatchStream<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WatchStream").field("token", &self.token).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn position(partition: u16, seq: u8) -> Bytes {
-        let mut bytes = vec![0; TOKEN_BYTES];
-        bytes[..2].copy_from_slice(&partition.to_le_bytes());
-        bytes[8] = seq;
-        bytes.into()
-    }
-
-    #[test]
-    fn a_token_keeps_the_newest_position_of_each_partition() {
-        let mut token = WatchToken::default();
-        for (partition, seq) in [(1, 1), (300, 1), (1, 2)] {
-            token.note(&position(partition, seq));
-        }
-        token.note(&Bytes::from_static(b"short"));
-        let bytes = token.to_bytes();
-        assert_eq!(bytes, [position(1, 2), position(300, 1)].concat());
-        assert_eq!(WatchToken::from_bytes(&bytes).ok(), Some(token));
-        assert!(WatchToken::from_bytes(&bytes[1..]).is_err());
     }
 }

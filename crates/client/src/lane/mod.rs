@@ -10,11 +10,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `state` | the state machine |
+//! | `operations` | what callers bring |
 //! | `slots` | where callers wait |
 //! | `pending` | frames on their way out |
 //! | `reply` | replies that outlive their frame |
 //! | `outgoing` | the stream that the connection takes its frames from |
 
+mod operations;
 mod outgoing;
 mod pending;
 mod reply;
@@ -34,12 +36,11 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::retry::Budget;
+pub(crate) use operations::{Item, Operations};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use pending::FRAME_BYTES_TARGET;
 pub(crate) use reply::{OwnedEntry, OwnedPage, OwnedReply};
 pub(crate) use slots::{Answer, Room, SlotKey};
-pub(crate) use state::Item;
-pub(crate) use state::Operations;
 use state::{State, Wakers};
 
 /// What the error says of an operation that was taken back from its lane unsent.

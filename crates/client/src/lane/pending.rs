@@ -7,8 +7,8 @@ use bytes::Bytes;
 use isogrid_core::{SessionId, TableVersion};
 use isogrid_proto::frame::{FrameHead, RequestFrame, RequestWriter};
 
+use super::operations::Item;
 use super::slots::SlotKey;
-use super::state::Item;
 
 /// How large a frame grows before the next one is begun; far below what nodes accept.
 pub(crate) const FRAME_BYTES_TARGET: usize = 1 << 20;

@@ -1,14 +1,16 @@
 //! The state machine of a lane: pure, one call per event, no clock and no waiting. [`Lane`](super::Lane) puts a lock
 //! around it and wakes callers once the lock is gone.
 
+mod stuck;
+
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, Limits, Op, Outcome, SessionId, TableVersion};
-use isogrid_proto::frame::{Answered, OpOptions, ReplyFrame};
+use isogrid_core::{Error, ErrorCode, Limits, Outcome, TableVersion};
+use isogrid_proto::frame::{Answered, ReplyFrame};
 
+use super::operations::Operations;
 use super::pending::{Entry, FRAME_BYTES_TARGET, Frame, Pending};
 use super::reply::OwnedReply;
 use super::slots::{Answer, Room, SlotKey, Slots, Stage};
@@ -16,37 +18,8 @@ use super::slots::{Answer, Room, SlotKey, Slots, Stage};
 /// Frames sent and not answered yet: enough to keep both sides busy, few enough that frames grow under load.
 const FRAMES_IN_FLIGHT_MAX: usize = 4;
 
-/// After so long without its replies a frame holds up no others: some partition of it waits for its replicas or for a new
-/// primary, and the others must not wait with it.
-const FRAME_SLOW_MS: u64 = 20;
-
 /// Bytes encoded and not sent yet.
 const PENDING_BYTES_MAX: usize = 8 << 20;
-
-/// One operation of a caller.
-pub(crate) struct Item<'a> {
-    /// Its place among the caller's.
-    pub(crate) index: u32,
-    pub(crate) map: &'a Arc<str>,
-    pub(crate) op: &'a Op<'a>,
-    pub(crate) options: OpOptions,
-    /// The session of its tag.
-    pub(crate) session: Option<SessionId>,
-    /// About how many bytes it takes.
-    pub(crate) bytes: usize,
-}
-
-/// What a caller brings to a lane: one operation, or many that are answered together.
-pub(crate) trait Operations {
-    /// How much room they take.
-    fn room(&self) -> Room;
-
-    /// Whether the answer is a list.
-    fn are_many(&self) -> bool;
-
-    /// Shows each operation.
-    fn each(&self, show: impl FnMut(&Item<'_>));
-}
 
 /// What was in a reply frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -349,35 +322,6 @@ impl State {
             self.fail(key, &too_late, &no_reply, wakers);
         }
         self.admit(wakers);
-    }
-
-    /// Frames that have waited long for some reply hold up the others no more.
-    fn mark_slow(&mut self, now_ms: u64, wakers: &mut Wakers) {
-        let late = |frame: &&mut Frame| !frame.is_slow && frame.sent_ms + FRAME_SLOW_MS <= now_ms;
-        for frame in self.in_flight.iter_mut().filter(late) {
-            frame.is_slow = true;
-            self.window -= 1;
-        }
-        if self.may_send() && !self.pending.is_empty() {
-            wakers.extend(self.sender.take());
-        }
-    }
-
-    /// Gives back what was not sent, since its partitions have moved: its callers find the way anew.
-    pub(super) fn take_back(&mut self, moved: &Error, now_ms: u64, wakers: &mut Wakers) {
-        for part in self.pending.retain(now_ms, |_| false) {
-            self.ops -= part.count as usize;
-            for index in part.first..part.first + part.count {
-                let reply = OwnedReply::Failed(moved.clone());
-                wakers.extend(self.slots.answer(part.slot, index, reply));
-            }
-        }
-        for key in self.slots.waiting() {
-            if let Some(Stage::Queued(_) | Stage::Admitted(_)) = self.slots.stage(key) {
-                self.fail(key, moved, moved, wakers);
-            }
-        }
-        self.queue.clear();
     }
 
     /// Every frame says that this client knows no other node.

@@ -11,9 +11,10 @@ use isogrid_core::{
 };
 use isogrid_proto::frame::{OpOptions, ReplyWriter, RequestFrame};
 
+use super::operations::{Item, Operations};
 use super::reply::OwnedReply;
 use super::slots::{Answer, Room, SlotKey};
-use super::state::{Item, Operations, State};
+use super::state::State;
 
 /// Gets of keys of map "m".
 struct Gets<'a>(&'a [&'a str]);
