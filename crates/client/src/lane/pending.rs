@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use isogrid_core::Op;
+use isogrid_core::{SessionId, TableVersion};
 use isogrid_proto::frame::{FrameHead, RequestFrame, RequestWriter};
 
+use super::operations::Item;
 use super::slots::SlotKey;
 
 /// How large a frame grows before the next one is begun; far below what nodes accept.
@@ -33,6 +34,10 @@ pub(super) struct Frame {
     answered: Vec<u64>,
     /// How many operations have been answered.
     pub(super) replies: usize,
+    /// When it was sent.
+    pub(super) sent_ms: u64,
+    /// Whether it has waited so long for some reply that it holds up no other frame any more.
+    pub(super) is_slow: bool,
     /// The longest deadline among its operations.
     deadline_ms: u64,
 }
@@ -74,10 +79,7 @@ impl Frame {
 /// The operation to be added, and for whom.
 pub(super) struct Entry<'a> {
     pub(super) slot: SlotKey,
-    pub(super) index: u32,
-    pub(super) map: &'a Arc<str>,
-    pub(super) op: &'a Op<'a>,
-    pub(super) bytes: usize,
+    pub(super) item: &'a Item<'a>,
     pub(super) deadline_ms: u64,
 }
 
@@ -95,6 +97,11 @@ pub(super) struct Pending {
     spare: Vec<(Vec<Part>, Vec<u64>)>,
     pub(super) frame_ops_max: usize,
     pub(super) frame_bytes_max: usize,
+    /// The session of the tagged writes in the open frame.
+    session: Option<SessionId>,
+    /// What every frame says.
+    pub(super) table_version: TableVersion,
+    pub(super) is_gateway: bool,
 }
 
 impl Pending {
@@ -109,6 +116,9 @@ impl Pending {
             spare: Vec::new(),
             frame_ops_max: 1_024,
             frame_bytes_max: FRAME_BYTES_TARGET,
+            session: None,
+            table_version: TableVersion::default(),
+            is_gateway: false,
         }
     }
 
@@ -123,22 +133,27 @@ impl Pending {
     /// Adds an operation to the open frame, or to the next one when this one is full.
     #[inline]
     pub(super) fn push(&mut self, entry: &Entry<'_>, now_ms: u64) {
+        let item = entry.item;
         let is_full = self.writer.ops() >= self.frame_ops_max
-            || self.writer.bytes() + entry.bytes > self.frame_bytes_max;
+            || self.writer.bytes() + item.bytes > self.frame_bytes_max
+            || (item.session.is_some() && self.session.is_some() && item.session != self.session);
         if is_full && !self.writer.is_empty() {
             self.seal(now_ms);
         }
-        if !self.writer.push(entry.map, entry.op) {
+        if !self.writer.push_with(item.map, item.op, &item.options) {
             self.seal(now_ms);
-            let added = self.writer.push(entry.map, entry.op);
+            let added = self.writer.push_with(item.map, item.op, &item.options);
             debug_assert!(added, "an empty frame names no maps");
+        }
+        if item.session.is_some() {
+            self.session = item.session;
         }
         self.deadline_ms = self.deadline_ms.max(entry.deadline_ms);
         match self.parts.last_mut() {
             Some(part) if part.slot == entry.slot => part.count += 1,
             _ => {
                 let at = (self.writer.ops() - 1) as u32;
-                self.parts.push(Part { slot: entry.slot, at, first: entry.index, count: 1 });
+                self.parts.push(Part { slot: entry.slot, at, first: item.index, count: 1 });
             }
         }
     }
@@ -149,9 +164,24 @@ impl Pending {
         let parts = std::mem::replace(&mut self.parts, spare);
         let deadline_ms = std::mem::take(&mut self.deadline_ms);
         let (id, ops) = (self.next_id, self.writer.ops());
-        let frame = Frame { id, ops, parts, answered, replies: 0, deadline_ms };
+        let frame = Frame {
+            id,
+            ops,
+            parts,
+            answered,
+            replies: 0,
+            sent_ms: now_ms,
+            is_slow: false,
+            deadline_ms,
+        };
         let left_ms = deadline_ms.saturating_sub(now_ms).clamp(1, u64::from(u32::MAX));
-        let head = FrameHead { frame_id: id, deadline_ms: left_ms as u32, ..FrameHead::default() };
+        let head = FrameHead {
+            frame_id: id,
+            deadline_ms: left_ms as u32,
+            table_version: self.table_version,
+            session: self.session.take(),
+            is_gateway: self.is_gateway,
+        };
         let bytes = self.writer.finish(&head);
         self.next_id = self.next_id.wrapping_add(1);
         (bytes, frame)
@@ -196,7 +226,9 @@ impl Pending {
         self.sealed_bytes = 0;
         for (bytes, frame) in frames {
             self.copy(&bytes, &frame, &mut keep, &mut removed);
-            if !self.writer.is_empty() {
+            if self.writer.is_empty() {
+                self.session = None;
+            } else {
                 self.deadline_ms = frame.deadline_ms;
                 self.seal(now_ms);
             }
@@ -213,6 +245,7 @@ impl Pending {
         removed: &mut Vec<Part>,
     ) {
         let mut source = RequestFrame::parse(bytes).expect("this lane wrote the frame");
+        self.session = source.head.session;
         let maps: Vec<Arc<str>> = source.maps.iter().map(|name| Arc::from(*name)).collect();
         for part in &frame.parts {
             let kept = keep(part);

@@ -1,14 +1,16 @@
 //! The state machine of a lane: pure, one call per event, no clock and no waiting. [`Lane`](super::Lane) puts a lock
 //! around it and wakes callers once the lock is gone.
 
+mod stuck;
+
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, Limits, Op, Outcome};
+use isogrid_core::{Error, ErrorCode, Limits, Outcome, TableVersion};
 use isogrid_proto::frame::{Answered, ReplyFrame};
 
+use super::operations::Operations;
 use super::pending::{Entry, FRAME_BYTES_TARGET, Frame, Pending};
 use super::reply::OwnedReply;
 use super::slots::{Answer, Room, SlotKey, Slots, Stage};
@@ -19,16 +21,12 @@ const FRAMES_IN_FLIGHT_MAX: usize = 4;
 /// Bytes encoded and not sent yet.
 const PENDING_BYTES_MAX: usize = 8 << 20;
 
-/// What a caller brings to a lane: one operation, or many that are answered together.
-pub(crate) trait Operations {
-    /// How much room they take.
-    fn room(&self) -> Room;
-
-    /// Whether the answer is a list.
-    fn are_many(&self) -> bool;
-
-    /// Shows each operation: its place, its map, itself, and about how many bytes it takes.
-    fn each(&self, show: impl FnMut(u32, &Arc<str>, &Op<'_>, usize));
+/// What was in a reply frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Completed {
+    pub(super) replies: usize,
+    /// Operations that had come to the wrong node.
+    pub(super) misses: usize,
 }
 
 /// Callers to be woken once the lock is gone.
@@ -39,6 +37,8 @@ pub(super) struct State {
     slots: Slots,
     pending: Pending,
     in_flight: VecDeque<Frame>,
+    /// How many of them count against the limit of frames.
+    window: usize,
     /// Operations pending, in flight, and admitted.
     ops: usize,
     /// Bytes that admitted callers are about to add.
@@ -64,6 +64,7 @@ impl State {
             slots: Slots::default(),
             pending: Pending::new(),
             in_flight: VecDeque::new(),
+            window: 0,
             ops: 0,
             admitted_bytes: 0,
             queue: VecDeque::new(),
@@ -120,14 +121,12 @@ impl State {
         now_ms: u64,
     ) -> Option<Waker> {
         let pending = &mut self.pending;
-        operations.each(|index, map, op, bytes| {
-            pending.push(&Entry { slot, index, map, op, bytes, deadline_ms }, now_ms);
-        });
+        operations.each(|item| pending.push(&Entry { slot, item, deadline_ms }, now_ms));
         if self.may_send() { self.sender.take() } else { None }
     }
 
     fn may_send(&self) -> bool {
-        self.connected && self.in_flight.len() < FRAMES_IN_FLIGHT_MAX
+        self.connected && self.window < FRAMES_IN_FLIGHT_MAX
     }
 
     /// Gives a caller its answer, or takes its operations in if it was admitted meanwhile.
@@ -192,15 +191,18 @@ impl State {
         &mut self,
         connection: u64,
         waker: &Waker,
-        now_ms: u64,
+        (now_ms, table): (u64, TableVersion),
         wakers: &mut Wakers,
     ) -> Poll<Option<Bytes>> {
         if connection != self.connection || self.closed {
             return Poll::Ready(None);
         }
+        self.pending.table_version = table;
         if self.may_send()
-            && let Some((bytes, frame)) = self.pending.take(now_ms)
+            && let Some((bytes, mut frame)) = self.pending.take(now_ms)
         {
+            frame.sent_ms = now_ms;
+            self.window += 1;
             self.in_flight.push_back(frame);
             self.admit(wakers);
             return Poll::Ready(Some(bytes));
@@ -211,9 +213,13 @@ impl State {
         Poll::Pending
     }
 
-    /// Hands the replies of a frame to their callers; a request frame may be answered by several. Returns how many there
-    /// were; after an error nothing on this connection can be trusted any more.
-    pub(super) fn complete(&mut self, bytes: &Bytes, wakers: &mut Wakers) -> Result<usize, Error> {
+    /// Hands the replies of a frame to their callers; a request frame may be answered by several. After an error nothing on this
+    /// connection can be trusted any more.
+    pub(super) fn complete(
+        &mut self,
+        bytes: &Bytes,
+        wakers: &mut Wakers,
+    ) -> Result<Completed, Error> {
         let mut replies = ReplyFrame::parse(bytes)?;
         let id = replies.frame_id;
         let Some(position) = self.in_flight.iter().position(|frame| frame.id == id) else {
@@ -221,27 +227,31 @@ impl State {
         };
         let frame = &mut self.in_flight[position];
         let mut near = 0;
+        let mut misses = 0;
         for _ in 0..replies.replies {
-            let Answered { index, reply, .. } = replies.next_reply()?;
+            let Answered { index, reply, receipt } = replies.next_reply()?;
             if !frame.note_answer(index) {
                 let ops = frame.ops;
                 return Err(defect(format!("a reply to operation {index} of {ops}, or a second")));
             }
             self.ops -= 1;
+            let reply = OwnedReply::from_frame(reply, receipt, bytes);
+            misses += usize::from(reply.is_miss());
             if let Some((slot, index)) = frame.part_of(index, &mut near) {
-                wakers.extend(self.slots.answer(slot, index, OwnedReply::from_frame(reply, bytes)));
+                wakers.extend(self.slots.answer(slot, index, reply));
             }
         }
         if frame.replies == frame.ops
             && let Some(frame) = self.in_flight.remove(position)
         {
+            self.window -= usize::from(!frame.is_slow);
             self.pending.recycle(frame);
         }
         self.admit(wakers);
         if self.may_send() && !self.pending.is_empty() {
             wakers.extend(self.sender.take());
         }
-        replies.finish().map(|()| replies.replies)
+        replies.finish().map(|()| Completed { replies: replies.replies, misses })
     }
 
     /// A connection attempt begins; returns its number.
@@ -273,6 +283,7 @@ impl State {
             _ => Error::new(ErrorCode::ConnectionLost, trouble.detail()),
         };
         self.trouble = Some(trouble);
+        self.window = 0;
         for frame in std::mem::take(&mut self.in_flight) {
             // What was answered before finds nobody who still waits for it.
             self.ops -= frame.ops - frame.replies;
@@ -288,6 +299,7 @@ impl State {
 
     /// Ends the waiting of all whose time is over. What was not sent is taken back, so that it certainly never happens.
     pub(super) fn sweep(&mut self, now_ms: u64, wakers: &mut Wakers) {
+        self.mark_slow(now_ms, wakers);
         let expired = self.slots.expired(now_ms);
         if expired.is_empty() && (!self.abandoned || self.may_send()) {
             return;
@@ -310,6 +322,11 @@ impl State {
             self.fail(key, &too_late, &no_reply, wakers);
         }
         self.admit(wakers);
+    }
+
+    /// Every frame says that this client knows no other node.
+    pub(super) fn set_gateway(&mut self) {
+        self.pending.is_gateway = true;
     }
 
     /// Ends the waiting of one caller, with one error if nothing was sent and the other if something was.
