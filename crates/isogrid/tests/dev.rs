@@ -65,15 +65,20 @@ fn nodes_do_not_outlive_a_killed_command() {
 fn a_paused_node_does_not_outlive_its_command_either() {
     for name in ["TERM", "KILL"] {
         let (mut dev, announced) = start();
-        signal(pid(&announced), "STOP");
-        if name == "TERM" {
-            // Only what it paused itself is woken: this takes until its patience ends, unless it is woken here.
-            signal(pid(&announced), "CONT");
-        }
+        let mut stdin = dev.0.stdin.take().expect("piped");
+        writeln!(stdin, "pause node-0").expect("it listens");
+        let node = pid(&announced);
+        eventually("it stands still", || state(node) == Some('T'));
         dev.signal(name);
         dev.wait();
-        ends(pid(&announced));
+        ends(node);
     }
+}
+
+/// The state of a process as the system shows it: `T` for one that was stopped.
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
 }
 
 #[test]
@@ -91,13 +96,14 @@ fn lines_on_standard_input_do_things_to_nodes() {
     let mut stdin = dev.0.stdin.take().expect("piped");
     let mut say = |line: &str| writeln!(stdin, "{line}").expect("it listens");
     say("burn node-0");
+    say("pause node-0");
+    eventually("it stands still", || state(first) == Some('T'));
+    say("pause node-0");
+    eventually("it goes on", || answers(endpoint));
     say("kill node-0");
     ends(first);
     say("restart node-0");
     eventually("it runs again", || answers(endpoint));
-    say("pause node-0");
-    say("pause node-0");
-    eventually("it goes on", || answers(endpoint));
     say("restart node-7");
     say("quit");
     assert_eq!(dev.wait().code(), Some(0));

@@ -95,20 +95,25 @@ impl Fleet {
         self.blueprint.nodes
     }
 
-    /// Waits until clients can connect to all nodes. The inner error is the exit of a node that could not start.
-    pub(super) async fn ready(&self) -> Result<Vec<RunningNode>, Exit> {
-        let mut nodes = Vec::new();
-        for keeper in &self.keepers {
-            let mut phase = keeper.watch();
-            let is_known = |phase: &Phase| phase.node().is_some() || phase.is_ended();
-            let known = phase.wait_for(is_known).await.map(|phase| phase.clone());
-            match known {
-                Ok(Phase::Ended { exit, .. }) => return Err(exit),
-                Ok(phase) => nodes.extend(phase.node().cloned()),
-                Err(_) => return Err(Exit::Failed),
+    /// Waits until clients can connect to all nodes. The inner error is the exit of a node that could not start: it is
+    /// told at once, since the others may wait for it.
+    pub(super) async fn ready(&self, seen: &mut Seen) -> Result<Vec<RunningNode>, Exit> {
+        loop {
+            let phases: Vec<Phase> = self.keepers.iter().map(Keeper::phase).collect();
+            let exit = phases.iter().find_map(|phase| match phase {
+                Phase::Ended { exit, .. } => Some(*exit),
+                _ => None,
+            });
+            if let Some(exit) = exit {
+                return Err(exit);
             }
+            let nodes: Vec<RunningNode> =
+                phases.iter().filter_map(|phase| phase.node().cloned()).collect();
+            if nodes.len() == self.keepers.len() {
+                return Ok(nodes);
+            }
+            self.change(seen).await;
         }
-        Ok(nodes)
     }
 
     /// Waits until some node's phase changes from what was known of it; returns its number. `seen` is brought up to date.

@@ -121,7 +121,7 @@ async fn cluster(blueprint: Blueprint, format: Format, has_view: bool) -> Comman
 
 /// Waits until all nodes run and the cluster is safe.
 async fn begin(fleet: &Fleet, seen: &mut Seen) -> Result<Vec<RunningNode>, Exit> {
-    let nodes = fleet.ready().await?;
+    let nodes = fleet.ready(seen).await?;
     let begun = tokio::time::Instant::now();
     let mut told = String::new();
     loop {
