@@ -66,11 +66,6 @@ impl Phase {
         }
     }
 
-    /// Whether its process has ended.
-    pub(super) fn is_ended(&self) -> bool {
-        matches!(self, Phase::Ended { .. })
-    }
-
     /// In one word.
     pub(super) fn word(&self) -> &str {
         match self {
