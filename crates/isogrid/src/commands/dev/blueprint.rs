@@ -70,7 +70,7 @@ impl Blueprint {
         if !self.keeps_log_level {
             set("log.level=warn".into());
         }
-        for (key, value) in self.cluster_settings(ports) {
+        for (key, value) in self.cluster_settings(index, ports) {
             if is_known(key) {
                 set(format!("{key}={value}"));
             }
@@ -89,14 +89,20 @@ impl Blueprint {
     }
 
     /// What makes nodes one cluster: whom they ask first, how many they wait for, how many copies they make.
-    fn cluster_settings(&self, ports: &[Ports]) -> [(&'static str, String); 3] {
-        let founders = &ports[..usize::from(self.nodes).min(ports.len())];
-        let seeds: Vec<String> = founders.iter().map(|ports| ports.grpc_addr()).collect();
-        [
-            ("cluster.seeds", seeds.join(",")),
-            ("cluster.expect", self.nodes.to_string()),
+    fn cluster_settings(&self, index: u16, ports: &[Ports]) -> Vec<(&'static str, String)> {
+        let others = (0u16..).zip(ports).filter(|(other, _)| *other != index);
+        let seeds: Vec<String> = others.map(|(_, ports)| ports.grpc_addr()).collect();
+        let is_founder = index < self.nodes;
+        let mut settings = vec![
+            // A node that is added later never forms a cluster: it joins the one that is there.
+            ("cluster.expect", if is_founder { self.nodes } else { 0 }.to_string()),
             ("cluster.backups", u16::from(self.nodes > 1).to_string()),
-        ]
+        ];
+        // With seeds a node waits until it has heard of another one, and the first of one node never does.
+        if !seeds.is_empty() {
+            settings.push(("cluster.seeds", seeds.join(",")));
+        }
+        settings
     }
 }
 
@@ -132,13 +138,32 @@ mod tests {
     }
 
     #[test]
-    fn all_nodes_ask_the_founders() {
-        let settings = blueprint().cluster_settings(&ports());
-        assert_eq!(settings[0], ("cluster.seeds", "127.0.0.1:7800,127.0.0.1:7801".into()));
-        assert_eq!(settings[1], ("cluster.expect", "2".into()));
-        assert_eq!(settings[2], ("cluster.backups", "1".into()));
+    fn nodes_ask_each_other_and_only_founders_form_a_cluster() {
+        let of = |blueprint: &Blueprint, index, count| {
+            let ports: Vec<Ports> =
+                (0..count).map(|i| Ports::of_node(7_800, i).expect("in range")).collect();
+            let settings = blueprint.cluster_settings(index, &ports);
+            settings
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let two = blueprint();
+        assert_eq!(
+            of(&two, 1, 2),
+            "cluster.expect=2 cluster.backups=1 cluster.seeds=127.0.0.1:7800"
+        );
+        assert_eq!(
+            of(&two, 2, 3),
+            "cluster.expect=0 cluster.backups=1 cluster.seeds=127.0.0.1:7800,127.0.0.1:7801"
+        );
         let alone = Blueprint { nodes: 1, ..blueprint() };
-        assert_eq!(alone.cluster_settings(&ports())[2], ("cluster.backups", "0".into()));
+        assert_eq!(of(&alone, 0, 1), "cluster.expect=1 cluster.backups=0");
+        assert_eq!(
+            of(&alone, 0, 2),
+            "cluster.expect=1 cluster.backups=0 cluster.seeds=127.0.0.1:7801"
+        );
     }
 
     #[test]

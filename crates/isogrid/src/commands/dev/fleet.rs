@@ -1,9 +1,11 @@
 //! [`Fleet`]: all nodes of a local cluster.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{join_all, select_all};
 use isogrid_client::{Intent, Operator};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::commands::start::RunningNode;
@@ -19,9 +21,10 @@ const FAREWELL_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// All nodes of a local cluster. Dropping it kills them.
 pub(super) struct Fleet {
-    blueprint: Blueprint,
+    blueprint: Arc<Blueprint>,
     log_to: LogTo,
-    ports: Vec<Ports>,
+    /// The ports of the nodes, by their number.
+    ports: Arc<Mutex<Vec<Ports>>>,
     /// The nodes, by their number.
     pub(super) keepers: Vec<Keeper>,
 }
@@ -30,7 +33,12 @@ impl Fleet {
     /// Starts all nodes. Ports that are taken are found before any is started.
     pub(super) fn start(blueprint: Blueprint, log_to: LogTo) -> Result<Fleet, Failure> {
         let count = blueprint.nodes;
-        let mut fleet = Fleet { blueprint, log_to, ports: Vec::new(), keepers: Vec::new() };
+        let mut fleet = Fleet {
+            blueprint: Arc::new(blueprint),
+            log_to,
+            ports: Arc::default(),
+            keepers: Vec::new(),
+        };
         for _ in 0..count {
             fleet.take_ports()?;
         }
@@ -40,21 +48,23 @@ impl Fleet {
         Ok(fleet)
     }
 
-    fn take_ports(&mut self) -> Result<(), Failure> {
-        let index = self.ports.len() as u16;
+    fn take_ports(&self) -> Result<(), Failure> {
+        let mut all = self.ports.lock();
+        let index = all.len() as u16;
         loop {
             let ports = Ports::of_node(self.blueprint.port_base, index)?;
             // Free ones are drawn: another node may have them already.
-            if !self.ports.iter().any(|taken| taken.overlaps(ports)) {
+            if !all.iter().any(|taken| taken.overlaps(ports)) {
                 ports.check_free()?;
-                self.ports.push(ports);
+                all.push(ports);
                 return Ok(());
             }
         }
     }
 
     fn start_node(&mut self, index: u16) -> Result<(), Failure> {
-        let arguments = self.blueprint.arguments(index, &self.ports);
+        let (blueprint, ports) = (Arc::clone(&self.blueprint), Arc::clone(&self.ports));
+        let arguments = Box::new(move || blueprint.arguments(index, &ports.lock()));
         self.keepers.push(Keeper::start(blueprint::name(index), arguments, self.log_to)?);
         Ok(())
     }
@@ -70,7 +80,7 @@ impl Fleet {
         match self.start_node(index) {
             Ok(()) => Ok(blueprint::name(index)),
             Err(failure) => {
-                self.ports.pop();
+                self.ports.lock().pop();
                 Err(failure)
             }
         }

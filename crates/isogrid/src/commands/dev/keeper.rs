@@ -22,6 +22,9 @@ const LOG_LINES_MAX: usize = 200;
 /// How many orders may wait: a person gives them.
 const ORDERS_MAX: usize = 16;
 
+/// Makes the arguments of a node.
+pub(super) type Arguments = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// What a node is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -96,12 +99,13 @@ impl Drop for Keeper {
 }
 
 impl Keeper {
-    /// Starts a node with these arguments of `isogrid start`.
-    pub(super) fn start(name: String, arguments: Vec<String>, log_to: LogTo) -> io::Result<Keeper> {
+    /// Starts a node. `arguments` are those of `isogrid start`; they are asked for whenever it is started, since whom it can ask
+    /// changes.
+    pub(super) fn start(name: String, arguments: Arguments, log_to: LogTo) -> io::Result<Keeper> {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (tell, phase) = watch::channel(Phase::Starting);
         let log = Arc::new(Mutex::new(VecDeque::new()));
-        let child = Child::spawn(&arguments, log_to)?;
+        let child = Child::spawn(&arguments(), log_to)?;
         let kept = Kept { arguments, log_to, inbox, tell, log: Arc::clone(&log) };
         let task = tokio::spawn(kept.run(child));
         Ok(Keeper { name, orders, phase, log, task })
@@ -137,7 +141,7 @@ impl Keeper {
 
 /// What the task has.
 struct Kept {
-    arguments: Vec<String>,
+    arguments: Arguments,
     log_to: LogTo,
     inbox: mpsc::Receiver<Order>,
     tell: watch::Sender<Phase>,
@@ -177,7 +181,7 @@ impl Kept {
 
     /// Another child, if it can be had.
     fn again(&self) -> Option<Child> {
-        match Child::spawn(&self.arguments, self.log_to) {
+        match Child::spawn(&(self.arguments)(), self.log_to) {
             Ok(child) => {
                 self.tell.send_replace(Phase::Starting);
                 Some(child)
