@@ -9,7 +9,7 @@ use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use isogrid_core::{Entry, Op, Reply, TableVersion, Version};
-use isogrid_proto::frame::{ReplyFrame, ReplyWriter, RequestFrame, RequestWriter};
+use isogrid_proto::frame::{FrameHead, ReplyFrame, ReplyWriter, RequestFrame, RequestWriter};
 
 /// Operations per frame: one caller alone, two sizes of batches, and what 1,024 callers at once make of it.
 const OPS: [usize; 4] = [1, 16, 64, 1024];
@@ -122,7 +122,11 @@ fn request_of(writer: &mut RequestWriter, map: &Arc<str>, keys: &[Vec<u8>], make
     for key in keys {
         assert!(writer.push(map, &make(key)), "one map fits into any frame");
     }
-    writer.finish(1, 0, TableVersion(1))
+    writer.finish(&FrameHead {
+        frame_id: 1,
+        table_version: TableVersion(1),
+        ..FrameHead::default()
+    })
 }
 
 fn reply_of(writer: &mut ReplyWriter, reply: &Reply<'_>, replies: usize) -> Bytes {

@@ -1,12 +1,16 @@
 //! [`Attempts`]: what one call has been through, and whether another attempt may follow. Made only when something failed.
 
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use isogrid_core::{ErrorCode, Outcome};
+use isogrid_core::{ErrorCode, NextStep, Outcome};
 
 use crate::error::Error;
-use crate::lane::Lane;
+use crate::lane::{Lane, was_taken_back};
 use crate::link::Link;
+use crate::numbers::Tag;
 use crate::retry;
 
 /// The attempts of one call, or of one batch.
@@ -16,6 +20,21 @@ pub(crate) struct Attempts {
     deadline: Instant,
     /// Some operation failed in a way that only a pause can help.
     must_pause: bool,
+    /// Whether it may have been executed already. For a single call; a batch keeps this for each of its operations.
+    pub(crate) is_in_doubt: bool,
+}
+
+/// An operation whose attempt failed.
+pub(crate) struct Failed<'a> {
+    /// Where it was tried.
+    pub(crate) lane: &'a Lane,
+    pub(crate) is_read: bool,
+    /// The name under which it was sent.
+    pub(crate) tag: Option<Tag>,
+    /// Whether an attempt may have been executed; set when this one may have been.
+    pub(crate) is_in_doubt: &'a mut bool,
+    /// Whether the way to its partition is another one by now.
+    pub(crate) has_moved: bool,
 }
 
 impl Attempts {
@@ -26,7 +45,7 @@ impl Attempts {
         let now = Instant::now();
         // A deadline too far away for the system's clock is as good as none for an hour.
         let deadline = now.checked_add(left).unwrap_or(now + Duration::from_secs(3_600));
-        Self { made: 0, deadline, must_pause: false }
+        Self { made: 0, deadline, must_pause: false, is_in_doubt: false }
     }
 
     /// Counts an attempt that ended.
@@ -35,42 +54,120 @@ impl Attempts {
         self.must_pause = false;
     }
 
-    /// The client's error for an operation that failed in the attempt just counted.
-    pub(crate) fn error(&self, error: isogrid_core::Error, lane: &Lane, is_read: bool) -> Error {
-        // Whether a read was executed or not, it changed nothing.
-        let changed_nothing = is_read && error.outcome() == Outcome::Unknown;
-        let error = if changed_nothing { error.with_outcome(Outcome::NotApplied) } else { error };
-        Error::from(error).after(self.made, lane.node())
+    /// Whether there is no time for another attempt.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
     }
 
     /// Whether a failed operation gets another attempt; if not, the error that its caller gets.
-    pub(crate) fn allow(&mut self, link: &Link, error: Error, is_read: bool) -> Result<(), Error> {
-        let retry = &link.settings.retry;
-        let worth_it = retry::is_worth_it(&error, is_read) && retry.allows_more_than(self.made);
+    pub(crate) fn allow(
+        &mut self,
+        link: &Link,
+        error: isogrid_core::Error,
+        failed: Failed<'_>,
+    ) -> Result<(), Error> {
         let now = Instant::now();
-        if !worth_it || link.is_closed() || now >= self.deadline {
-            return Err(error);
+        if was_taken_back(&error) {
+            return if now < self.deadline && !link.is_closed() {
+                Ok(())
+            } else {
+                let late = isogrid_core::Error::new(ErrorCode::DeadlineBeforeStart, "");
+                Err(self.told(late, &failed))
+            };
         }
-        // A reply that did not fit its frame needs no pause: every attempt gets further.
-        self.must_pause |= error.code() != ErrorCode::ReplyTooLarge;
-        if !retry::costs_budget(&error) || link.budget.spend(now) {
-            Ok(())
-        } else {
-            Err(error.without_budget())
+        let error = self.judged(link, error, &failed);
+        let is_unknown = error.outcome() == Outcome::Unknown;
+        *failed.is_in_doubt |= is_unknown && !failed.is_read;
+        let is_safe = failed.is_read || failed.tag.is_some() || !*failed.is_in_doubt;
+        let worth_it = retry::is_worth_it(&error, is_safe);
+        let retry = &link.settings.retry;
+        // Finding the owner is no retry: the operation has not been tried yet.
+        let is_redirect = error.next_step() == NextStep::Redirect;
+        let allowed = retry.allows_more_than(self.made) || is_redirect;
+        let ended = link.is_closed() || now >= self.deadline;
+        let costs_budget = retry::costs_budget(&error);
+        let told = self.told(error, &failed);
+        if !worth_it || !allowed || ended {
+            return Err(told);
         }
+        // A reply that did not fit its frame needs no pause: every attempt gets further. Nor does the way to the owner.
+        let can_go_on = told.code() == ErrorCode::ReplyTooLarge || failed.has_moved;
+        self.must_pause |= !can_go_on;
+        if !costs_budget || link.budget.spend(now) { Ok(()) } else { Err(told.without_budget()) }
     }
 
-    /// The pause before the next attempt: never past the deadline.
-    pub(crate) fn pause(&self, link: &Link) -> Duration {
-        if !self.must_pause {
-            return Duration::ZERO;
+    /// The error, with what this client knows about it beyond the node.
+    fn judged(
+        &self,
+        link: &Link,
+        error: isogrid_core::Error,
+        failed: &Failed<'_>,
+    ) -> isogrid_core::Error {
+        if error.code() == ErrorCode::SessionEnded {
+            if let Some(tag) = failed.tag {
+                link.numbers.forget(tag.session);
+                link.session_wanted.notify_one();
+            }
+            // The only attempt was refused: nothing of it was executed, and it may go again under another name. A node that
+            // forwards may have sent it twice.
+            if self.made <= 1 && !*failed.is_in_doubt && !link.settings.is_gateway {
+                return isogrid_core::Error::new(ErrorCode::NotReady, error.detail());
+            }
         }
+        // Whether a read was executed or not, it changed nothing.
+        let changed_nothing = failed.is_read && error.outcome() == Outcome::Unknown;
+        if changed_nothing { error.with_outcome(Outcome::NotApplied) } else { error }
+    }
+
+    /// The error as the caller gets it: it never promises more than is known of all attempts.
+    fn told(&self, error: isogrid_core::Error, failed: &Failed<'_>) -> Error {
+        let in_doubt = *failed.is_in_doubt && error.outcome() == Outcome::NotApplied;
+        let error = if in_doubt { error.with_outcome(Outcome::Unknown) } else { error };
+        Error::from(error).after(self.made.max(1), failed.lane.node())
+    }
+
+    /// The pause before the next attempt: never past the deadline, and not longer than until a partition goes another way.
+    pub(crate) fn pause(&self, link: &Link) -> Pause {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        link.settings.retry.pause(self.made).min(left)
+        let pause = match self.must_pause {
+            true => link.settings.retry.pause(self.made).min(left),
+            false => Duration::ZERO,
+        };
+        let mut changes = link.routes.changes();
+        Pause(Box::pin(async move {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = changes.changed() => {}
+            }
+        }))
     }
 
     /// The deadline by the coarse clock, for the next attempt.
     pub(crate) fn deadline_ms(&self, link: &Link) -> u64 {
         link.clock.deadline(self.deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// A pause between two attempts.
+pub(crate) struct Pause(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Pause {
+    /// A pause of this length.
+    pub(crate) fn of(length: Duration) -> Self {
+        Pause(Box::pin(tokio::time::sleep(length)))
+    }
+}
+
+impl Future for Pause {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pause")
     }
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use isogrid_core::Op;
+use isogrid_core::PartitionId;
 
-use crate::attempts::Attempts;
+use crate::attempts::{Attempts, Failed, Pause};
 use crate::call::unexpected;
 use crate::error::{Error, Result};
-use crate::lane::{Answer, FRAME_BYTES_TARGET, Lane, Operations, OwnedReply, Room, SlotKey};
+use crate::lane::{
+    Answer, FRAME_BYTES_TARGET, Item, Operations, OwnedReply, Room, SlotKey, was_taken_back,
+};
 use crate::link::Link;
+use crate::numbers::{Begun, Tag};
 use crate::prepared::Prepared;
-use crate::routes::Routes;
 
 /// The maps that operations name: all the same one, or one each.
 #[derive(Clone, Copy)]
@@ -39,9 +41,93 @@ impl Work<'_> {
     }
 }
 
+/// How long writes that got no number wait for others to be answered.
+const NUMBER_WAIT: Duration = Duration::from_millis(2);
+
+/// The names of the writes of a batch. Ends them all when the batch is over, or given up.
+struct Names<'l> {
+    link: &'l Link,
+    /// One for each operation; empty as long as no write was named.
+    tags: Vec<Option<Tag>>,
+    /// Which writes may have been executed; empty as long as none may.
+    in_doubt: Vec<bool>,
+}
+
+impl Names<'_> {
+    #[inline]
+    fn of(&self, index: usize) -> Option<&Tag> {
+        self.tags.get(index)?.as_ref()
+    }
+
+    fn is_in_doubt(&self, index: usize) -> bool {
+        self.in_doubt.get(index).copied().unwrap_or(false)
+    }
+
+    fn set_in_doubt(&mut self, index: usize, operations: usize) {
+        self.in_doubt.resize(operations, false);
+        self.in_doubt[index] = true;
+    }
+
+    /// A write is answered for good.
+    #[inline]
+    fn end(&mut self, index: usize) {
+        if let Some(tag) = self.tags.get_mut(index).and_then(Option::take) {
+            self.link.numbers.end(&tag);
+        }
+    }
+
+    /// Gives a write its name, the same one for every attempt.
+    fn name(&mut self, index: usize, partition: PartitionId, operations: usize) -> Named {
+        let numbers = &self.link.numbers;
+        if let Some(tag) = self.of(index) {
+            if let Some(again) = numbers.again(tag) {
+                self.tags[index] = Some(again);
+                return Named::Ready;
+            }
+            if self.is_in_doubt(index) {
+                return Named::SessionEnded;
+            }
+        }
+        match numbers.begin(partition) {
+            Begun::Tagged(tag) => {
+                if self.tags.is_empty() {
+                    self.tags.resize(operations, None);
+                }
+                self.tags[index] = Some(tag);
+                Named::Ready
+            }
+            Begun::Nameless => {
+                if let Some(tag) = self.tags.get_mut(index) {
+                    *tag = None;
+                }
+                Named::Ready
+            }
+            Begun::Full => Named::Later,
+        }
+    }
+}
+
+impl Drop for Names<'_> {
+    fn drop(&mut self) {
+        for tag in self.tags.iter().flatten() {
+            self.link.numbers.end(tag);
+        }
+    }
+}
+
+/// Whether a write may go out.
+enum Named {
+    Ready,
+    /// Others must be answered first.
+    Later,
+    /// It may have been executed, and nobody can tell any more.
+    SessionEnded,
+}
+
 /// What one lane is asked for at once.
 struct Chunk<'l> {
-    lane: &'l Lane,
+    link: &'l Link,
+    lane: usize,
     /// Which of the operations.
     indices: Vec<u32>,
     bytes: usize,
@@ -49,13 +135,14 @@ struct Chunk<'l> {
     answer: Option<Answer>,
 }
 
-struct ChunkWork<'a> {
+struct ChunkWork<'a, 'l> {
     work: Work<'a>,
+    names: &'a Names<'l>,
     indices: &'a [u32],
     bytes: usize,
 }
 
-impl Operations for ChunkWork<'_> {
+impl Operations for ChunkWork<'_, '_> {
     fn room(&self) -> Room {
         Room { ops: self.indices.len() as u32, bytes: self.bytes }
     }
@@ -65,29 +152,43 @@ impl Operations for ChunkWork<'_> {
     }
 
     #[inline]
-    fn each(&self, mut show: impl FnMut(u32, &Arc<str>, &Op<'_>, usize)) {
+    fn each(&self, mut show: impl FnMut(&Item<'_>)) {
         for (place, &index) in self.indices.iter().enumerate() {
             let index = index as usize;
             let prepared = &self.work.operations[index];
-            show(place as u32, self.work.map(index), &prepared.op(), prepared.bytes());
+            let tag = self.names.of(index);
+            show(&Item {
+                index: place as u32,
+                map: self.work.map(index),
+                op: &prepared.op(),
+                options: prepared.options(tag),
+                session: tag.map(|tag| tag.session),
+                bytes: prepared.bytes(),
+            });
         }
     }
 }
 
 impl Chunk<'_> {
     /// Puts the chunk on its lane at the first poll; returns whether it has been answered.
-    fn poll(&mut self, work: Work<'_>, deadline_ms: u64, cx: &mut Context<'_>) -> bool {
+    fn poll(
+        &mut self,
+        (work, names): (Work<'_>, &Names<'_>),
+        deadline_ms: u64,
+        cx: &mut Context<'_>,
+    ) -> bool {
         if self.answer.is_some() {
             return true;
         }
-        let chunk = ChunkWork { work, indices: &self.indices, bytes: self.bytes };
+        let chunk = ChunkWork { work, names, indices: &self.indices, bytes: self.bytes };
+        let lane = self.link.routes.lane(self.lane);
         match self.slot {
-            None => match self.lane.submit(&chunk, deadline_ms, cx.waker()) {
+            None => match lane.submit(&chunk, deadline_ms, cx.waker()) {
                 Ok(slot) => self.slot = Some(slot),
                 Err(error) => self.answer = Some(Answer::One(OwnedReply::Failed(error))),
             },
             Some(slot) => {
-                if let Poll::Ready(answer) = self.lane.poll(slot, &chunk, cx) {
+                if let Poll::Ready(answer) = lane.poll(slot, &chunk, cx) {
                     self.slot = None;
                     self.answer = Some(answer);
                 }
@@ -100,19 +201,26 @@ impl Chunk<'_> {
 impl Drop for Chunk<'_> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot {
-            self.lane.release(slot);
+            self.link.routes.lane(self.lane).release(slot);
         }
     }
 }
 
 /// Does all operations and returns their replies in the same order. Each fails or succeeds by itself; no operation is
 /// sent twice unless that is safe. Dropping the future releases its slots; what was sent may still happen.
-pub(crate) async fn run(link: &Link, work: Work<'_>, timeout: Duration) -> Vec<Result<OwnedReply>> {
+pub(crate) async fn run<'a>(
+    link: &'a Link,
+    work: Work<'a>,
+    timeout: Duration,
+) -> Vec<Result<OwnedReply>> {
     let mut results: Vec<Result<OwnedReply>> = Vec::with_capacity(work.operations.len());
     let mut todo: Vec<u32> = Vec::with_capacity(work.operations.len());
     let limits = link.routes.limits();
     for (index, operation) in work.operations.iter().enumerate() {
-        match operation.check(&limits) {
+        let checked = operation
+            .check(&limits)
+            .and_then(|()| operation.check_receipt(link.routes.partition_of(operation)));
+        match checked {
             Ok(()) => {
                 todo.push(index as u32);
                 results.push(Ok(OwnedReply::Awaited));
@@ -120,52 +228,146 @@ pub(crate) async fn run(link: &Link, work: Work<'_>, timeout: Duration) -> Vec<R
             Err(error) => results.push(Err(error)),
         }
     }
-    let mut deadline_ms = link.clock.deadline(timeout);
-    let mut attempts: Option<Attempts> = None;
+    let names = Names { link, tags: Vec::new(), in_doubt: Vec::new() };
+    let deadline_ms = link.clock.deadline(timeout);
+    let mut run =
+        Run { link, work, names, deadline_ms, attempts: None, results, later: Vec::new() };
     while !todo.is_empty() {
-        let mut chunks = split(&link.routes, work, &todo);
+        let mut chunks = run.split(&todo);
+        let (names, deadline_ms) = (&run.names, run.deadline_ms);
         poll_fn(|cx| {
             // Not `all`: every chunk is polled, so that every lane begins at once.
             let waiting = chunks
                 .iter_mut()
-                .filter_map(|chunk| (!chunk.poll(work, deadline_ms, cx)).then_some(()));
+                .filter_map(|chunk| (!chunk.poll((work, names), deadline_ms, cx)).then_some(()));
             if waiting.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-        if let Some(attempts) = &mut attempts {
+        todo.clear();
+        let sent = !chunks.is_empty();
+        if let (true, Some(attempts)) = (sent, &mut run.attempts) {
             attempts.count();
         }
-        todo.clear();
-        let mut round =
-            Round { link, work, deadline_ms, attempts: &mut attempts, results: &mut results };
         for chunk in &mut chunks {
-            round.collect(chunk, &mut todo);
+            run.collect(chunk, &mut todo);
         }
-        if let (false, Some(attempts)) = (todo.is_empty(), &attempts) {
-            tokio::time::sleep(attempts.pause(link)).await;
-            deadline_ms = attempts.deadline_ms(link);
+        drop(chunks);
+        if let (false, Some(attempts)) = (todo.is_empty(), &run.attempts) {
+            attempts.pause(link).await;
+            run.deadline_ms = attempts.deadline_ms(link);
         }
+        run.add_later(&mut todo, sent).await;
     }
-    results
+    run.results
 }
 
-/// One round of attempts, being sorted into results and what is tried again.
-struct Round<'a> {
+/// A batch under way.
+struct Run<'a> {
     link: &'a Link,
     work: Work<'a>,
+    names: Names<'a>,
     deadline_ms: u64,
-    attempts: &'a mut Option<Attempts>,
-    results: &'a mut [Result<OwnedReply>],
+    attempts: Option<Attempts>,
+    results: Vec<Result<OwnedReply>>,
+    /// Writes that got no number yet.
+    later: Vec<u32>,
 }
 
-impl Round<'_> {
+impl<'a> Run<'a> {
+    /// Groups operations by lane, in portions that fit a frame. Writes that get no number are left for later.
+    fn split(&mut self, todo: &[u32]) -> Vec<Chunk<'a>> {
+        let routes = &self.link.routes;
+        let (limits, lanes) = (routes.limits(), routes.lanes_len());
+        let ops_max = limits.batch_ops_max.min(limits.in_flight_ops_max).max(1);
+        let bytes_max = FRAME_BYTES_TARGET.min(limits.frame_bytes_max / 2);
+        let share = todo.len().div_ceil(lanes).min(ops_max);
+        let is_first = self.attempts.is_none();
+        let mut chunks: Vec<Chunk<'a>> = Vec::with_capacity(lanes);
+        // The chunk of each lane that still has space.
+        let mut open: Vec<Option<usize>> = vec![None; lanes];
+        for &index in todo {
+            let prepared = &self.work.operations[index as usize];
+            let partition = routes.partition_of(prepared);
+            if !prepared.is_read() && !self.may_go(index, partition) {
+                continue;
+            }
+            let bytes = prepared.bytes();
+            let lane = routes.index_for(prepared, partition, is_first);
+            let fits = |at: &usize| {
+                let chunk: &Chunk<'_> = &chunks[*at];
+                chunk.indices.len() < ops_max && chunk.bytes + bytes <= bytes_max
+            };
+            if lane >= open.len() {
+                open.resize(lane + 1, None);
+            }
+            let at = match open[lane].filter(fits) {
+                Some(at) => at,
+                None => {
+                    chunks.push(Chunk {
+                        link: self.link,
+                        lane,
+                        // A little more than an even share, since shares are never quite even.
+                        indices: Vec::with_capacity(share + share / 4 + 1),
+                        bytes: 0,
+                        slot: None,
+                        answer: None,
+                    });
+                    chunks.len() - 1
+                }
+            };
+            open[lane] = Some(at);
+            chunks[at].indices.push(index);
+            chunks[at].bytes += bytes;
+        }
+        chunks
+    }
+
+    /// Gives a write its name; returns whether it may go out now.
+    fn may_go(&mut self, index: u32, partition: PartitionId) -> bool {
+        match self.names.name(index as usize, partition, self.work.operations.len()) {
+            Named::Ready => true,
+            Named::Later => {
+                self.later.push(index);
+                false
+            }
+            Named::SessionEnded => {
+                let detail = "it ended before a write was answered";
+                let error = Error::new(isogrid_core::ErrorCode::SessionEnded, detail);
+                self.results[index as usize] = Err(error);
+                false
+            }
+        }
+    }
+
+    /// Writes that got no number are tried again, now that others were answered; or after a short wait if those are the
+    /// writes of others.
+    async fn add_later(&mut self, todo: &mut Vec<u32>, sent: bool) {
+        if self.later.is_empty() {
+            return;
+        }
+        if !sent {
+            let link = self.link;
+            let attempts =
+                self.attempts.get_or_insert_with(|| Attempts::new(link, self.deadline_ms));
+            if attempts.is_over() {
+                for index in self.later.drain(..) {
+                    let detail = "too many earlier writes to the partition are unanswered";
+                    let code = isogrid_core::ErrorCode::DeadlineBeforeStart;
+                    self.results[index as usize] = Err(Error::new(code, detail));
+                }
+            }
+            Pause::of(NUMBER_WAIT).await;
+        }
+        todo.append(&mut self.later);
+    }
+
     fn collect(&mut self, chunk: &mut Chunk<'_>, todo: &mut Vec<u32>) {
         match chunk.answer.take() {
             Some(Answer::Many(replies)) => {
                 for (&index, reply) in chunk.indices.iter().zip(replies) {
                     match reply {
                         OwnedReply::Failed(error) => self.failed(chunk, index, error, todo),
-                        reply => self.results[index as usize] = Ok(reply),
+                        reply => self.done(index as usize, reply),
                     }
                 }
             }
@@ -179,6 +381,16 @@ impl Round<'_> {
         }
     }
 
+    #[inline]
+    fn done(&mut self, index: usize, reply: OwnedReply) {
+        self.names.end(index);
+        let partition = || self.link.routes.partition_of(&self.work.operations[index]);
+        self.results[index] = Ok(match reply.receipt() {
+            Some(_) => reply.in_partition(partition()),
+            None => reply,
+        });
+    }
+
     #[cold]
     fn failed(
         &mut self,
@@ -187,56 +399,34 @@ impl Round<'_> {
         error: isogrid_core::Error,
         todo: &mut Vec<u32>,
     ) {
+        let (link, place) = (self.link, index as usize);
         let attempts = self.attempts.get_or_insert_with(|| {
-            let mut attempts = Attempts::new(self.link, self.deadline_ms);
-            attempts.count();
+            let mut attempts = Attempts::new(link, self.deadline_ms);
+            if !was_taken_back(&error) {
+                attempts.count();
+            }
             attempts
         });
-        let is_read = self.work.operations[index as usize].op().is_read();
-        let error = attempts.error(error, chunk.lane, is_read);
-        match attempts.allow(self.link, error, is_read) {
+        let prepared = &self.work.operations[place];
+        let mut is_in_doubt = self.names.is_in_doubt(place);
+        let failed = Failed {
+            lane: link.routes.lane(chunk.lane),
+            is_read: prepared.is_read(),
+            tag: self.names.of(place).copied(),
+            is_in_doubt: &mut is_in_doubt,
+            has_moved: link.routes.to_primary(link.routes.partition_of(prepared)) != chunk.lane,
+        };
+        match attempts.allow(link, error, failed) {
             Ok(()) => todo.push(index),
-            Err(error) => self.results[index as usize] = Err(error),
+            Err(error) => {
+                self.names.end(place);
+                self.results[place] = Err(error);
+            }
+        }
+        if is_in_doubt {
+            self.names.set_in_doubt(place, self.work.operations.len());
         }
     }
-}
-
-/// Groups operations by lane, in portions that fit a frame.
-fn split<'l>(routes: &'l Routes, work: Work<'_>, todo: &[u32]) -> Vec<Chunk<'l>> {
-    let (limits, lanes) = (routes.limits(), routes.lanes());
-    let ops_max = limits.batch_ops_max.min(limits.in_flight_ops_max).max(1);
-    let bytes_max = FRAME_BYTES_TARGET.min(limits.frame_bytes_max / 2);
-    let share = todo.len().div_ceil(lanes.len()).min(ops_max);
-    let mut chunks: Vec<Chunk<'l>> = Vec::with_capacity(lanes.len());
-    // The chunk of each lane that still has space.
-    let mut open: Vec<Option<usize>> = vec![None; lanes.len()];
-    for &index in todo {
-        let prepared = &work.operations[index as usize];
-        let bytes = prepared.bytes();
-        let lane = routes.index_for(prepared);
-        let fits = |at: &usize| {
-            let chunk: &Chunk<'_> = &chunks[*at];
-            chunk.indices.len() < ops_max && chunk.bytes + bytes <= bytes_max
-        };
-        let at = match open[lane].filter(fits) {
-            Some(at) => at,
-            None => {
-                chunks.push(Chunk {
-                    lane: &lanes[lane],
-                    // A little more than an even share, since shares are never quite even.
-                    indices: Vec::with_capacity(share + share / 4 + 1),
-                    bytes: 0,
-                    slot: None,
-                    answer: None,
-                });
-                chunks.len() - 1
-            }
-        };
-        open[lane] = Some(at);
-        chunks[at].indices.push(index);
-        chunks[at].bytes += bytes;
-    }
-    chunks
 }
 
 /// The number in a reply to a count over a partition.

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) in_flight_ops_max: Option<usize>,
     pub(crate) connections_max: Option<usize>,
     pub(crate) client_name: String,
+    pub(crate) zone: String,
+    pub(crate) is_gateway: bool,
 }
 
 impl Default for Settings {
@@ -39,6 +41,8 @@ impl Default for Settings {
             in_flight_ops_max: None,
             connections_max: None,
             client_name: String::new(),
+            zone: String::new(),
+            is_gateway: false,
         }
     }
 }
@@ -107,7 +111,7 @@ impl GridBuilder {
         self
     }
 
-    /// The most connections; one per core of the node unless set.
+    /// The most connections to one node; one per core of the node unless set.
     pub fn connections_max(mut self, connections: usize) -> Self {
         self.settings.connections_max = Some(connections.max(1));
         self
@@ -116,6 +120,19 @@ impl GridBuilder {
     /// What this client is called in the node's lists and logs.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.settings.client_name = name.into();
+        self
+    }
+
+    /// Where this client runs: what it reads from backups it reads from one in its own zone, if there is one.
+    pub fn zone(mut self, zone: impl Into<String>) -> Self {
+        self.settings.zone = zone.into();
+        self
+    }
+
+    /// Uses only the given addresses, and lets the nodes there forward what is not theirs. For clients that cannot reach
+    /// the nodes themselves: behind a load balancer, a port forwarding, a proxy. Costs a hop for most operations.
+    pub fn gateway(mut self, gateway: bool) -> Self {
+        self.settings.is_gateway = gateway;
         self
     }
 
@@ -137,7 +154,6 @@ impl GridBuilder {
             let detail = "no endpoint was given; try 127.0.0.1:7700";
             return Err(Error::new(ErrorCode::EndpointInvalid, detail));
         }
-        let (link, tasks) = Link::connect(self.settings).await?;
-        Ok(Grid::new(link, tasks))
+        Ok(Grid::new(Link::connect(self.settings).await?))
     }
 }

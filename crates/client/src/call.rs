@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use isogrid_core::{ErrorCode, Op, limits};
-use tokio::time::Sleep;
+use isogrid_core::{ErrorCode, PartitionId, limits};
 use tracing::Span;
 
-use crate::attempts::Attempts;
+use crate::attempts::{Attempts, Failed, Pause};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
-use crate::lane::{Answer, Lane, Operations, OwnedReply, Room, SlotKey};
+use crate::lane::{Answer, Item, Operations, OwnedReply, Room, SlotKey, was_taken_back};
 use crate::link::Link;
+use crate::numbers::{Begun, Tag};
 use crate::prepared::Prepared;
 use crate::span;
+
+/// How long a write waits for others before it asks again for a number, should nobody wake it.
+const NUMBER_WAIT: Duration = Duration::from_millis(10);
 
 /// What operations need to know of their map.
 #[derive(Clone, Debug)]
@@ -42,6 +45,7 @@ impl MapTarget {
 struct Single<'a> {
     map: &'a Arc<str>,
     prepared: &'a Prepared<'a>,
+    tag: Option<&'a Tag>,
 }
 
 impl Operations for Single<'_> {
@@ -56,21 +60,28 @@ impl Operations for Single<'_> {
     }
 
     #[inline]
-    fn each(&self, mut show: impl FnMut(u32, &Arc<str>, &Op<'_>, usize)) {
-        show(0, self.map, &self.prepared.op(), self.prepared.bytes());
+    fn each(&self, mut show: impl FnMut(&Item<'_>)) {
+        show(&Item {
+            index: 0,
+            map: self.map,
+            op: &self.prepared.op(),
+            options: self.prepared.options(self.tag),
+            session: self.tag.map(|tag| tag.session),
+            bytes: self.prepared.bytes(),
+        });
     }
 }
 
 #[derive(Debug)]
-enum Stage<'a> {
+enum Stage {
     /// Not sent, or not sent again yet.
     New,
     /// Refused before it began.
     Rejected(Error),
     /// On a lane.
-    Waiting { lane: &'a Lane, slot: SlotKey },
+    Waiting { lane: usize, slot: SlotKey },
     /// Waiting before the next attempt.
-    Pausing(Pin<Box<Sleep>>),
+    Pausing(Pause),
     /// Answered.
     Done,
 }
@@ -81,8 +92,11 @@ pub(crate) struct Call<'a> {
     pub(crate) map: &'a MapTarget,
     pub(crate) prepared: Prepared<'a>,
     timeout: Option<Duration>,
+    /// Zero before the first attempt.
     deadline_ms: u64,
-    stage: Stage<'a>,
+    stage: Stage,
+    /// The name of a write.
+    tag: Option<Tag>,
     attempts: Option<Box<Attempts>>,
     span: Option<Box<Span>>,
 }
@@ -95,6 +109,7 @@ impl<'a> Call<'a> {
             timeout: None,
             deadline_ms: 0,
             stage: Stage::New,
+            tag: None,
             attempts: None,
             span: None,
         }
@@ -127,10 +142,19 @@ impl<'a> Call<'a> {
     /// The reply, once it is there.
     #[inline]
     pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<OwnedReply>> {
-        if self.span.is_some() {
-            return self.poll_in_span(cx);
+        let polled = if self.span.is_some() { self.poll_in_span(cx) } else { self.poll_steps(cx) };
+        if polled.is_ready() {
+            self.end();
         }
-        self.poll_steps(cx)
+        polled
+    }
+
+    /// Nobody waits for this operation any more.
+    #[inline]
+    fn end(&mut self) {
+        if let Some(tag) = self.tag.take() {
+            self.link().numbers.end(&tag);
+        }
     }
 
     #[cold]
@@ -151,21 +175,34 @@ impl<'a> Call<'a> {
             match &mut self.stage {
                 Stage::New => {
                     self.submit(cx)?;
-                    return Poll::Pending;
+                    if matches!(self.stage, Stage::Waiting { .. }) {
+                        return Poll::Pending;
+                    }
                 }
                 Stage::Waiting { lane, slot } => {
-                    let single = Single { map: &self.map.name, prepared: &self.prepared };
-                    let lane: &'a Lane = lane;
-                    let answer = ready!(lane.poll(*slot, &single, cx));
+                    let (index, slot) = (*lane, *slot);
+                    let link = self.link();
+                    let single = Single {
+                        map: &self.map.name,
+                        prepared: &self.prepared,
+                        tag: self.tag.as_ref(),
+                    };
+                    let answer = ready!(link.routes.lane(index).poll(slot, &single, cx));
                     self.stage = Stage::Done;
                     match answer {
-                        Answer::One(OwnedReply::Failed(error)) => self.pause(error, lane)?,
-                        Answer::One(reply) => return Poll::Ready(Ok(reply)),
+                        Answer::One(OwnedReply::Failed(error)) => self.pause(error, index)?,
+                        Answer::One(reply) => {
+                            let partition = || link.routes.partition_of(&self.prepared);
+                            return Poll::Ready(Ok(match reply.receipt() {
+                                Some(_) => reply.in_partition(partition()),
+                                None => reply,
+                            }));
+                        }
                         Answer::Many(_) => unreachable!("one operation has one reply"),
                     }
                 }
-                Stage::Pausing(sleep) => {
-                    ready!(sleep.as_mut().poll(cx));
+                Stage::Pausing(pause) => {
+                    ready!(Pin::new(pause).poll(cx));
                     self.stage = Stage::New;
                 }
                 Stage::Rejected(_) => {
@@ -178,51 +215,101 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Puts the operation on its lane.
+    /// Puts the operation on its lane, or pauses if it has to wait for a number.
     #[inline]
     fn submit(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let link = self.link();
         let routes = &link.routes;
-        match &self.attempts {
-            None => {
-                // The stage stays `Done` when something here fails.
-                self.stage = Stage::Done;
-                self.map.check_name()?;
-                self.prepared.check(&routes.limits())?;
-                let timeout = self.timeout.unwrap_or(link.settings.request_timeout);
-                self.deadline_ms = link.clock.deadline(timeout);
-                self.span = span::of(self.prepared.name(), &self.map.name, 1);
-            }
-            Some(attempts) => self.deadline_ms = attempts.deadline_ms(link),
+        // The stage stays `Done` when something here fails.
+        self.stage = Stage::Done;
+        if self.deadline_ms == 0 {
+            self.map.check_name()?;
+            self.prepared.check(&routes.limits())?;
+            let timeout = self.timeout.unwrap_or(link.settings.request_timeout);
+            self.deadline_ms = link.clock.deadline(timeout);
+            self.span = span::of(self.prepared.name(), &self.map.name, 1);
+        } else if let Some(attempts) = &self.attempts {
+            self.deadline_ms = attempts.deadline_ms(link);
         }
-        let lane = routes.lane_for(&self.prepared);
-        let single = Single { map: &self.map.name, prepared: &self.prepared };
-        let slot = lane.submit(&single, self.deadline_ms, cx.waker())?;
-        self.stage = Stage::Waiting { lane, slot };
+        let partition = routes.partition_of(&self.prepared);
+        if self.prepared.is_read() {
+            self.prepared.check_receipt(partition)?;
+        } else if !self.name(partition, cx)? {
+            self.stage = Stage::Pausing(Pause::of(NUMBER_WAIT));
+            return Ok(());
+        }
+        let is_first = self.attempts.is_none();
+        let index = routes.index_for(&self.prepared, partition, is_first);
+        let (map, prepared) = (&self.map.name, &self.prepared);
+        let single = Single { map, prepared, tag: self.tag.as_ref() };
+        let slot = routes.lane(index).submit(&single, self.deadline_ms, cx.waker())?;
+        self.stage = Stage::Waiting { lane: index, slot };
         Ok(())
+    }
+
+    /// Gives a write its name, the same one for every attempt. Returns whether it may go out.
+    #[inline]
+    fn name(&mut self, partition: PartitionId, cx: &Context<'_>) -> Result<bool> {
+        let link = self.link();
+        if let Some(tag) = &self.tag {
+            if let Some(again) = link.numbers.again(tag) {
+                self.tag = Some(again);
+                return Ok(true);
+            }
+            if self.attempts.as_ref().is_some_and(|attempts| attempts.is_in_doubt) {
+                let detail = "it ended before a write was answered";
+                return Err(Error::new(ErrorCode::SessionEnded, detail));
+            }
+            self.tag = None;
+        }
+        match link.numbers.begin_or_wait(partition, cx.waker()) {
+            Begun::Tagged(tag) => self.tag = Some(tag),
+            Begun::Nameless => {}
+            Begun::Full => {
+                if link.clock.now_ms() >= self.deadline_ms {
+                    let detail = "too many earlier writes to the partition are unanswered";
+                    return Err(Error::new(ErrorCode::DeadlineBeforeStart, detail));
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// After a failure: a pause before the next attempt, or the error that ends the call.
     #[cold]
-    fn pause(&mut self, error: isogrid_core::Error, lane: &Lane) -> Result<()> {
+    fn pause(&mut self, error: isogrid_core::Error, index: usize) -> Result<()> {
         let link = self.link();
-        let is_read = self.prepared.op().is_read();
+        let is_read = self.prepared.is_read();
+        let partition = link.routes.partition_of(&self.prepared);
         let deadline_ms = self.deadline_ms;
         let attempts =
             self.attempts.get_or_insert_with(|| Box::new(Attempts::new(link, deadline_ms)));
-        attempts.count();
-        let error = attempts.error(error, lane, is_read);
-        attempts.allow(link, error, is_read)?;
-        self.stage = Stage::Pausing(Box::pin(tokio::time::sleep(attempts.pause(link))));
+        if !was_taken_back(&error) {
+            attempts.count();
+        }
+        let mut is_in_doubt = attempts.is_in_doubt;
+        let failed = Failed {
+            lane: link.routes.lane(index),
+            is_read,
+            tag: self.tag,
+            is_in_doubt: &mut is_in_doubt,
+            has_moved: link.routes.to_primary(partition) != index,
+        };
+        let allowed = attempts.allow(link, error, failed);
+        attempts.is_in_doubt = is_in_doubt;
+        allowed?;
+        self.stage = Stage::Pausing(attempts.pause(link));
         Ok(())
     }
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        if let Stage::Waiting { lane, slot } = &self.stage {
-            lane.release(*slot);
+        if let Stage::Waiting { lane, slot } = self.stage {
+            self.link().routes.lane(lane).release(slot);
         }
+        self.end();
     }
 }
 

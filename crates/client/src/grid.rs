@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
-use tokio::task::JoinHandle;
 
 use crate::builder::GridBuilder;
 use crate::codec::{Codec, MessagePack, Raw};
@@ -40,10 +39,24 @@ use crate::pipeline::Pipeline;
 #[derive(Clone)]
 pub struct Grid(Arc<Handle>);
 
+/// What a client has counted: see [`Grid::stats`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many operations came to a node that did not own their partition, and had to be sent again. It grows a little
+    /// when partitions move, and not at all otherwise.
+    pub routing_misses: u64,
+    /// How many connections there are.
+    pub connections: usize,
+    /// The version of the table by which operations find their way; zero while there is none.
+    pub table_version: u64,
+    /// Whether writes carry names, so that a retry is never executed twice.
+    pub has_session: bool,
+}
+
 /// What all clones of a client share. Dropping it ends the tasks behind the link.
 struct Handle {
     link: Arc<Link>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Drop for Handle {
@@ -53,8 +66,8 @@ impl Drop for Handle {
 }
 
 impl Grid {
-    pub(crate) fn new(link: Arc<Link>, tasks: Vec<JoinHandle<()>>) -> Self {
-        Grid(Arc::new(Handle { link, tasks: Mutex::new(tasks) }))
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Grid(Arc::new(Handle { link }))
     }
 
     /// Sets up a client step by step.
@@ -70,6 +83,8 @@ impl Grid {
     /// | `connect_timeout` | `500ms` | [`connect_timeout`](GridBuilder::connect_timeout) |
     /// | `in_flight_ops_max` | `256` | [`in_flight_ops_max`](GridBuilder::in_flight_ops_max) |
     /// | `connections_max` | `1` | [`connections_max`](GridBuilder::connections_max) |
+    /// | `gateway` | `true` | [`gateway`](GridBuilder::gateway) |
+    /// | `zone` | `eu-1a` | [`zone`](GridBuilder::zone) |
     /// | `client_name` | `billing` | [`client_name`](GridBuilder::client_name) |
     /// | `retry` | `false` | [`retry`](GridBuilder::retry) with [`Retry::none`](crate::Retry::none) |
     ///
@@ -140,19 +155,29 @@ impl Grid {
         let link = self.link();
         let drained = async {
             // Every operation has a deadline, so this ends.
-            while link.routes.lanes().iter().any(|lane| lane.is_busy()) {
+            while link.routes.lanes().any(|lane| lane.is_busy()) {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
         // A second limit, since operations that begin meanwhile could keep the first from being reached.
         let _ = tokio::time::timeout(link.settings.request_timeout, drained).await;
         link.close();
-        let tasks = std::mem::take(&mut *self.0.tasks.lock());
-        for task in tasks {
-            // A task that was cancelled with its runtime has ended too.
-            let _ = task.await;
-        }
+        let mut tasks = link.take_tasks();
+        // A task that was cancelled with its runtime has ended too.
+        while tasks.join_next().await.is_some() {}
         Ok(())
+    }
+
+    /// What this client has counted since it was made. No I/O.
+    pub fn stats(&self) -> Stats {
+        let link = self.link();
+        let connections = link.routes.lanes().filter(|lane| lane.is_connected()).count();
+        Stats {
+            routing_misses: link.lanes.routing_misses.load(Ordering::Relaxed),
+            connections,
+            table_version: link.lanes.table_version.load(Ordering::Relaxed),
+            has_session: link.numbers.session().is_some(),
+        }
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -165,7 +190,7 @@ impl fmt::Debug for Grid {
         let link = self.link();
         f.debug_struct("Grid")
             .field("address", &link.addresses.lock().current())
-            .field("connections", &link.routes.lanes().len())
+            .field("connections", &link.routes.lanes_len())
             .field("closed", &link.is_closed())
             .finish()
     }

@@ -21,7 +21,10 @@
 //! - **Speed without batching by hand.** Operations of many tasks gather into frames by themselves. For top speed: one
 //!   [`Grid`] per thread, each on a `current_thread` runtime.
 //! - **Every call ends.** It has a deadline (2 seconds unless told otherwise), which also travels to the node.
-//! - **Only what is safe is retried**: reads, and what certainly changed nothing. [`Error::outcome`] says which is which.
+//! - **Only what is safe is retried**: reads, what certainly changed nothing, and writes within a session, which no node
+//!   executes twice. [`Error::outcome`] says what is known of one that failed.
+//! - **Operations go straight to the owners of their keys.** The client keeps the cluster's table, and is put right in one
+//!   hop when it was old.
 //! - **Memory is bounded.** Callers beyond [`in_flight_ops_max`](GridBuilder::in_flight_ops_max) wait their turn.
 //! - **Dropping a future** gives up its answer and frees its place; it never harms a connection.
 //!
@@ -38,13 +41,14 @@
 //! |---|---|
 //! | `builder`, `url` | how a client is set up |
 //! | `grid`, `map` | the handles |
-//! | `ops`, `many`, `scan`, `pipeline` | the operations, each file with its options and results |
+//! | `ops`, `many`, `scan`, `watch`, `pipeline` | the operations, each file with its options and results |
 //! | `key`, `codec`, `value`, `error` | what goes in and comes out |
 //! | `prepared` | an operation that can be sent more than once |
 //! | `call`, `batch`, `attempts`, `retry` | one operation, or many, from the first poll to the reply |
 //! | `lane` | one connection and everything that waits for it: the hot path |
-//! | `routes` | from a partition to its lane |
-//! | `link`, `session`, `addresses`, `clock` | connecting, reconnecting, keeping time |
+//! | `routes`, `nodes`, `topology` | from a partition to its lane |
+//! | `numbers` | the names of writes, so that a retry is never executed twice |
+//! | `link`, `control`, `session`, `addresses`, `clock` | connecting, reconnecting, keeping up with the cluster, keeping time |
 //! | `admin`, `span` | status, tracing |
 
 #![deny(missing_docs)]
@@ -59,6 +63,7 @@ mod builder;
 mod call;
 mod clock;
 mod codec;
+mod control;
 mod error;
 mod grid;
 mod key;
@@ -66,6 +71,8 @@ mod lane;
 mod link;
 mod many;
 mod map;
+mod nodes;
+mod numbers;
 pub mod ops;
 mod pipeline;
 mod prepared;
@@ -76,8 +83,10 @@ mod session;
 mod span;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod topology;
 mod url;
 mod value;
+mod watch;
 
 pub use admin::{
     ClusterStatus, CouncilStatus, Holder, Intent, KeyPlace, LagStatus, LogPoint, LossStatus,
@@ -88,8 +97,10 @@ pub use admin::{
 pub use builder::GridBuilder;
 pub use codec::{Codec, Json, MessagePack, Raw};
 pub use error::{Error, Result};
-pub use grid::Grid;
-pub use isogrid_core::{ErrorCode, ErrorKind, NextStep, NumberFormat, Outcome, Timestamp, Version};
+pub use grid::{Grid, Stats};
+pub use isogrid_core::{
+    ErrorCode, ErrorKind, LogPosition, NextStep, NumberFormat, Outcome, Receipt, Timestamp, Version,
+};
 pub use key::{Decimal, Key, KeyBytes, OwnedKey};
 pub use many::{DeleteMany, GetMany, PutMany, Report};
 pub use map::Map;
@@ -97,4 +108,5 @@ pub use ops::Operation;
 pub use pipeline::{Pipeline, Replies, Ticket};
 pub use retry::Retry;
 pub use scan::{Scan, ScanKeys, ScanStream};
-pub use value::{Delete, Previous, Put, Versioned};
+pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Versioned};
+pub use watch::{Event, RemovalCause, Watch, WatchStream, WatchToken};

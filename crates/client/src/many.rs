@@ -19,6 +19,7 @@ use crate::map::Map;
 use crate::ops::duration_ms;
 use crate::prepared::{Action, Prepared};
 use crate::span;
+use crate::value::ReadFrom;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
@@ -55,6 +56,7 @@ pub struct GetMany<'a, K, V, C, Q> {
     map: &'a Map<K, V, C>,
     keys: Vec<Q>,
     timeout: Option<Duration>,
+    from: Option<ReadFrom>,
 }
 
 /// Puts many entries: made by [`Map::put_many`].
@@ -96,7 +98,7 @@ impl<K: Key, V, C: Codec<V>> Map<K, V, C> {
     where
         Q: Key<Form = K::Form>,
     {
-        GetMany { map: self, keys: keys.into_iter().collect(), timeout: None }
+        GetMany { map: self, keys: keys.into_iter().collect(), timeout: None, from: None }
     }
 
     /// Writes many entries and reports which failed. Values can be given or lent. There is no order among them: with the
@@ -173,6 +175,12 @@ impl<K: Key, V, C: Codec<V>> Map<K, V, C> {
 }
 
 impl<K, V, C, Q> GetMany<'_, K, V, C, Q> {
+    /// Which replicas may answer; the map's setting decides unless this is said.
+    pub fn read_from(mut self, from: ReadFrom) -> Self {
+        self.from = Some(from);
+        self
+    }
+
     /// How long all of it may take, retries included.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -223,8 +231,14 @@ where
         Box::pin(async move {
             let replies = {
                 let keys = self.keys.iter().map(Key::key_bytes);
-                let operations: Vec<Prepared<'_>> =
+                let mut operations: Vec<Prepared<'_>> =
                     keys.map(|key| Prepared::new(key, Action::Get)).collect();
+                if let Some(from) = self.from {
+                    let choose = |get: &mut Prepared<'_>| {
+                        get.read_choice().mode = Some(from.mode());
+                    };
+                    operations.iter_mut().for_each(choose);
+                }
                 self.map.run_many("get_many", &operations, self.timeout).await?
             };
             let codec = &self.map.codec;

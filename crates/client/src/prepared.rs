@@ -4,11 +4,14 @@
 use std::borrow::Cow;
 
 use isogrid_core::{
-    Condition, Expiry, Limits, NumberFormat, Op, PartitionCount, PartitionId, Scan,
+    Condition, ErrorCode, Expiry, Limits, NumberFormat, Op, PartitionCount, PartitionId, Receipt,
+    Scan,
 };
+use isogrid_proto::frame::{AtLeast, OpOptions, ReadMode};
 
 use crate::error::{Error, Result};
 use crate::key::KeyBytes;
+use crate::numbers::Tag;
 
 /// About the bytes an operation takes in a frame besides its key and values.
 pub(crate) const OP_BYTES_OVERHEAD: usize = 64;
@@ -42,17 +45,25 @@ pub(crate) struct ScanAction {
     pub(crate) with_values: bool,
 }
 
+/// How a read chooses among replicas; only reads that say something about it have one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReadChoice {
+    pub(crate) mode: Option<ReadMode>,
+    pub(crate) at_least: Option<Receipt>,
+}
+
 /// An operation, ready to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared<'a> {
     key: KeyBytes<'a>,
     value: Cow<'a, [u8]>,
     pub(crate) action: Action<'a>,
+    read: Option<Box<ReadChoice>>,
 }
 
 impl<'a> Prepared<'a> {
     pub(crate) fn new(key: KeyBytes<'a>, action: Action<'a>) -> Self {
-        Self { key, value: Cow::Borrowed(&[]), action }
+        Self { key, value: Cow::Borrowed(&[]), action, read: None }
     }
 
     pub(crate) fn with_value(mut self, value: Cow<'a, [u8]>) -> Self {
@@ -90,7 +101,57 @@ impl<'a> Prepared<'a> {
             Action::Len { partition } => Action::Len { partition },
             Action::Clear { partition } => Action::Clear { partition },
         };
-        Prepared { key: self.key.into_owned(), value: owned(self.value), action }
+        let (key, value) = (self.key.into_owned(), owned(self.value));
+        Prepared { key, value, action, read: self.read }
+    }
+
+    /// How a read chooses among replicas, to be set.
+    pub(crate) fn read_choice(&mut self) -> &mut ReadChoice {
+        self.read.get_or_insert_default()
+    }
+
+    /// Whether any replica may answer, so that the nearest one is asked.
+    #[inline]
+    pub(crate) fn may_read_anywhere(&self) -> bool {
+        self.read
+            .as_ref()
+            .is_some_and(|read| matches!(read.mode, Some(ReadMode::Backup { .. } | ReadMode::Any)))
+    }
+
+    /// Whether the operation leaves the data as it is.
+    #[inline]
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(
+            self.action,
+            Action::Get | Action::Exists | Action::Touch | Action::Scan(_) | Action::Len { .. }
+        )
+    }
+
+    /// What goes into the frame beside the operation.
+    #[inline]
+    pub(crate) fn options(&self, tag: Option<&Tag>) -> OpOptions {
+        let mut options = OpOptions { tag: tag.map(|tag| tag.wire()), ..OpOptions::NONE };
+        if let Some(read) = &self.read {
+            options.mode = read.mode;
+            options.at_least = read.at_least.as_ref().map(AtLeast::from);
+        }
+        options
+    }
+
+    /// Refuses a receipt that says nothing about this operation's partition.
+    #[inline]
+    pub(crate) fn check_receipt(&self, partition: PartitionId) -> Result<()> {
+        let Some(receipt) = self.read.as_ref().and_then(|read| read.at_least.as_ref()) else {
+            return Ok(());
+        };
+        if receipt.partition == partition {
+            return Ok(());
+        }
+        let detail = format!(
+            "the receipt is of partition {}, the key is in {}",
+            receipt.partition.0, partition.0
+        );
+        Err(Error::new(ErrorCode::ArgumentInvalid, detail))
     }
 
     /// The operation in the words of the core.
@@ -170,14 +231,14 @@ impl<'a> Prepared<'a> {
                 limits.check_key(&scan.prefix)?;
                 if scan.glob.len() > limits.key_bytes_max {
                     let detail = format!("{} bytes, longer than any key", scan.glob.len());
-                    return Err(Error::new(isogrid_core::ErrorCode::PatternInvalid, detail));
+                    return Err(Error::new(ErrorCode::PatternInvalid, detail));
                 }
             }
             _ => {}
         }
         if self.bytes() > limits.frame_bytes_max {
             let detail = format!("{} bytes, at most {}", self.bytes(), limits.frame_bytes_max);
-            return Err(Error::new(isogrid_core::ErrorCode::FrameTooLarge, detail));
+            return Err(Error::new(ErrorCode::FrameTooLarge, detail));
         }
         Ok(())
     }

@@ -4,10 +4,8 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-use isogrid_core::{ErrorCode, NextStep, Outcome};
+use isogrid_core::{ErrorCode, NextStep};
 use parking_lot::Mutex;
-
-use crate::error::Error;
 
 /// How many retries can be saved up: all reads of a few full connections that break at once.
 const BUDGET_MAX: f64 = 4_096.0;
@@ -17,8 +15,8 @@ const BUDGET_PER_SECOND: f64 = 10.0;
 
 /// How failed operations are tried again.
 ///
-/// Only what is safe is retried: reads, and operations that certainly changed nothing and may succeed later. The call's
-/// deadline always wins. The pause before each attempt is drawn evenly between zero and a bound that doubles.
+/// Only what is safe is retried: reads, operations that certainly changed nothing and may succeed later, and writes of a
+/// client that has a session, since no node executes those twice. The call's deadline always wins. The pause before each attempt is drawn evenly between zero and a bound that doubles.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -83,19 +81,35 @@ impl Default for Retry {
     }
 }
 
-/// Whether another attempt is safe and may help.
-pub(crate) fn is_worth_it(error: &Error, is_read: bool) -> bool {
-    let safe = is_read || error.outcome() == Outcome::NotApplied;
-    let may_help = error.next_step() == NextStep::RetryLater
-        || (is_read && error.code() == ErrorCode::ConnectionLost);
-    safe && may_help
+/// Whether another attempt is safe and may help. Safe are reads, writes that certainly changed nothing, and writes that
+/// carry a name, since no node executes a name twice.
+pub(crate) fn is_worth_it(error: &isogrid_core::Error, is_safe: bool) -> bool {
+    use ErrorCode::{ConnectionLost, Deposed, NotEnoughReplicasLeft};
+    let may_help = matches!(error.next_step(), NextStep::RetryLater | NextStep::Redirect)
+        || matches!(error.code(), ConnectionLost | Deposed | NotEnoughReplicasLeft);
+    is_safe && may_help
 }
 
-/// Whether another attempt must be paid for from the budget. A node that starts or stops refuses without work, and soon
-/// either serves or is gone; a reply that did not fit its frame was not the node's fault.
-pub(crate) fn costs_budget(error: &Error) -> bool {
-    use ErrorCode::{NotReady, ReplyTooLarge, ShuttingDown};
-    !matches!(error.code(), NotReady | ReplyTooLarge | ShuttingDown)
+/// Whether another attempt must be paid for from the budget. A node that starts or stops, or does not own the partition,
+/// refuses without work, and soon either serves or is gone; a connection that broke with its node is not more load; a reply
+/// that did not fit its frame was not the node's fault.
+pub(crate) fn costs_budget(error: &isogrid_core::Error) -> bool {
+    use ErrorCode::{
+        CutOff, Deposed, NoPrimary, NotOwner, NotReady, OwnerUnreachable, ReplyTooLarge,
+        ShuttingDown, StillJoining,
+    };
+    !matches!(
+        error.code(),
+        CutOff
+            | Deposed
+            | NoPrimary
+            | NotOwner
+            | NotReady
+            | OwnerUnreachable
+            | ReplyTooLarge
+            | ShuttingDown
+            | StillJoining
+    )
 }
 
 /// A number in `0.0..1.0`; good enough to spread callers, and needs no crate.
@@ -172,13 +186,32 @@ mod tests {
     }
 
     #[test]
-    fn only_safe_operations_are_retried() {
-        let error = |code| Error::new(code, "");
-        assert!(is_worth_it(&error(ErrorCode::MemoryFull), false));
-        assert!(!is_worth_it(&error(ErrorCode::KeyTooLong), true));
-        assert!(is_worth_it(&error(ErrorCode::ConnectionLost), true), "a read");
-        assert!(!is_worth_it(&error(ErrorCode::ConnectionLost), false), "it may have happened");
-        let lost = isogrid_core::Error::new(ErrorCode::NotReady, "").with_outcome(Outcome::Unknown);
-        assert!(!is_worth_it(&lost.into(), false));
+    fn what_is_safe_is_tried_again_where_that_may_help() {
+        let error = |code| isogrid_core::Error::new(code, "");
+        let helpful = [
+            ErrorCode::MemoryFull,
+            ErrorCode::NotOwner,
+            ErrorCode::NotReady,
+            ErrorCode::Deposed,
+            ErrorCode::ConnectionLost,
+            ErrorCode::NotEnoughReplicas,
+            ErrorCode::SessionFull,
+            ErrorCode::TooFarBehind,
+        ];
+        for code in helpful {
+            assert!(is_worth_it(&error(code), true), "{code}");
+            assert!(!is_worth_it(&error(code), false), "{code}");
+        }
+        let useless = [
+            ErrorCode::KeyTooLong,
+            ErrorCode::SessionEnded,
+            ErrorCode::PositionLost,
+            ErrorCode::WrongCluster,
+            ErrorCode::DeadlineInFlight,
+            ErrorCode::Internal,
+        ];
+        for code in useless {
+            assert!(!is_worth_it(&error(code), true), "{code}");
+        }
     }
 }

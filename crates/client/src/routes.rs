@@ -1,29 +1,39 @@
-//! [`Routes`]: from a partition to the lane of its home core. Only a speed-up: any lane can carry any operation.
+//! [`Routes`]: from a partition to the lane of its primary, or of the replica nearest to this client.
+//!
+//! Every operation reads this, and only a newer table or a reconnect changes it, so it is plain atomics: a reader that sees
+//! half of a change at worst goes a longer way. Lanes are never taken away while the client lives; one whose node has gone is
+//! used again for another.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use isogrid_core::{Limits, PartitionCount};
+use isogrid_core::slot::SLOTS;
+use isogrid_core::{Limits, PartitionCount, PartitionId};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
-use crate::lane::Lane;
+use crate::lane::{Lane, LaneShared};
 use crate::prepared::Prepared;
-use crate::session::Welcome;
 
-/// Which lane carries what, and what the node allows.
-///
-/// Every operation reads this and only a reconnect changes it, so it is plain atomics: a reader that sees half of a change
-/// at worst takes a longer way, or has its request refused by the node instead of here.
+/// The most lanes of a client: nodes times cores. Beyond it nodes get fewer lanes.
+const LANES_MAX: usize = 4_096;
+
+/// Which lane carries what, and what nodes allow.
 #[derive(Debug)]
 pub(crate) struct Routes {
-    lanes: Vec<Arc<Lane>>,
-    /// For each core the lane that ends there, or stands in for one that does.
-    lane_of_core: Vec<AtomicUsize>,
-    cores: AtomicUsize,
+    shared: Arc<LaneShared>,
+    lanes: Box<[OnceLock<Arc<Lane>>]>,
+    /// How many lanes there are, and those of them that nobody uses.
+    count: AtomicUsize,
+    free: Mutex<Vec<usize>>,
+    /// For each partition the lane to its primary.
+    primary: Box<[AtomicU32]>,
+    /// For each partition the lane to the replica nearest to this client.
+    nearest: Box<[AtomicU32]>,
     partitions: AtomicUsize,
     limits: AtomicLimits,
-    /// Where each lane ended up. Changed and read as one only when a lane connects.
-    core_of_lane: Mutex<Vec<usize>>,
+    /// Grows whenever some partition goes another way.
+    version: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -35,37 +45,68 @@ struct AtomicLimits {
     in_flight_ops_max: AtomicUsize,
 }
 
+/// The ways of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The lane to the primary.
+    pub(crate) primary: usize,
+    /// The lane to the nearest replica.
+    pub(crate) nearest: usize,
+}
+
 impl Routes {
-    /// The routes to a node that said `welcome`, over lanes that ended up at these cores.
-    pub(crate) fn new(welcome: &Welcome, lanes: Vec<Arc<Lane>>, core_of_lane: Vec<usize>) -> Self {
-        debug_assert_eq!(lanes.len(), core_of_lane.len(), "each lane has a home");
-        let routes = Self {
-            lanes,
-            lane_of_core: (0..welcome.cores).map(|_| AtomicUsize::new(0)).collect(),
-            cores: AtomicUsize::new(1),
+    /// No lanes and no ways yet.
+    pub(crate) fn new(shared: Arc<LaneShared>) -> Self {
+        let ways = || (0..SLOTS).map(|_| AtomicU32::new(0)).collect();
+        Self {
+            shared,
+            lanes: (0..LANES_MAX).map(|_| OnceLock::new()).collect(),
+            count: AtomicUsize::new(0),
+            free: Mutex::default(),
+            primary: ways(),
+            nearest: ways(),
             partitions: AtomicUsize::new(1),
             limits: AtomicLimits::default(),
-            core_of_lane: Mutex::new(core_of_lane),
-        };
-        routes.welcomed(welcome, |_| {});
-        routes
-    }
-
-    /// A lane reached another core, perhaps of another node.
-    pub(crate) fn reroute(&self, lane: usize, welcome: &Welcome) {
-        self.welcomed(welcome, |core_of_lane| core_of_lane[lane] = welcome.core);
-    }
-
-    fn welcomed(&self, welcome: &Welcome, moved: impl FnOnce(&mut [usize])) {
-        let mut core_of_lane = self.core_of_lane.lock();
-        moved(&mut core_of_lane);
-        for (core, lane) in self.lane_of_core.iter().enumerate() {
-            let home = core_of_lane.iter().position(|home| *home == core);
-            lane.store(home.unwrap_or(core % self.lanes.len()), Ordering::Relaxed);
+            version: watch::Sender::new(0),
         }
-        self.cores.store(welcome.cores, Ordering::Relaxed);
-        self.partitions.store(usize::from(welcome.partitions.get()), Ordering::Relaxed);
-        let (own, told) = (&self.limits, &welcome.limits);
+    }
+
+    /// A lane that nobody uses; `None` when there are as many as there may be.
+    pub(crate) fn take_lane(&self) -> Option<usize> {
+        let mut free = self.free.lock();
+        if let Some(index) = free.pop() {
+            return Some(index);
+        }
+        let index = self.count.load(Ordering::Relaxed);
+        self.lanes.get(index)?.get_or_init(|| Arc::new(Lane::new(Arc::clone(&self.shared))));
+        self.count.store(index + 1, Ordering::Release);
+        Some(index)
+    }
+
+    /// Nobody uses this lane any more.
+    pub(crate) fn give_back(&self, lane: usize) {
+        self.free.lock().push(lane);
+    }
+
+    /// All lanes, also those that are not in use.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = &Arc<Lane>> {
+        self.lanes[..self.count.load(Ordering::Acquire)].iter().filter_map(OnceLock::get)
+    }
+
+    pub(crate) fn lanes_len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// The lane with this index, which is one that [`take_lane`](Self::take_lane) gave.
+    #[inline]
+    pub(crate) fn lane(&self, index: usize) -> &Arc<Lane> {
+        self.lanes[index].get().expect("ways lead to lanes that were taken")
+    }
+
+    /// What a node said.
+    pub(crate) fn welcomed(&self, partitions: PartitionCount, told: &Limits) {
+        self.partitions.store(usize::from(partitions.get()), Ordering::Relaxed);
+        let own = &self.limits;
         own.key_bytes_max.store(told.key_bytes_max, Ordering::Relaxed);
         own.value_bytes_max.store(told.value_bytes_max, Ordering::Relaxed);
         own.frame_bytes_max.store(told.frame_bytes_max, Ordering::Relaxed);
@@ -73,11 +114,39 @@ impl Routes {
         own.in_flight_ops_max.store(told.in_flight_ops_max, Ordering::Relaxed);
     }
 
-    pub(crate) fn lanes(&self) -> &[Arc<Lane>] {
-        &self.lanes
+    /// Sets the ways of all partitions; `None` leaves a way as it is. Returns the lanes that some partition left.
+    pub(crate) fn set_ways(
+        &self,
+        partitions: PartitionCount,
+        way: impl Fn(PartitionId) -> Option<Way>,
+    ) -> Vec<usize> {
+        self.partitions.store(usize::from(partitions.get()), Ordering::Relaxed);
+        let mut left = Vec::new();
+        let mut has_changed = false;
+        for partition in partitions.iter() {
+            let Some(way) = way(partition) else { continue };
+            let index = usize::from(partition.0);
+            self.nearest[index].store(way.nearest as u32, Ordering::Relaxed);
+            let before = self.primary[index].swap(way.primary as u32, Ordering::Relaxed) as usize;
+            if before != way.primary {
+                has_changed = true;
+                if !left.contains(&before) {
+                    left.push(before);
+                }
+            }
+        }
+        if has_changed {
+            self.version.send_modify(|version| *version += 1);
+        }
+        left
     }
 
-    /// What the node allows.
+    /// Tells when some partition goes another way.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// What nodes allow.
     #[inline]
     pub(crate) fn limits(&self) -> Limits {
         Limits {
@@ -97,25 +166,38 @@ impl Routes {
         PartitionCount::new(partitions as u16).unwrap_or_default()
     }
 
-    /// The index of the lane for an operation.
+    /// The partition of an operation.
     #[inline]
-    pub(crate) fn index_for(&self, prepared: &Prepared<'_>) -> usize {
-        if self.lanes.len() == 1 {
-            return 0;
-        }
-        let partition = prepared.partition(self.partitions());
-        let core = usize::from(partition.0) % self.cores.load(Ordering::Relaxed);
-        match self.lane_of_core.get(core) {
-            Some(lane) => lane.load(Ordering::Relaxed),
-            // A node with more cores than the one first connected to.
-            None => core % self.lanes.len(),
-        }
+    pub(crate) fn partition_of(&self, prepared: &Prepared<'_>) -> PartitionId {
+        prepared.partition(self.partitions())
     }
 
-    /// The lane for an operation.
+    /// The index of the lane to a partition's primary.
     #[inline]
-    pub(crate) fn lane_for(&self, prepared: &Prepared<'_>) -> &Lane {
-        &self.lanes[self.index_for(prepared)]
+    pub(crate) fn to_primary(&self, partition: PartitionId) -> usize {
+        self.primary[usize::from(partition.0) % self.primary.len()].load(Ordering::Relaxed) as usize
+    }
+
+    /// The index of the lane to a partition's nearest replica; to its primary if that one is out of reach.
+    pub(crate) fn to_nearest(&self, partition: PartitionId) -> usize {
+        let nearest = self.nearest[usize::from(partition.0) % self.nearest.len()]
+            .load(Ordering::Relaxed) as usize;
+        if self.lane(nearest).is_connected() { nearest } else { self.to_primary(partition) }
+    }
+
+    /// The index of the lane for an operation: the first time it may go to the nearest replica, later to the primary.
+    #[inline]
+    pub(crate) fn index_for(
+        &self,
+        prepared: &Prepared<'_>,
+        partition: PartitionId,
+        is_first: bool,
+    ) -> usize {
+        if is_first && prepared.may_read_anywhere() {
+            self.to_nearest(partition)
+        } else {
+            self.to_primary(partition)
+        }
     }
 }
 
@@ -123,52 +205,43 @@ impl Routes {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::key::KeyBytes;
-    use crate::prepared::Action;
     use crate::retry::{Budget, Retry};
 
-    fn welcome(cores: usize, core: usize) -> Welcome {
-        let (partitions, limits) = (PartitionCount::default(), Limits::default());
-        Welcome { node: "n1".into(), partitions, cores, core, limits }
-    }
-
-    fn routes(cores: usize, homes: &[usize]) -> Routes {
+    fn routes() -> Routes {
         let budget = Arc::new(Budget::new(&Retry::default()));
-        let clock = Arc::new(Clock::default());
-        let lane = |_| Arc::new(Lane::new(Arc::clone(&clock), Arc::clone(&budget)));
-        Routes::new(&welcome(cores, 0), homes.iter().map(lane).collect(), homes.to_vec())
+        Routes::new(Arc::new(LaneShared::new(Arc::new(Clock::default()), budget, false)))
     }
 
-    fn lane_of_core(routes: &Routes) -> Vec<usize> {
-        routes.lane_of_core.iter().map(|lane| lane.load(Ordering::Relaxed)).collect()
-    }
-
-    #[test]
-    fn a_partition_goes_to_the_lane_of_its_home_core() {
-        let routes = routes(2, &[1, 0]);
-        for key in ["foo", "bar", "hello"] {
-            let get = Prepared::new(KeyBytes::borrowed(key.as_bytes()), Action::Get);
-            let partition = routes.partitions().partition_of_key(key.as_bytes());
-            assert_eq!(routes.index_for(&get), usize::from(1 - partition.0 % 2), "{key}");
-        }
+    fn four() -> PartitionCount {
+        PartitionCount::new(4).expect("a power of two")
     }
 
     #[test]
-    fn a_core_without_a_lane_is_served_by_another() {
-        assert_eq!(lane_of_core(&routes(4, &[2, 2])), [0, 1, 0, 1]);
+    fn partitions_go_their_ways_and_leave_them() {
+        let routes = routes();
+        let lanes: Vec<usize> = (0..3).map_while(|_| routes.take_lane()).collect();
+        assert_eq!((lanes.as_slice(), routes.lanes().count()), (&[0, 1, 2][..], 3));
+        let changes = routes.changes();
+        let to = |primary: usize| Some(Way { primary, nearest: 2 });
+        routes.set_ways(four(), |partition| to(usize::from(partition.0 % 2)));
+        assert!(changes.has_changed().unwrap_or(false));
+        assert_eq!(routes.to_primary(PartitionId(3)), 1);
+        assert_eq!(routes.to_nearest(PartitionId(3)), 1, "the nearest is not connected");
+        routes.lane(2).connected("n".into(), &Limits::default());
+        assert_eq!(routes.to_nearest(PartitionId(3)), 2);
+        let left = routes.set_ways(four(), |partition| (partition.0 == 3).then(|| to(0)).flatten());
+        assert_eq!(left, [1], "one partition left it");
+        assert_eq!(routes.to_primary(PartitionId(1)), 1, "the others stayed");
+        assert!(routes.set_ways(four(), |_| None).is_empty());
     }
 
     #[test]
-    fn a_lane_that_moves_takes_its_partitions_along() {
-        let routes = routes(2, &[0, 1]);
-        routes.reroute(0, &welcome(2, 1));
-        routes.reroute(1, &welcome(2, 0));
-        assert_eq!(lane_of_core(&routes), [1, 0]);
-        routes.reroute(0, &welcome(8, 7));
-        for n in 0..100u8 {
-            let key = [n];
-            let get = Prepared::new(KeyBytes::borrowed(&key), Action::Get);
-            assert!(routes.index_for(&get) < 2, "more cores than lanes");
-        }
+    fn a_lane_that_nobody_uses_is_used_again() {
+        let routes = routes();
+        assert_eq!((routes.take_lane(), routes.take_lane()), (Some(0), Some(1)));
+        routes.give_back(0);
+        assert_eq!((routes.take_lane(), routes.take_lane()), (Some(0), Some(2)));
+        while routes.take_lane().is_some() {}
+        assert_eq!(routes.lanes().count(), LANES_MAX);
     }
 }

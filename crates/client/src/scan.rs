@@ -218,7 +218,7 @@ impl<T> Stream for ScanStream<T> {
     }
 }
 
-fn decode_key<K: OwnedKey>(bytes: bytes::Bytes) -> Result<K> {
+pub(crate) fn decode_key<K: OwnedKey>(bytes: bytes::Bytes) -> Result<K> {
     let shown = bytes.slice(..bytes.len().min(40));
     K::from_key_bytes(bytes).ok_or_else(|| {
         Error::decode(format!(

@@ -31,6 +31,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub(crate) struct Welcome {
     pub(crate) node: Arc<str>,
+    pub(crate) cluster: String,
     pub(crate) partitions: PartitionCount,
     pub(crate) cores: usize,
     pub(crate) core: usize,
@@ -143,12 +144,14 @@ fn welcome_from_pb(welcome: pb::Welcome) -> Result<Welcome, Error> {
     };
     let cores = (welcome.cores as usize).max(1);
     let core = (welcome.core as usize).min(cores - 1);
-    Ok(Welcome { node: welcome.node_id.into(), partitions, cores, core, limits })
+    let (node, cluster) = (welcome.node_id.into(), welcome.cluster_id);
+    Ok(Welcome { node, cluster, partitions, cores, core, limits })
 }
 
 impl Session {
-    /// Hands replies to the lane until the connection ends; returns why it did.
-    pub(crate) async fn pump(&mut self, lane: &Lane) -> Error {
+    /// Hands replies to the lane until the connection ends; returns why it did. What the client's table lacks is told
+    /// before the replies that it explains, so that their callers find the new way.
+    pub(crate) async fn pump(&mut self, lane: &Lane, take_delta: impl Fn(&[u8])) -> Error {
         let lost = |why: &str| Error::new(ErrorCode::ConnectionLost, why);
         let mut wakers = Vec::new();
         loop {
@@ -162,6 +165,9 @@ impl Session {
             };
             if let Some(error) = &reply.error {
                 return status::error_from_pb(error);
+            }
+            if !reply.table.is_empty() {
+                take_delta(&reply.table);
             }
             if let Err(error) = lane.complete(&reply.frame, &mut wakers) {
                 tracing::error!(%error, "a node's replies cannot be trusted; closing its connection");

@@ -1,6 +1,8 @@
 //! Nodes inside the process of a test: real ones, on free ports, started in milliseconds.
 
+use std::net::UdpSocket;
 use std::sync::Arc;
+use std::time::Duration;
 
 use isogrid_core::{ErrorCode, Limits};
 use isogrid_node::config::MemoryLimit;
@@ -9,6 +11,10 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::grid::Grid;
+
+/// How long nodes may take to become a cluster, and how often they are looked at meanwhile.
+const WHOLE_MAX: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Cores per node: enough to show what more than one does.
 const CORES: usize = 2;
@@ -58,33 +64,59 @@ pub struct ClusterOptions {
     pub cores: usize,
     /// The memory mark of each node; the node's default if `None`.
     pub memory_limit_bytes: Option<u64>,
+    /// The zone of each node; those without one have none.
+    pub zones: Vec<String>,
 }
 
 impl Cluster {
-    /// Starts nodes. Only one is possible yet: clusters of several nodes come with membership.
+    /// Starts nodes, and waits until they are one cluster that takes operations.
     pub async fn start(nodes: usize) -> Result<Cluster> {
         Self::start_with(nodes, ClusterOptions::default()).await
     }
 
     /// Starts nodes that are set up otherwise.
     pub async fn start_with(nodes: usize, options: ClusterOptions) -> Result<Cluster> {
-        if nodes != 1 {
-            let detail = format!("{nodes} nodes: clusters of several nodes come with membership");
-            return Err(Error::new(ErrorCode::ArgumentInvalid, detail));
-        }
-        let config = config(&options);
-        let member = off_runtime(move || {
-            let node = Node::start(config.clone())?;
-            // A restart must come back where clients look for it.
-            let (grpc_addr, http_addr) = (node.grpc_addr(), node.http_addr());
-            let mut config = config;
-            config.node.name = Some(node.id().to_string());
-            config.node.grpc_addr = grpc_addr.to_string();
-            config.node.http_addr = http_addr.to_string();
-            let endpoint = grpc_addr.to_string();
-            Ok(Arc::new(Member { config, endpoint, node: Mutex::new(Some(node)) }))
+        let gossip = gossip_addresses(nodes)?;
+        let starting = (0..nodes).map(|node| {
+            let config = config(&options, &gossip, node);
+            off_runtime(move || start_member(config?))
         });
-        Ok(Cluster { nodes: vec![member.await?] })
+        let members: Result<Vec<Arc<Member>>> =
+            futures::future::join_all(starting).await.into_iter().collect();
+        let cluster = Cluster { nodes: members? };
+        if nodes > 1 {
+            cluster.until_whole().await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Waits until all nodes know each other and the cluster is healthy.
+    async fn until_whole(&self) -> Result<()> {
+        let begun = std::time::Instant::now();
+        let grid = loop {
+            match self.grid().await {
+                Ok(grid) => break grid,
+                Err(error) if begun.elapsed() > WHOLE_MAX => return Err(error),
+                Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        };
+        loop {
+            let status = grid.status().await;
+            let detail = match &status {
+                Ok(status)
+                    if status.health == "healthy" && status.members.len() == self.nodes.len() =>
+                {
+                    return grid.close().await;
+                }
+                Ok(status) => format!("{} with {} members", status.health, status.members.len()),
+                Err(error) => error.to_string(),
+            };
+            if begun.elapsed() > WHOLE_MAX {
+                let detail = format!("{} nodes are not whole in time: {detail}", self.nodes.len());
+                return Err(Error::new(ErrorCode::NotReady, detail));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Where each node listens, as `HOST:PORT`, killed ones included.
@@ -140,17 +172,59 @@ impl Cluster {
     }
 }
 
-fn config(options: &ClusterOptions) -> Config {
+/// Free addresses for gossip: nodes must know each other's before the first one starts.
+fn gossip_addresses(nodes: usize) -> Result<Vec<String>> {
+    // All are held until all are chosen, so that none is chosen twice.
+    let sockets: std::io::Result<Vec<UdpSocket>> =
+        (0..nodes).map(|_| UdpSocket::bind("127.0.0.1:0")).collect();
+    let addresses = sockets.and_then(|sockets| {
+        sockets.iter().map(|socket| socket.local_addr().map(|at| at.to_string())).collect()
+    });
+    addresses.map_err(|error| Error::new(ErrorCode::AddressUnavailable, error.to_string()))
+}
+
+fn config(options: &ClusterOptions, gossip: &[String], node: usize) -> Result<Config> {
     let mut config = Config::default();
     config.node.grpc_addr = "127.0.0.1:0".into();
     config.node.http_addr = "127.0.0.1:0".into();
-    config.node.gossip_addr = "127.0.0.1:0".into();
+    config.node.gossip_addr.clone_from(&gossip[node]);
+    if gossip.len() > 1 {
+        config.node.name = Some(format!("node-{node}"));
+    }
+    config.node.zone = options.zones.get(node).cloned().or(config.node.zone);
     config.node.cores = if options.cores == 0 { CORES } else { options.cores };
     config.limits = options.limits.clone();
     if let Some(bytes) = options.memory_limit_bytes {
         config.memory.limit = MemoryLimit::Bytes(bytes);
     }
-    config
+    match gossip.len() {
+        1 => Ok(config),
+        nodes => in_cluster(&config, gossip, nodes),
+    }
+}
+
+/// The same configuration, as a member of a cluster.
+fn in_cluster(config: &Config, gossip: &[String], nodes: usize) -> Result<Config> {
+    let refused = |error: serde_json::Error| {
+        Error::new(ErrorCode::ConfigValueInvalid, format!("the cluster of a test: {error}"))
+    };
+    // As text, since these keys are the node's own and this crate only passes them on.
+    let mut value = serde_json::to_value(config).map_err(refused)?;
+    value["cluster"]["seeds"] = gossip.into();
+    value["cluster"]["expect"] = nodes.into();
+    serde_json::from_value(value).map_err(refused)
+}
+
+/// Starts a node, and notes where it listens: a restart must come back where clients look for it.
+fn start_member(config: Config) -> Result<Arc<Member>> {
+    let node = Node::start(config.clone())?;
+    let (grpc_addr, http_addr) = (node.grpc_addr(), node.http_addr());
+    let mut config = config;
+    config.node.name = Some(node.id().to_string());
+    config.node.grpc_addr = grpc_addr.to_string();
+    config.node.http_addr = http_addr.to_string();
+    let endpoint = grpc_addr.to_string();
+    Ok(Arc::new(Member { config, endpoint, node: Mutex::new(Some(node)) }))
 }
 
 /// Starting and stopping a node waits for its threads, which a test's runtime must not do.

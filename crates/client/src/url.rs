@@ -14,13 +14,15 @@ const PORT_DEFAULT: u16 = 7700;
 
 const SCHEME: &str = "isogrid://";
 
-const OPTIONS: [&str; 6] = [
+const OPTIONS: [&str; 8] = [
     "request_timeout",
     "connect_timeout",
     "in_flight_ops_max",
     "connections_max",
     "client_name",
     "retry",
+    "gateway",
+    "zone",
 ];
 
 fn invalid(detail: impl Into<String>) -> Error {
@@ -88,10 +90,11 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<()> {
         "in_flight_ops_max" => settings.in_flight_ops_max = Some(count(name, value)?),
         "connections_max" => settings.connections_max = Some(count(name, value)?),
         "client_name" => settings.client_name = value.to_owned(),
-        "retry" => match value {
-            "true" => settings.retry = Retry::default(),
-            "false" => settings.retry = Retry::none(),
-            _ => return Err(invalid(format!("retry={value}: expected true or false"))),
+        "zone" => settings.zone = value.to_owned(),
+        "gateway" => settings.is_gateway = yes_or_no(name, value)?,
+        "retry" => match yes_or_no(name, value)? {
+            true => settings.retry = Retry::default(),
+            false => settings.retry = Retry::none(),
         },
         unknown => return Err(unknown_option(unknown)),
     }
@@ -103,6 +106,14 @@ fn unknown_option(name: &str) -> Error {
     match nearest.filter(|option| distance(name, option) <= option.len() / 2) {
         Some(option) => invalid(format!("unknown option {name:?}; did you mean {option:?}?")),
         None => invalid(format!("unknown option {name:?}; there are {}", OPTIONS.join(", "))),
+    }
+}
+
+fn yes_or_no(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(invalid(format!("{name}={value}: expected true or false"))),
     }
 }
 
@@ -174,7 +185,8 @@ mod tests {
     #[test]
     fn a_url_names_seeds_and_options() {
         let url = "isogrid://a:7701,b,[::1]:7702,[::1]/?request_timeout=250ms&connect_timeout=1.5s\
-                   &in_flight_ops_max=64&connections_max=2&client_name=my%20app&retry=false";
+                   &in_flight_ops_max=64&connections_max=2&client_name=my%20app&retry=false\
+                   &gateway=true&zone=eu-1a";
         let settings = parse(url).expect("a good URL");
         assert_eq!(settings.seeds, ["a:7701", "b:7700", "[::1]:7702", "[::1]:7700"]);
         assert_eq!(settings.request_timeout, Duration::from_millis(250));
@@ -183,6 +195,7 @@ mod tests {
         assert_eq!(settings.connections_max, Some(2));
         assert_eq!(settings.client_name, "my app");
         assert_eq!(settings.retry, Retry::none());
+        assert_eq!((settings.is_gateway, settings.zone.as_str()), (true, "eu-1a"));
         assert_eq!(parse("isogrid://a").expect("short").seeds, ["a:7700"]);
     }
 

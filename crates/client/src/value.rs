@@ -1,6 +1,71 @@
 //! What operations give back: values with their versions, and the results of conditional writes.
 
-use isogrid_core::{Timestamp, Version};
+use std::ops::Deref;
+use std::time::Duration;
+
+use isogrid_core::{Receipt, Timestamp, Version};
+use isogrid_proto::frame::ReadMode;
+
+/// Which replicas may answer a read.
+///
+/// | choice | who answers | what it may miss |
+/// |---|---|---|
+/// | `Primary` | the primary, without asking anybody | nothing |
+/// | `Confirmed` | the primary, after a round trip to its backups | nothing, whatever the clocks do |
+/// | `NearestBackup` | an in-sync replica, in the client's zone if there is one | what is younger than the bound |
+/// | `Any` | any replica | anything |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadFrom {
+    /// The primary, which holds a lease: linearizable.
+    Primary,
+    /// The primary, after it has asked the in-sync replicas: linearizable even if clocks run wrong.
+    Confirmed,
+    /// The nearest in-sync replica, if it is not further behind than this; else the primary.
+    NearestBackup {
+        /// The oldest that the answer may be.
+        max_staleness: Duration,
+    },
+    /// The nearest replica, whatever it has.
+    Any,
+}
+
+impl ReadFrom {
+    pub(crate) fn mode(self) -> ReadMode {
+        match self {
+            ReadFrom::Primary => ReadMode::Lease,
+            ReadFrom::Confirmed => ReadMode::Confirmed,
+            ReadFrom::NearestBackup { max_staleness } => ReadMode::Backup {
+                staleness_ms: u32::try_from(max_staleness.as_millis()).unwrap_or(u32::MAX),
+            },
+            ReadFrom::Any => ReadMode::Any,
+        }
+    }
+}
+
+/// What a write gave back, with its receipt. It can be used like what the write gave back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipted<T> {
+    /// What the write gave back.
+    pub value: T,
+    pub(crate) receipt: Option<Receipt>,
+}
+
+impl<T> Receipted<T> {
+    /// What is known of the safety of the write. `None` if nothing was written, since a condition did not hold or there was
+    /// nothing to remove.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
+    }
+}
+
+impl<T> Deref for Receipted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
 
 /// A value with the version and expiry of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

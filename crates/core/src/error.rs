@@ -44,6 +44,8 @@ pub enum ErrorKind {
     InvalidRequest,
     /// Another node owns the partition.
     NotOwner,
+    /// The cluster as a whole cannot do it now, or refuses to: too few replicas, no quorum, lost data.
+    Cluster,
     /// The node protects itself: memory, connections or queues are full.
     Overloaded,
     /// The node cannot serve now: starting, stopping, or out of reach.
@@ -93,6 +95,44 @@ pub enum ErrorCode {
     RequestIncomplete = 113,
     /// Another node owns the partition.
     NotOwner = 201,
+    /// Too few replicas are in sync for the map's setting.
+    NotEnoughReplicas = 202,
+    /// Too few replicas were left in sync after the write was applied.
+    NotEnoughReplicasLeft = 203,
+    /// The primary was replaced before the write was acknowledged.
+    Deposed = 204,
+    /// The session has ended, or the request was reported as answered.
+    SessionEnded = 205,
+    /// The session has too many unanswered writes in one partition.
+    SessionFull = 206,
+    /// The replica is further behind than the read allows.
+    TooFarBehind = 207,
+    /// The position of a receipt is not in the partition's log any more.
+    PositionLost = 208,
+    /// The backups must catch up first.
+    BackupsLag = 209,
+    /// The council has no quorum.
+    NoQuorum = 210,
+    /// The node has not joined its cluster yet.
+    StillJoining = 211,
+    /// There is no such map, and one could not be made.
+    MapUnknown = 212,
+    /// Nobody leads the partition at the moment.
+    NoPrimary = 213,
+    /// A node could not reach the owner of the partition.
+    OwnerUnreachable = 214,
+    /// The node belongs to another cluster.
+    WrongCluster = 215,
+    /// The council refused a change of the cluster.
+    ChangeRefused = 216,
+    /// Another node has this name.
+    NodeNameTaken = 217,
+    /// Stopping the node now could lose data.
+    NotSafeToStop = 218,
+    /// There is no such node.
+    NodeUnknown = 219,
+    /// The node declared itself cut off from its cluster.
+    CutOff = 220,
     /// The node's memory mark is reached.
     MemoryFull = 301,
     /// The node has as many connections as it allows.

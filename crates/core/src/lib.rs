@@ -34,7 +34,9 @@ pub use id::{
     Epoch, Incarnation, MapId, NodeId, PartitionId, SlotId, TableVersion, Timestamp, Version,
 };
 pub use limits::Limits;
-pub use log::{Cause, Effect, EndedSessions, Hlc, LogPosition, RequestId, SessionId, version_of};
+pub use log::{
+    Cause, Effect, EndedSessions, Hlc, LogPosition, Receipt, RequestId, SessionId, version_of,
+};
 pub use map::{Eviction, MapSettings};
 pub use members::{Member, MemberState, Members};
 pub use op::{Condition, Expiry, NumberFormat, Op, Scan, Target};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Epoch, MapId, Timestamp, Version};
+use crate::id::{Epoch, MapId, PartitionId, Timestamp, Version};
 
 /// A place in a partition's log: the epoch of the entry there and its number. Two logs that have the same position hold
 /// the same entries up to it. Ordered by epoch first: the further log is the one to trust.
@@ -138,6 +138,30 @@ impl<'a> EndedSessions<'a> {
 /// The version that the entry with this number gives to what it writes.
 pub fn version_of(seq: u64) -> Version {
     Version(seq)
+}
+
+/// What is known of the safety of a write. Hand it to a later read as `at_least`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Where the write stands in the log.
+    pub position: LogPosition,
+    /// The loss generation of the log.
+    pub loss_generation: u32,
+    /// How many replicas held it when it was acknowledged.
+    pub replicas: u8,
+    /// Whether they held it on disk.
+    pub durable: bool,
+    /// How many entries the furthest behind of the in-sync replicas lacked then.
+    pub lag_ops: u64,
+}
+
+impl Receipt {
+    /// The version that the write gave to what it wrote.
+    pub fn version(&self) -> Version {
+        version_of(self.position.seq)
+    }
 }
 
 #[cfg(test)]

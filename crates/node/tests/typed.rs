@@ -27,7 +27,8 @@ fn put(map: &str, key: &str, value: &str) -> pb::PutRequest {
 }
 
 fn get(map: &str, key: &str) -> pb::GetRequest {
-    pb::GetRequest { map: map.to_owned(), key: Bytes::copy_from_slice(key.as_bytes()) }
+    let key = Bytes::copy_from_slice(key.as_bytes());
+    pb::GetRequest { map: map.to_owned(), key, ..pb::GetRequest::default() }
 }
 
 #[tokio::test]
@@ -130,10 +131,10 @@ async fn a_scan_streams_the_whole_map_once() {
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), 300, "no key comes twice");
-    let whole = pb::LenRequest { map: "m".into(), partition: None };
+    let whole = pb::LenRequest { map: "m".into(), ..pb::LenRequest::default() };
     let reply = client.len(whole).await.expect("counted").into_inner().reply;
     assert_eq!(reply, Some(Reply::Count(301)));
-    let whole = pb::ClearRequest { map: "m".into(), partition: None };
+    let whole = pb::ClearRequest { map: "m".into(), ..pb::ClearRequest::default() };
     let reply = client.clear(whole).await.expect("cleared").into_inner().reply;
     assert_eq!(reply, Some(Reply::Count(301)));
 }

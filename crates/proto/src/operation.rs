@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use isogrid_core::{
-    Condition, Entry, Error, ErrorCode, Expiry, NumberFormat, Op, Page, Reply, Result, Timestamp,
-    Version,
+    Condition, Entry, Error, ErrorCode, Expiry, LogPosition, NumberFormat, Op, Page, Receipt,
+    Reply, Result, SessionId, Timestamp, Version,
 };
 
+use crate::frame::{AtLeast, OpOptions, ReadMode, WriteTag};
 use crate::pb;
 use crate::status::error_to_pb;
 
@@ -130,7 +131,86 @@ pub fn reply_to_pb(reply: &Reply<'_>) -> pb::OperationReply {
         Reply::Page(page) => Wire::Count(page.entries.len() as u64),
         Reply::Failed(error) => Wire::Error(error_to_pb(error)),
     };
-    pb::OperationReply { reply: Some(reply) }
+    pb::OperationReply { reply: Some(reply), receipt: None }
+}
+
+/// A receipt as a message.
+pub fn receipt_to_pb(receipt: &Receipt) -> pb::Receipt {
+    pb::Receipt {
+        partition: u32::from(receipt.partition.0),
+        epoch: receipt.position.epoch.0,
+        seq: receipt.position.seq,
+        loss_generation: receipt.loss_generation,
+        replicas: u32::from(receipt.replicas),
+        durable: receipt.durable,
+        lag_ops: receipt.lag_ops,
+    }
+}
+
+/// What comes with a typed operation: the session of its request number, and its options.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TypedOptions {
+    /// The session that the tag belongs to.
+    pub session: Option<SessionId>,
+    /// The tag, the read mode and how new the answer must be.
+    pub options: OpOptions,
+}
+
+/// What is asked beside a typed operation.
+pub fn options_from_pb(operation: &pb::Operation) -> Result<TypedOptions> {
+    use pb::operation::Operation as Wire;
+    let (request, read) = match &operation.operation {
+        None => (None, None),
+        Some(Wire::Get(r)) => (None, r.read.as_ref()),
+        Some(Wire::Exists(r)) => (None, r.read.as_ref()),
+        Some(Wire::Touch(r)) => (None, r.read.as_ref()),
+        Some(Wire::Put(r)) => (r.request_id.as_ref(), None),
+        Some(Wire::Delete(r)) => (r.request_id.as_ref(), None),
+        Some(Wire::CompareAndSet(r)) => (r.request_id.as_ref(), None),
+        Some(Wire::Expire(r)) => (r.request_id.as_ref(), None),
+        Some(Wire::Increment(r)) => (r.request_id.as_ref(), None),
+        Some(Wire::IncrementFloat(r)) => (r.request_id.as_ref(), None),
+        Some(Wire::Append(r)) => (r.request_id.as_ref(), None),
+    };
+    let mut typed = TypedOptions { session: None, options: read_options_from_pb(read) };
+    if let Some(request) = request {
+        let (session, tag) = request_from_pb(request)?;
+        (typed.session, typed.options.tag) = (Some(session), Some(tag));
+    }
+    Ok(typed)
+}
+
+/// The session and the tag of a typed write.
+pub fn request_from_pb(request: &pb::RequestId) -> Result<(SessionId, WriteTag)> {
+    let bad = |why: &str| Err(Error::new(ErrorCode::RequestIncomplete, why));
+    if request.session == 0 || request.number == 0 {
+        return bad("a request id needs a session and a number from one");
+    }
+    let first = request.first_incomplete.max(1);
+    match request.number.checked_sub(first).map(u16::try_from) {
+        Some(Ok(ahead)) => {
+            Ok((SessionId(request.session), WriteTag { number: request.number, ahead }))
+        }
+        Some(Err(_)) => bad("a request id with too many unanswered ones before it"),
+        None => bad("a request id below its own first_incomplete"),
+    }
+}
+
+/// How certain and how new a typed read must be.
+pub fn read_options_from_pb(read: Option<&pb::ReadOptions>) -> OpOptions {
+    let Some(read) = read else { return OpOptions::NONE };
+    let mode = match read.mode() {
+        pb::ReadMode::Default => None,
+        pb::ReadMode::Lease => Some(ReadMode::Lease),
+        pb::ReadMode::Confirmed => Some(ReadMode::Confirmed),
+        pb::ReadMode::Backup => Some(ReadMode::Backup { staleness_ms: read.staleness_ms }),
+        pb::ReadMode::Any => Some(ReadMode::Any),
+    };
+    let at_least = read.at_least.as_ref().map(|receipt| AtLeast {
+        position: LogPosition::new(receipt.epoch, receipt.seq),
+        loss_generation: receipt.loss_generation,
+    });
+    OpOptions { tag: None, mode, at_least }
 }
 
 /// A scan's page as a message.
@@ -140,4 +220,51 @@ pub fn page_to_pb(page: &Page<'_>) -> pb::Page {
         entry: Some(entry_to_pb(&e.entry)),
     });
     pb::Page { entries: entries.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(session: u64, number: u64, first_incomplete: u64) -> pb::RequestId {
+        pb::RequestId { session, number, first_incomplete }
+    }
+
+    #[test]
+    fn a_request_id_says_which_requests_are_still_open() {
+        let (session, tag) = request_from_pb(&request(7, 9, 4)).expect("a good id");
+        assert_eq!((session, tag.number, tag.first_incomplete()), (SessionId(7), 9, 4));
+        let (_, alone) = request_from_pb(&request(7, 1, 0)).expect("none said");
+        assert_eq!(alone, WriteTag { number: 1, ahead: 0 });
+        for bad in [request(0, 1, 1), request(7, 0, 0), request(7, 3, 4), request(7, 1 << 20, 1)] {
+            let code = request_from_pb(&bad).map_err(|error| error.code());
+            assert_eq!(code, Err(ErrorCode::RequestIncomplete), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_receipt_can_be_handed_back_as_it_came() {
+        let receipt = Receipt {
+            partition: isogrid_core::PartitionId(3),
+            position: LogPosition::new(2, 40),
+            loss_generation: 1,
+            replicas: 3,
+            durable: true,
+            lag_ops: 5,
+        };
+        let read = pb::ReadOptions {
+            mode: pb::ReadMode::Backup.into(),
+            staleness_ms: 250,
+            at_least: Some(receipt_to_pb(&receipt)),
+        };
+        let get = pb::GetRequest { read: Some(read), ..pb::GetRequest::default() };
+        let operation = pb::operation::Operation::Get(get);
+        let typed = options_from_pb(&pb::Operation { operation: Some(operation) });
+        let expected = OpOptions {
+            tag: None,
+            mode: Some(ReadMode::Backup { staleness_ms: 250 }),
+            at_least: Some(AtLeast::from(&receipt)),
+        };
+        assert_eq!(typed, Ok(TypedOptions { session: None, options: expected }));
+    }
 }

@@ -72,6 +72,16 @@ fn grpc_code(error: &Error) -> Code {
             _ => Code::InvalidArgument,
         },
         ErrorKind::NotOwner => Code::FailedPrecondition,
+        ErrorKind::Cluster => match error.code() {
+            ErrorCode::WrongCluster
+            | ErrorCode::ChangeRefused
+            | ErrorCode::NodeNameTaken
+            | ErrorCode::NotSafeToStop => Code::FailedPrecondition,
+            ErrorCode::MapUnknown | ErrorCode::NodeUnknown => Code::NotFound,
+            ErrorCode::PositionLost => Code::DataLoss,
+            ErrorCode::SessionEnded => Code::Aborted,
+            _ => Code::Unavailable,
+        },
         ErrorKind::Overloaded => Code::ResourceExhausted,
         ErrorKind::Unavailable | ErrorKind::ConnectionLost => Code::Unavailable,
         ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,

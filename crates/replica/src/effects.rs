@@ -1,11 +1,13 @@
 //! What a replica wants done. The shell implements [`Effects`]; [`Recorded`] collects everything, for tests and the
 //! simulator.
 
-use isogrid_core::{Epoch, LogPosition, NodeId, PartitionId, Replica, Reply, Version};
+use isogrid_core::{Epoch, NodeId, PartitionId, Replica, Reply, Version};
 
 use crate::event::Ticket;
 use crate::message::Message;
 use crate::notice::Notice;
+
+pub use isogrid_core::Receipt;
 
 /// The hands of a replica. Called while a step runs; what is borrowed is good only for the call.
 pub trait Effects {
@@ -43,30 +45,6 @@ pub enum Response<'a> {
     },
     /// None, and why.
     Refused(Refusal),
-}
-
-/// What is known of the safety of a write. Hand it to a later read as `at_least`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The partition.
-    pub partition: PartitionId,
-    /// Where the write stands in the log.
-    pub position: LogPosition,
-    /// The loss generation of the log.
-    pub loss_generation: u32,
-    /// How many replicas held it when it was acknowledged.
-    pub replicas: u8,
-    /// Whether they held it on disk.
-    pub durable: bool,
-    /// How many entries the furthest behind of the in-sync replicas lacked then.
-    pub lag_ops: u64,
-}
-
-impl Receipt {
-    /// The version that the write gave to what it wrote.
-    pub fn version(&self) -> Version {
-        isogrid_core::version_of(self.position.seq)
-    }
 }
 
 /// Why there is no answer, by what it means for the caller.

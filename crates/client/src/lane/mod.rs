@@ -24,11 +24,13 @@ mod state;
 mod state_test;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, Limits};
+use isogrid_core::{Error, ErrorCode, Limits, TableVersion};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::retry::Budget;
@@ -36,23 +38,96 @@ pub(crate) use outgoing::Outgoing;
 pub(crate) use pending::FRAME_BYTES_TARGET;
 pub(crate) use reply::{OwnedEntry, OwnedPage, OwnedReply};
 pub(crate) use slots::{Answer, Room, SlotKey};
+pub(crate) use state::Item;
 pub(crate) use state::Operations;
 use state::{State, Wakers};
+
+/// What the error says of an operation that was taken back from its lane unsent.
+const MOVED: &str = "the partition moved before the operation was sent";
+
+/// The error of an operation that was taken back from its lane unsent: it goes the new way at once.
+fn moved() -> Error {
+    Error::new(ErrorCode::NotOwner, MOVED)
+}
+
+/// Whether an operation was taken back unsent.
+pub(crate) fn was_taken_back(error: &Error) -> bool {
+    error.code() == ErrorCode::NotOwner && error.detail() == MOVED
+}
+
+/// What all lanes of a client share.
+#[derive(Debug)]
+pub(crate) struct LaneShared {
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) budget: Arc<Budget>,
+    /// The version of the table by which operations find their way.
+    pub(crate) table_version: AtomicU64,
+    /// How often an operation came to a node that did not own its partition.
+    pub(crate) routing_misses: AtomicU64,
+    /// Whether nodes are to forward what is not theirs.
+    pub(crate) is_gateway: bool,
+}
+
+impl LaneShared {
+    pub(crate) fn new(clock: Arc<Clock>, budget: Arc<Budget>, is_gateway: bool) -> Self {
+        Self {
+            clock,
+            budget,
+            table_version: AtomicU64::new(0),
+            routing_misses: AtomicU64::new(0),
+            is_gateway,
+        }
+    }
+}
 
 /// One connection to one core, and its waiting callers.
 #[derive(Debug)]
 pub(crate) struct Lane {
     /// Held for one step of the state machine: encoding one caller's operations, or handing out one frame's replies.
     state: Mutex<State>,
-    clock: Arc<Clock>,
-    budget: Arc<Budget>,
+    shared: Arc<LaneShared>,
+    is_connected: AtomicBool,
+    /// Asks the connection's task to give it up.
+    cut: Notify,
     /// The node at the other end, for errors. Read only when something failed.
     node: Mutex<Option<Arc<str>>>,
 }
 
 impl Lane {
-    pub(crate) fn new(clock: Arc<Clock>, budget: Arc<Budget>) -> Self {
-        Self { state: Mutex::new(State::new()), clock, budget, node: Mutex::new(None) }
+    pub(crate) fn new(shared: Arc<LaneShared>) -> Self {
+        let mut state = State::new();
+        if shared.is_gateway {
+            state.set_gateway();
+        }
+        Self {
+            state: Mutex::new(state),
+            shared,
+            is_connected: AtomicBool::new(false),
+            cut: Notify::new(),
+            node: Mutex::new(None),
+        }
+    }
+
+    /// Whether there is a connection.
+    #[inline]
+    pub(crate) fn is_connected(&self) -> bool {
+        self.is_connected.load(Ordering::Relaxed)
+    }
+
+    /// Gives up the connection: its node is known to be gone.
+    pub(crate) fn cut(&self) {
+        self.cut.notify_one();
+    }
+
+    /// Until the connection is to be given up.
+    pub(crate) async fn until_cut(&self) {
+        self.cut.notified().await;
+    }
+
+    /// Sends back what was not sent yet, since its partitions have moved.
+    pub(crate) fn take_back(&self) {
+        let now_ms = self.shared.clock.now_ms();
+        self.step(|state, wakers| state.take_back(&moved(), now_ms, wakers));
     }
 
     /// The node at the other end.
@@ -70,10 +145,11 @@ impl Lane {
     ) -> Result<SlotKey, Error> {
         let mut state = self.state.lock();
         let is_first = !state.is_busy();
-        let (key, sender) = state.submit(operations, deadline_ms, waker, self.clock.now_ms())?;
+        let (key, sender) =
+            state.submit(operations, deadline_ms, waker, self.shared.clock.now_ms())?;
         drop(state);
         if is_first {
-            self.clock.start();
+            self.shared.clock.start();
         }
         if let Some(sender) = sender {
             sender.wake();
@@ -90,7 +166,7 @@ impl Lane {
         cx: &mut Context<'_>,
     ) -> Poll<Answer> {
         let mut state = self.state.lock();
-        let (answer, sender) = state.poll(key, operations, cx.waker(), self.clock.now_ms());
+        let (answer, sender) = state.poll(key, operations, cx.waker(), self.shared.clock.now_ms());
         drop(state);
         if let Some(sender) = sender {
             sender.wake();
@@ -117,18 +193,21 @@ impl Lane {
 
     /// The next frame of a connection.
     fn take_frame(&self, connection: u64, waker: &Waker) -> Poll<Option<Bytes>> {
-        let now_ms = self.clock.now_ms();
-        self.step(|state, wakers| state.take_frame(connection, waker, now_ms, wakers))
+        let now_ms = self.shared.clock.now_ms();
+        let table = TableVersion(self.shared.table_version.load(Ordering::Relaxed));
+        self.step(|state, wakers| state.take_frame(connection, waker, (now_ms, table), wakers))
     }
 
     /// The handshake is done.
     pub(crate) fn connected(&self, node: Arc<str>, limits: &Limits) {
         *self.node.lock() = Some(node);
+        self.is_connected.store(true, Ordering::Relaxed);
         self.step(|state, wakers| state.connected(limits, wakers));
     }
 
     /// The connection broke, or could not be made.
     pub(crate) fn disconnected(&self, trouble: Error) {
+        self.is_connected.store(false, Ordering::Relaxed);
         self.step(|state, wakers| state.disconnected(trouble, wakers));
     }
 
@@ -141,7 +220,10 @@ impl Lane {
             ErrorCode::Internal => error,
             _ => Error::new(ErrorCode::Internal, error.detail()),
         })?;
-        self.budget.earn(completed);
+        self.shared.budget.earn(completed.replies);
+        if completed.misses > 0 {
+            self.shared.routing_misses.fetch_add(completed.misses as u64, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -160,7 +242,7 @@ impl Lane {
 
     /// Ends everything.
     pub(crate) fn close(&self) {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.shared.clock.now_ms();
         self.step(|state, wakers| state.close(now_ms, wakers));
     }
 }

@@ -1,7 +1,7 @@
 //! [`OwnedReply`]: a reply that outlives the frame it came in, with its values as slices of that frame.
 
 use bytes::Bytes;
-use isogrid_core::{Entry, Error, ErrorCode, Reply, Timestamp, Version};
+use isogrid_core::{Entry, Error, ErrorCode, PartitionId, Receipt, Reply, Timestamp, Version};
 
 /// A value as the node sent it.
 #[derive(Clone, Debug)]
@@ -27,15 +27,17 @@ pub(crate) enum OwnedReply {
     Written {
         version: Version,
         old: Option<Box<OwnedEntry>>,
+        receipt: Option<Receipt>,
     },
     Deleted {
         old: Option<Box<OwnedEntry>>,
+        receipt: Option<Receipt>,
     },
     Conflict {
         current: Option<Box<OwnedEntry>>,
     },
-    Integer(i64),
-    Float(f64),
+    Integer(i64, Option<Receipt>),
+    Float(f64, Option<Receipt>),
     Count(u64),
     Page(Box<OwnedPage>),
     Failed(Error),
@@ -59,20 +61,22 @@ fn boxed(entry: Option<&Entry<'_>>, frame: &Bytes) -> Option<Box<OwnedEntry>> {
 impl OwnedReply {
     /// Takes a reply out of the frame it borrows from.
     #[inline]
-    pub(crate) fn from_frame(reply: Reply<'_>, frame: &Bytes) -> Self {
+    pub(crate) fn from_frame(reply: Reply<'_>, receipt: Option<Receipt>, frame: &Bytes) -> Self {
         match reply {
             Reply::Missing => OwnedReply::Missing,
             Reply::Found(entry) => OwnedReply::Found(entry_of(&entry, frame)),
             Reply::Flag(flag) => OwnedReply::Flag(flag),
             Reply::Written { version, old } => {
-                OwnedReply::Written { version, old: boxed(old.as_ref(), frame) }
+                OwnedReply::Written { version, old: boxed(old.as_ref(), frame), receipt }
             }
-            Reply::Deleted { old, .. } => OwnedReply::Deleted { old: boxed(old.as_ref(), frame) },
+            Reply::Deleted { old, .. } => {
+                OwnedReply::Deleted { old: boxed(old.as_ref(), frame), receipt }
+            }
             Reply::Conflict { current } => {
                 OwnedReply::Conflict { current: boxed(current.as_ref(), frame) }
             }
-            Reply::Integer { value, .. } => OwnedReply::Integer(value),
-            Reply::Float { value, .. } => OwnedReply::Float(value),
+            Reply::Integer { value, .. } => OwnedReply::Integer(value, receipt),
+            Reply::Float { value, .. } => OwnedReply::Float(value, receipt),
             Reply::Count(count) => OwnedReply::Count(count),
             Reply::Page(page) => {
                 let own = |e: &isogrid_core::PageEntry<'_>| {
@@ -82,6 +86,36 @@ impl OwnedReply {
                 OwnedReply::Page(Box::new(OwnedPage { next: page.next, entries }))
             }
             Reply::Failed(error) => OwnedReply::Failed(error),
+        }
+    }
+
+    /// Whether the operation had come to a node that does not own its partition.
+    #[inline]
+    pub(crate) fn is_miss(&self) -> bool {
+        matches!(self, OwnedReply::Failed(error) if error.code() == ErrorCode::NotOwner)
+    }
+
+    /// Says which partition the write was to; it is not on the wire.
+    #[inline]
+    pub(crate) fn in_partition(mut self, partition: PartitionId) -> Self {
+        if let OwnedReply::Written { receipt: Some(receipt), .. }
+        | OwnedReply::Deleted { receipt: Some(receipt), .. }
+        | OwnedReply::Integer(_, Some(receipt))
+        | OwnedReply::Float(_, Some(receipt)) = &mut self
+        {
+            receipt.partition = partition;
+        }
+        self
+    }
+
+    /// What is known of the safety of a write.
+    pub(crate) fn receipt(&self) -> Option<Receipt> {
+        match self {
+            OwnedReply::Written { receipt, .. }
+            | OwnedReply::Deleted { receipt, .. }
+            | OwnedReply::Integer(_, receipt)
+            | OwnedReply::Float(_, receipt) => *receipt,
+            _ => None,
         }
     }
 
@@ -108,7 +142,8 @@ mod tests {
         assert!(std::mem::size_of::<OwnedReply>() <= 64, "{}", std::mem::size_of::<OwnedReply>());
         let frame = Bytes::from_static(b"....value");
         let entry = Entry { value: &frame[4..], version: Version(3), expires_at: None };
-        let OwnedReply::Found(owned) = OwnedReply::from_frame(Reply::Found(entry), &frame) else {
+        let OwnedReply::Found(owned) = OwnedReply::from_frame(Reply::Found(entry), None, &frame)
+        else {
             panic!("found stays found");
         };
         assert_eq!(owned.value.as_ptr(), frame[4..].as_ptr());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, Limits, Op, Outcome};
-use isogrid_proto::frame::ReplyFrame;
+use isogrid_core::{Error, ErrorCode, Limits, Op, Outcome, SessionId, TableVersion};
+use isogrid_proto::frame::{Answered, OpOptions, ReplyFrame};
 
 use super::pending::{Entry, FRAME_BYTES_TARGET, Frame, Pending};
 use super::reply::OwnedReply;
@@ -16,8 +16,25 @@ use super::slots::{Answer, Room, SlotKey, Slots, Stage};
 /// Frames sent and not answered yet: enough to keep both sides busy, few enough that frames grow under load.
 const FRAMES_IN_FLIGHT_MAX: usize = 4;
 
+/// After so long without its replies a frame holds up no others: some partition of it waits for its replicas or for a new
+/// primary, and the others must not wait with it.
+const FRAME_SLOW_MS: u64 = 20;
+
 /// Bytes encoded and not sent yet.
 const PENDING_BYTES_MAX: usize = 8 << 20;
+
+/// One operation of a caller.
+pub(crate) struct Item<'a> {
+    /// Its place among the caller's.
+    pub(crate) index: u32,
+    pub(crate) map: &'a Arc<str>,
+    pub(crate) op: &'a Op<'a>,
+    pub(crate) options: OpOptions,
+    /// The session of its tag.
+    pub(crate) session: Option<SessionId>,
+    /// About how many bytes it takes.
+    pub(crate) bytes: usize,
+}
 
 /// What a caller brings to a lane: one operation, or many that are answered together.
 pub(crate) trait Operations {
@@ -27,8 +44,16 @@ pub(crate) trait Operations {
     /// Whether the answer is a list.
     fn are_many(&self) -> bool;
 
-    /// Shows each operation: its place, its map, itself, and about how many bytes it takes.
-    fn each(&self, show: impl FnMut(u32, &Arc<str>, &Op<'_>, usize));
+    /// Shows each operation.
+    fn each(&self, show: impl FnMut(&Item<'_>));
+}
+
+/// What was in a reply frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Completed {
+    pub(super) replies: usize,
+    /// Operations that had come to the wrong node.
+    pub(super) misses: usize,
 }
 
 /// Callers to be woken once the lock is gone.
@@ -39,6 +64,8 @@ pub(super) struct State {
     slots: Slots,
     pending: Pending,
     in_flight: VecDeque<Frame>,
+    /// How many of them count against the limit of frames.
+    window: usize,
     /// Operations pending, in flight, and admitted.
     ops: usize,
     /// Bytes that admitted callers are about to add.
@@ -64,6 +91,7 @@ impl State {
             slots: Slots::default(),
             pending: Pending::new(),
             in_flight: VecDeque::new(),
+            window: 0,
             ops: 0,
             admitted_bytes: 0,
             queue: VecDeque::new(),
@@ -120,14 +148,12 @@ impl State {
         now_ms: u64,
     ) -> Option<Waker> {
         let pending = &mut self.pending;
-        operations.each(|index, map, op, bytes| {
-            pending.push(&Entry { slot, index, map, op, bytes, deadline_ms }, now_ms);
-        });
+        operations.each(|item| pending.push(&Entry { slot, item, deadline_ms }, now_ms));
         if self.may_send() { self.sender.take() } else { None }
     }
 
     fn may_send(&self) -> bool {
-        self.connected && self.in_flight.len() < FRAMES_IN_FLIGHT_MAX
+        self.connected && self.window < FRAMES_IN_FLIGHT_MAX
     }
 
     /// Gives a caller its answer, or takes its operations in if it was admitted meanwhile.
@@ -192,15 +218,18 @@ impl State {
         &mut self,
         connection: u64,
         waker: &Waker,
-        now_ms: u64,
+        (now_ms, table): (u64, TableVersion),
         wakers: &mut Wakers,
     ) -> Poll<Option<Bytes>> {
         if connection != self.connection || self.closed {
             return Poll::Ready(None);
         }
+        self.pending.table_version = table;
         if self.may_send()
-            && let Some((bytes, frame)) = self.pending.take(now_ms)
+            && let Some((bytes, mut frame)) = self.pending.take(now_ms)
         {
+            frame.sent_ms = now_ms;
+            self.window += 1;
             self.in_flight.push_back(frame);
             self.admit(wakers);
             return Poll::Ready(Some(bytes));
@@ -211,49 +240,45 @@ impl State {
         Poll::Pending
     }
 
-    /// Hands the replies of a frame to their callers. Returns how many there were; after an error nothing on this
+    /// Hands the replies of a frame to their callers; a request frame may be answered by several. After an error nothing on this
     /// connection can be trusted any more.
-    pub(super) fn complete(&mut self, bytes: &Bytes, wakers: &mut Wakers) -> Result<usize, Error> {
+    pub(super) fn complete(
+        &mut self,
+        bytes: &Bytes,
+        wakers: &mut Wakers,
+    ) -> Result<Completed, Error> {
         let mut replies = ReplyFrame::parse(bytes)?;
         let id = replies.frame_id;
         let Some(position) = self.in_flight.iter().position(|frame| frame.id == id) else {
             return Err(defect(format!("a reply to frame {id}, which is not in flight")));
         };
-        if self.in_flight[position].ops != replies.replies {
-            let ops = self.in_flight[position].ops;
-            return Err(defect(format!("{} replies to {ops} operations", replies.replies)));
-        }
-        let Some(frame) = self.in_flight.remove(position) else {
-            return Err(defect("a frame vanished"));
-        };
-        self.ops -= frame.ops;
-        let mut fault = None;
-        for part in &frame.parts {
-            for index in part.first..part.first + part.count {
-                let reply = match &fault {
-                    None => replies.next_reply(),
-                    Some(error) => Err(Error::clone(error)),
-                };
-                let reply = match reply {
-                    Ok(reply) => OwnedReply::from_frame(reply, bytes),
-                    Err(error) => {
-                        fault = Some(error);
-                        OwnedReply::Failed(defect("the replies cannot be read"))
-                    }
-                };
-                wakers.extend(self.slots.answer(part.slot, index, reply));
+        let frame = &mut self.in_flight[position];
+        let mut near = 0;
+        let mut misses = 0;
+        for _ in 0..replies.replies {
+            let Answered { index, reply, receipt } = replies.next_reply()?;
+            if !frame.note_answer(index) {
+                let ops = frame.ops;
+                return Err(defect(format!("a reply to operation {index} of {ops}, or a second")));
+            }
+            self.ops -= 1;
+            let reply = OwnedReply::from_frame(reply, receipt, bytes);
+            misses += usize::from(reply.is_miss());
+            if let Some((slot, index)) = frame.part_of(index, &mut near) {
+                wakers.extend(self.slots.answer(slot, index, reply));
             }
         }
-        let ops = frame.ops;
-        self.pending.recycle(frame.parts);
+        if frame.replies == frame.ops
+            && let Some(frame) = self.in_flight.remove(position)
+        {
+            self.window -= usize::from(!frame.is_slow);
+            self.pending.recycle(frame);
+        }
         self.admit(wakers);
         if self.may_send() && !self.pending.is_empty() {
             wakers.extend(self.sender.take());
         }
-        match fault {
-            None => replies.finish().map(|()| ops),
-            Some(error) => Err(error),
-        }
+        replies.finish().map(|()| Completed { replies: replies.replies, misses })
     }
 
     /// A connection attempt begins; returns its number.
@@ -285,8 +310,10 @@ impl State {
             _ => Error::new(ErrorCode::ConnectionLost, trouble.detail()),
         };
         self.trouble = Some(trouble);
+        self.window = 0;
         for frame in std::mem::take(&mut self.in_flight) {
-            self.ops -= frame.ops;
+            // What was answered before finds nobody who still waits for it.
+            self.ops -= frame.ops - frame.replies;
             for part in &frame.parts {
                 for index in part.first..part.first + part.count {
                     let reply = OwnedReply::Failed(error.clone());
@@ -299,6 +326,7 @@ impl State {
 
     /// Ends the waiting of all whose time is over. What was not sent is taken back, so that it certainly never happens.
     pub(super) fn sweep(&mut self, now_ms: u64, wakers: &mut Wakers) {
+        self.mark_slow(now_ms, wakers);
         let expired = self.slots.expired(now_ms);
         if expired.is_empty() && (!self.abandoned || self.may_send()) {
             return;
@@ -321,6 +349,40 @@ impl State {
             self.fail(key, &too_late, &no_reply, wakers);
         }
         self.admit(wakers);
+    }
+
+    /// Frames that have waited long for some reply hold up the others no more.
+    fn mark_slow(&mut self, now_ms: u64, wakers: &mut Wakers) {
+        let late = |frame: &&mut Frame| !frame.is_slow && frame.sent_ms + FRAME_SLOW_MS <= now_ms;
+        for frame in self.in_flight.iter_mut().filter(late) {
+            frame.is_slow = true;
+            self.window -= 1;
+        }
+        if self.may_send() && !self.pending.is_empty() {
+            wakers.extend(self.sender.take());
+        }
+    }
+
+    /// Gives back what was not sent, since its partitions have moved: its callers find the way anew.
+    pub(super) fn take_back(&mut self, moved: &Error, now_ms: u64, wakers: &mut Wakers) {
+        for part in self.pending.retain(now_ms, |_| false) {
+            self.ops -= part.count as usize;
+            for index in part.first..part.first + part.count {
+                let reply = OwnedReply::Failed(moved.clone());
+                wakers.extend(self.slots.answer(part.slot, index, reply));
+            }
+        }
+        for key in self.slots.waiting() {
+            if let Some(Stage::Queued(_) | Stage::Admitted(_)) = self.slots.stage(key) {
+                self.fail(key, moved, moved, wakers);
+            }
+        }
+        self.queue.clear();
+    }
+
+    /// Every frame says that this client knows no other node.
+    pub(super) fn set_gateway(&mut self) {
+        self.pending.is_gateway = true;
     }
 
     /// Ends the waiting of one caller, with one error if nothing was sent and the other if something was.

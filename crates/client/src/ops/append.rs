@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Decode, Operation, Received, mismatch};
+use super::{Decode, Operation, Received, Writes, mismatch};
 use crate::codec::Raw;
 use crate::error::Result;
 use crate::key::Key;
@@ -44,12 +44,14 @@ impl<K: Key, V> Map<K, V, Raw> {
     }
 }
 
+impl Writes for Append {}
+
 impl Decode<Raw> for Append {
     type Output = u64;
 
     fn decode(Received(reply): Received, _codec: &Raw) -> Result<u64> {
         match reply {
-            OwnedReply::Integer(length) => Ok(length.unsigned_abs()),
+            OwnedReply::Integer(length, _) => Ok(length.unsigned_abs()),
             other => Err(mismatch(&other)),
         }
     }

@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use isogrid_core::{Condition, Expiry, Timestamp, Version};
+use isogrid_core::{Condition, Expiry, Receipt, Timestamp, Version};
 
 use crate::call::{Call, unexpected};
 use crate::codec::Codec;
@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::lane::{OwnedEntry, OwnedReply};
 use crate::map::Map;
 use crate::prepared::{Action, Prepared};
-use crate::value::Versioned;
+use crate::value::{ReadFrom, Receipted, Versioned};
 
 /// An operation on one key: set its options, then `.await` it. Nothing is sent before.
 ///
@@ -96,6 +96,66 @@ impl<C, D> fmt::Debug for Operation<'_, C, D> {
             .field("name", &self.call.prepared.name())
             .field("map", &self.call.map.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// Operations that change something, and whose answer comes with a receipt.
+pub trait Writes {}
+
+/// An operation that also gives its receipt.
+#[derive(Debug)]
+pub struct WithReceipt<D>(PhantomData<D>);
+
+impl<'a, C, D: Writes> Operation<'a, C, D> {
+    /// Also gives the receipt: what is known of the safety of the write. Hand it to a later read as
+    /// [`at_least`](Operation::at_least), also through another client.
+    ///
+    /// ```
+    /// # use isogrid_client::testing::Cluster;
+    /// use isogrid_client::ReadFrom;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> isogrid_client::Result<()> {
+    /// # let cluster = Cluster::start(1).await?;
+    /// # let grid = cluster.grid().await?;
+    /// let scores = grid.map::<String, u64>("scores");
+    /// let stored = scores.put("ann", &7).with_receipt().await?;
+    /// let mut read = scores.get("ann").read_from(ReadFrom::Any);
+    /// if let Some(receipt) = stored.receipt() {
+    ///     read = read.at_least(receipt);
+    /// }
+    /// assert_eq!(read.await?, Some(7));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_receipt(self) -> Operation<'a, C, WithReceipt<D>> {
+        self.turned_into()
+    }
+}
+
+impl<C, D: Decode<C>> Decode<C> for WithReceipt<D> {
+    type Output = Receipted<D::Output>;
+
+    fn decode(received: Received, codec: &C) -> Result<Self::Output> {
+        let receipt = received.0.receipt();
+        Ok(Receipted { value: D::decode(received, codec)?, receipt })
+    }
+}
+
+/// Operations that only read.
+pub trait Reads {}
+
+impl<C, D: Reads> Operation<'_, C, D> {
+    /// Which replicas may answer; the map's setting decides unless this is said.
+    pub fn read_from(mut self, from: ReadFrom) -> Self {
+        self.call.prepared.read_choice().mode = Some(from.mode());
+        self
+    }
+
+    /// The answer must not be older than this write, whichever replica gives it. The receipt must be of a key in the same
+    /// partition, as that of the same key is.
+    pub fn at_least(mut self, receipt: &Receipt) -> Self {
+        self.call.prepared.read_choice().at_least = Some(*receipt);
+        self
     }
 }
 

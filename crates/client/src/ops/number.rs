@@ -2,7 +2,7 @@
 
 use isogrid_core::Expiry;
 
-use super::{Decode, Expires, Operation, Received, mismatch};
+use super::{Decode, Expires, Operation, Received, Writes, mismatch};
 use crate::codec::Codec;
 use crate::error::Result;
 use crate::key::Key;
@@ -74,6 +74,9 @@ impl<K: Key, V, C: Codec<V>> Map<K, V, C> {
     }
 }
 
+impl Writes for Increment {}
+impl Writes for IncrementFloat {}
+
 impl Expires for Increment {}
 impl Expires for IncrementFloat {}
 
@@ -82,7 +85,7 @@ impl<C> Decode<C> for Increment {
 
     fn decode(Received(reply): Received, _codec: &C) -> Result<i64> {
         match reply {
-            OwnedReply::Integer(value) => Ok(value),
+            OwnedReply::Integer(value, _) => Ok(value),
             other => Err(mismatch(&other)),
         }
     }
@@ -93,7 +96,7 @@ impl<C> Decode<C> for IncrementFloat {
 
     fn decode(Received(reply): Received, _codec: &C) -> Result<f64> {
         match reply {
-            OwnedReply::Float(value) => Ok(value),
+            OwnedReply::Float(value, _) => Ok(value),
             other => Err(mismatch(&other)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Decode, Operation, Received, flag, mismatch, versioned};
+use super::{Decode, Operation, Reads, Received, flag, mismatch, versioned};
 use crate::codec::Codec;
 use crate::error::Result;
 use crate::key::Key;
@@ -92,6 +92,10 @@ impl<K: Key, V, C: Codec<V>> Map<K, V, C> {
         Operation::new(self, Prepared::new(key.key_bytes(), Action::Touch))
     }
 }
+
+impl<V> Reads for Get<V> {}
+impl<V> Reads for GetVersioned<V> {}
+impl Reads for Ask {}
 
 impl<'a, C, V> Operation<'a, C, Get<V>> {
     /// Also gives the version and expiry of the record.

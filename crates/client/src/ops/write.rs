@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use isogrid_core::{Condition, Expiry, Version};
 
 use super::{
-    Conditional, Decode, Expires, Operation, Received, Replaces, flag, mismatch, optional,
+    Conditional, Decode, Expires, Operation, Received, Replaces, Writes, flag, mismatch, optional,
 };
 use crate::codec::Codec;
 use crate::error::Result;
@@ -190,6 +190,14 @@ impl<'a, C, D: Puts> Operation<'a, C, D> {
 impl<V> Puts for Store<V> {}
 impl<V> Puts for StoreOld<V> {}
 
+impl<V> Writes for Store<V> {}
+impl<V> Writes for StoreOld<V> {}
+impl<V> Writes for StoreIf<V> {}
+impl<V> Writes for StoreIfOld<V> {}
+impl<V> Writes for Remove<V> {}
+impl<V> Writes for RemoveOld<V> {}
+impl<V> Writes for RemoveIf<V> {}
+
 impl<V> Expires for Store<V> {}
 impl<V> Expires for StoreOld<V> {}
 impl<V> Expires for StoreIf<V> {}
@@ -244,7 +252,7 @@ impl<V, C: Codec<V>> Decode<C> for StoreOld<V> {
 
     fn decode(Received(reply): Received, codec: &C) -> Result<Previous<V>> {
         match reply {
-            OwnedReply::Written { version, old } => {
+            OwnedReply::Written { version, old, .. } => {
                 Ok(Previous { version, old: optional(old, codec)? })
             }
             other => Err(mismatch(&other)),
@@ -270,7 +278,7 @@ impl<V, C: Codec<V>> Decode<C> for StoreIfOld<V> {
 
     fn decode(Received(reply): Received, codec: &C) -> Result<Put<V, Previous<V>>> {
         match reply {
-            OwnedReply::Written { version, old } => {
+            OwnedReply::Written { version, old, .. } => {
                 Ok(Put::Stored(Previous { version, old: optional(old, codec)? }))
             }
             OwnedReply::Conflict { current } => Ok(Put::Conflict(optional(current, codec)?)),
@@ -293,7 +301,7 @@ impl<V, C: Codec<V>> Decode<C> for RemoveOld<V> {
 
     fn decode(Received(reply): Received, codec: &C) -> Result<Option<Versioned<V>>> {
         match reply {
-            OwnedReply::Deleted { old } => optional(old, codec),
+            OwnedReply::Deleted { old, .. } => optional(old, codec),
             OwnedReply::Missing => Ok(None),
             other => Err(mismatch(&other)),
         }
@@ -305,7 +313,7 @@ impl<V, C: Codec<V>> Decode<C> for RemoveIf<V> {
 
     fn decode(Received(reply): Received, codec: &C) -> Result<Delete<V>> {
         match reply {
-            OwnedReply::Deleted { old } => Ok(Delete::Deleted(optional(old, codec)?)),
+            OwnedReply::Deleted { old, .. } => Ok(Delete::Deleted(optional(old, codec)?)),
             OwnedReply::Missing => Ok(Delete::Missing),
             OwnedReply::Conflict { current } => Ok(match optional(current, codec)? {
                 Some(current) => Delete::Conflict(current),

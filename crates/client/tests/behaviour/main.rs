@@ -3,10 +3,12 @@
 
 mod blocking;
 mod cancellation;
+mod cluster;
 mod codecs;
 mod concurrency;
 mod contention;
 mod deadlines;
+mod fake;
 mod limits;
 mod operations;
 mod pipeline;

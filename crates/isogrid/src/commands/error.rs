@@ -138,7 +138,7 @@ This file is printed by `isogrid error --markdown`; a test checks that it is up 
 fn group(hundred: u16) -> &'static str {
     match hundred {
         1 => "the request breaks a rule or a limit",
-        2 => "another node must be asked",
+        2 => "the cluster: another owner, too few replicas, no decision",
         3 => "the node cannot take it now",
         4 => "no answer came in time",
         5 => "the value does not fit its codec",

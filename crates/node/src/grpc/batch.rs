@@ -51,7 +51,8 @@ pub(super) fn execute(
 
 /// The reply of an operation that failed.
 fn failed(error: &Error) -> pb::OperationReply {
-    pb::OperationReply { reply: Some(pb::operation_reply::Reply::Error(error_to_pb(error))) }
+    let reply = Some(pb::operation_reply::Reply::Error(error_to_pb(error)));
+    pb::OperationReply { reply, receipt: None }
 }
 
 /// About how many bytes a reply takes.

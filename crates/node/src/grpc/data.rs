@@ -62,7 +62,7 @@ impl DataService {
             .count_partitions(map, partition, op, deadline(request))
             .map_err(|error| error_to_status(&error))?;
         let reply = Some(operation_reply::Reply::Count(total));
-        Ok(Response::new(pb::OperationReply { reply }))
+        Ok(Response::new(pb::OperationReply { reply, receipt: None }))
     }
 
     fn count_partitions(
@@ -144,6 +144,29 @@ fn parse_timeout(text: &str) -> Option<Duration> {
 impl Grid for DataService {
     type SessionStream = Session;
     type ScanStream = Pin<Box<dyn Stream<Item = Result<pb::Page, Status>> + Send>>;
+    type TopologyStream = Pin<Box<dyn Stream<Item = Result<pb::TopologyUpdate, Status>> + Send>>;
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::WatchReply, Status>> + Send>>;
+
+    async fn open_session(
+        &self,
+        _request: Request<pb::OpenSessionRequest>,
+    ) -> Result<Response<pb::OpenSessionReply>, Status> {
+        Err(Status::unimplemented("sessions come with the cluster"))
+    }
+
+    async fn topology(
+        &self,
+        _request: Request<pb::TopologyRequest>,
+    ) -> Result<Response<Self::TopologyStream>, Status> {
+        Err(Status::unimplemented("the topology comes with the cluster"))
+    }
+
+    async fn watch(
+        &self,
+        _request: Request<pb::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("watching comes with the cluster"))
+    }
 
     async fn session(
         &self,

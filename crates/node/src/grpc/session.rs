@@ -125,10 +125,10 @@ impl Session {
             let detail = format!("{} operations, at most {}", frame.ops, limits.batch_ops_max);
             return Err(Error::new(ErrorCode::BatchTooLarge, detail));
         }
-        let deadline = Deadline::after_ms(frame.deadline_ms);
+        let deadline = Deadline::after_ms(frame.head.deadline_ms);
         let mut batch = Batch::new(engine, frame.maps.iter().copied(), frame.ops);
         for _ in 0..frame.ops {
-            let (map, op) = frame.next_op()?;
+            let (map, op, _options) = frame.next_op()?;
             batch.push(map, op);
         }
         frame.finish()?;
@@ -136,7 +136,7 @@ impl Session {
         engine.execute(self.connection.core, batch, deadline, |index, reply| {
             replies.put(index, reply)
         });
-        Ok(replies.finish(frame.frame_id, engine.table_version()))
+        Ok(replies.finish(frame.head.frame_id, engine.table_version()))
     }
 
     /// The last message of a session that ends because of an error.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use isogrid_core::{Error, Op, Reply, TableVersion};
+use isogrid_core::{Error, Op, Reply};
 use isogrid_node::{Config, Node};
-use isogrid_proto::frame::{FRAME_VERSION, ReplyFrame, RequestWriter};
+use isogrid_proto::frame::{FRAME_VERSION, FrameHead, ReplyFrame, RequestWriter};
 use isogrid_proto::pb::grid_client::GridClient;
 use isogrid_proto::pb::{Hello, SessionReply, SessionRequest, Welcome};
 use isogrid_proto::status::{error_from_pb, error_from_status};
@@ -95,7 +95,7 @@ impl Session {
         self.send(frame(map, ops)).await;
         let bytes = self.receive().await.expect("a reply frame");
         let mut reply = ReplyFrame::parse(&bytes).expect("a good frame");
-        let replies = (0..reply.replies).map(|_| reply.next_reply().expect("a good reply"));
+        let replies = (0..reply.replies).map(|_| reply.next_reply().expect("a good reply").reply);
         check(replies.collect())
     }
 }
@@ -107,7 +107,7 @@ pub(crate) fn frame(map: &str, ops: &[Op<'_>]) -> Bytes {
     for op in ops {
         assert!(writer.push(&map, op));
     }
-    writer.finish(1, 5_000, TableVersion(0))
+    writer.finish(&FrameHead { frame_id: 1, deadline_ms: 5_000, ..FrameHead::default() })
 }
 
 /// The names of the node's maps.

@@ -1,10 +1,10 @@
-//! Every operation and reply survives the wire, the bytes of version 1 are frozen, and garbage never panics.
+//! Every operation and reply survives the wire, the bytes of version 2 are frozen, and garbage never panics.
 
 use std::sync::Arc;
 
 use isogrid_core::{
-    Condition, Entry, Error, ErrorCode, Expiry, NumberFormat, Op, Outcome, Page, PageEntry,
-    PartitionId, Reply, Scan, TableVersion, Timestamp, Version,
+    Condition, Entry, Error, ErrorCode, Expiry, LogPosition, NumberFormat, Op, Outcome, Page,
+    PageEntry, PartitionId, Receipt, Reply, Scan, SessionId, TableVersion, Timestamp, Version,
 };
 use proptest::prelude::*;
 
@@ -114,6 +114,30 @@ fn owned() -> impl Strategy<Value = Owned> {
     )
 }
 
+fn options() -> impl Strategy<Value = OpOptions> {
+    let tag = prop_oneof![
+        Just(None),
+        (any::<u16>(), any::<u64>()).prop_map(|(ahead, number)| {
+            let number = number.max(u64::from(ahead) + 1);
+            Some(WriteTag { number, ahead })
+        }),
+    ];
+    let mode = prop_oneof![
+        Just(None),
+        Just(Some(ReadMode::Lease)),
+        Just(Some(ReadMode::Confirmed)),
+        any::<u32>().prop_map(|staleness_ms| Some(ReadMode::Backup { staleness_ms })),
+        Just(Some(ReadMode::Any)),
+    ];
+    let at_least = proptest::option::of((any::<u64>(), any::<u64>(), any::<u32>()).prop_map(
+        |(epoch, seq, loss_generation)| AtLeast {
+            position: LogPosition::new(epoch, seq),
+            loss_generation,
+        },
+    ));
+    (tag, mode, at_least).prop_map(|(tag, mode, at_least)| OpOptions { tag, mode, at_least })
+}
+
 /// Reads a frame to its end, as a node does.
 fn read_all(bytes: &[u8]) -> isogrid_core::Result<usize> {
     let mut frame = RequestFrame::parse(bytes)?;
@@ -131,6 +155,27 @@ fn read_all_replies(bytes: &[u8]) -> isogrid_core::Result<usize> {
     frame.finish().map(|()| frame.replies)
 }
 
+fn head(frame_id: u32) -> FrameHead {
+    FrameHead {
+        frame_id,
+        deadline_ms: 250,
+        table_version: TableVersion(3),
+        session: Some(SessionId(77)),
+        is_gateway: true,
+    }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        partition: PartitionId(0),
+        position: LogPosition::new(4, 8),
+        loss_generation: 1,
+        replicas: 3,
+        durable: true,
+        lag_ops: 5,
+    }
+}
+
 fn sample_request() -> Vec<u8> {
     let map: Arc<str> = Arc::from("users");
     let mut writer = RequestWriter::new();
@@ -145,25 +190,41 @@ fn sample_request() -> Vec<u8> {
             return_old: true,
         },
     );
-    writer.finish(9, 250, TableVersion(3)).to_vec()
+    let options = OpOptions {
+        tag: Some(WriteTag { number: 12, ahead: 2 }),
+        mode: Some(ReadMode::Backup { staleness_ms: 50 }),
+        at_least: Some(AtLeast { position: LogPosition::new(4, 30), loss_generation: 1 }),
+    };
+    writer.push_with(&map, &Op::Len { partition: PartitionId(6) }, &options);
+    writer.finish(&head(9)).to_vec()
 }
 
 #[test]
-fn the_bytes_of_version_1_are_frozen() {
-    let mut expected = vec![0x49, 1, 32, 0, 9, 0, 0, 0, 2, 0, 0, 0, 250, 0, 0, 0];
-    expected.extend([69, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+fn the_bytes_of_version_2_are_frozen() {
+    let mut expected = vec![0x49, 2, 48, 0, 9, 0, 0, 0, 3, 0, 0, 0, 250, 0, 0, 0];
+    expected.extend([125, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+    expected.extend([77, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
     expected.extend([1, 0, 0, 2, 0, b'u', b'1']);
     expected.extend([4, 0b11011, 0, 2, 0, 3, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
     expected.extend([0xe8, 3, 0, 0, 0, 0, 0, 0, b'u', b'2', b'A', b'n', b'n']);
+    expected.extend([12, 0x80, 0b1_1111, 12, 0, 0, 0, 0, 0, 0, 0, 2, 0, 50, 0, 0, 0]);
+    expected.extend([4, 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 6, 0]);
     expected.extend([1, 5, b'u', b's', b'e', b'r', b's']);
     assert_eq!(sample_request(), expected);
 
     let mut writer = ReplyWriter::new();
-    writer.push(&Reply::Missing);
-    writer.push(&Reply::Found(Entry { value: b"Ann", version: Version(8), expires_at: None }));
-    let mut expected = vec![0x69, 1, 32, 0, 9, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0];
+    writer.put(2, &Reply::Missing);
+    let found = Entry { value: b"Ann", version: Version(8), expires_at: None };
+    writer.put(0, &Reply::Found(found));
+    let written = Reply::Written { version: Version(8), old: None };
+    writer.put_with_receipt(1, &written, &receipt());
+    let mut expected = vec![0x69, 2, 48, 0, 9, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0];
     expected.extend([0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+    expected.extend([0; 16]);
+    expected.extend([2, 0, 0, 0]);
     expected.extend([0, 0, 1, 1, 8, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, b'A', b'n', b'n']);
+    expected.extend([1, 0, 3, 0x80, 4, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+    expected.extend([1, 0, 0, 0, 3, 1, 5, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(writer.finish(9, TableVersion(3)).to_vec(), expected);
 }
 
@@ -177,10 +238,50 @@ fn a_frame_from_another_version_is_named_as_such() {
 #[test]
 fn a_longer_header_is_skipped() {
     let mut bytes = sample_request();
-    bytes.splice(32..32, [0xaa; 8]);
-    bytes[2] = 40;
+    bytes.splice(48..48, [0xaa; 8]);
+    bytes[2] = 56;
     bytes[16] += 8;
-    assert_eq!(read_all(&bytes), Ok(2));
+    assert_eq!(read_all(&bytes), Ok(3));
+}
+
+#[test]
+fn what_a_node_does_not_know_is_named_and_not_guessed() {
+    let code = |at: usize, byte: u8| {
+        let mut bytes = sample_request();
+        bytes[at] = byte;
+        read_all(&bytes).map_err(|error| error.code())
+    };
+    assert_eq!(code(40, 0b10), Err(ErrorCode::ProtocolUnknown), "an option of the frame");
+    let extension = 48 + 7 + 30 + 2;
+    assert_eq!(code(extension, 1 << 5), Err(ErrorCode::ProtocolUnknown), "an extension");
+    assert_eq!(code(extension, 0b1_1011), Err(ErrorCode::FrameMalformed), "a bound for no read");
+    assert_eq!(code(extension + 1, 2), Err(ErrorCode::FrameMalformed), "more ahead than there are");
+    assert_eq!(code(32, 0), Err(ErrorCode::FrameMalformed), "a number without a session");
+}
+
+#[test]
+fn a_request_frame_may_be_answered_by_several() {
+    let mut writer = ReplyWriter::new();
+    writer.put(4, &Reply::Flag(true));
+    let first = writer.finish(7, TableVersion(1));
+    assert!(writer.is_empty());
+    writer.put_with_receipt(0, &Reply::Count(3), &receipt());
+    writer.put(2, &Reply::Missing);
+    assert_eq!(writer.replies(), 2);
+    let second = writer.finish(7, TableVersion(2));
+    let mut answered = Vec::new();
+    for bytes in [&first, &second] {
+        let mut frame = ReplyFrame::parse(bytes).expect("own frames parse");
+        assert_eq!(frame.frame_id, 7);
+        for _ in 0..frame.replies {
+            answered.push(frame.next_reply().expect("own replies parse"));
+        }
+        assert!(frame.finish().is_ok());
+    }
+    let indexes: Vec<usize> = answered.iter().map(|answered| answered.index).collect();
+    assert_eq!(indexes, [4, 0, 2]);
+    assert_eq!(answered[1].receipt, Some(receipt()));
+    assert_eq!(answered[0].receipt, None);
 }
 
 #[test]
@@ -190,62 +291,55 @@ fn a_writer_refuses_more_maps_than_a_frame_can_name() {
         assert!(writer.push(&Arc::from(format!("m{number}")), &Op::Get { key: b"k" }));
     }
     assert!(!writer.push(&Arc::from("one-more"), &Op::Get { key: b"k" }));
-    let bytes = writer.finish(1, 0, TableVersion(0));
+    let bytes = writer.finish(&head(1));
     assert_eq!(read_all(&bytes), Ok(MAPS_PER_FRAME_MAX));
     assert!(writer.push(&Arc::from("one-more"), &Op::Get { key: b"k" }), "empty again");
 }
 
 proptest! {
     #[test]
-    fn operations_survive_the_wire(ops in proptest::collection::vec((0usize..3, owned()), 0..20)) {
+    fn operations_survive_the_wire(
+        ops in proptest::collection::vec((0usize..3, owned(), options()), 0..20),
+    ) {
         let maps: Vec<Arc<str>> = ["a", "b", "c"].map(Arc::from).to_vec();
         let mut writer = RequestWriter::new();
-        for (map, op) in &ops {
-            prop_assert!(writer.push(&maps[*map], &op.op()));
+        for (map, op, options) in &ops {
+            prop_assert!(writer.push_with(&maps[*map], &op.op(), options));
         }
-        let bytes = writer.finish(1, 2, TableVersion(3));
+        let bytes = writer.finish(&head(1));
         let mut frame = RequestFrame::parse(&bytes).expect("own frames parse");
-        prop_assert_eq!((frame.frame_id, frame.deadline_ms, frame.ops), (1, 2, ops.len()));
-        for (map, op) in &ops {
-            let (index, read) = frame.next_op().expect("own operations parse");
+        prop_assert_eq!((frame.head, frame.ops), (head(1), ops.len()));
+        for (map, op, options) in &ops {
+            let (index, read, read_options) = frame.next_op().expect("own operations parse");
             prop_assert_eq!(frame.maps[index], &*maps[*map]);
             prop_assert_eq!(read, op.op());
+            prop_assert_eq!(&read_options, options);
         }
         prop_assert!(frame.finish().is_ok());
     }
 
     #[test]
-    fn replies_survive_the_wire(replies in proptest::collection::vec(owned(), 0..20)) {
+    fn replies_survive_the_wire(
+        replies in proptest::collection::vec((0usize..OPS_PER_FRAME_MAX, owned()), 0..20),
+    ) {
         let mut writer = ReplyWriter::new();
-        for reply in &replies {
-            writer.push(&reply.reply());
+        for (index, reply) in &replies {
+            if reply.number % 2 == 0 {
+                writer.put(*index, &reply.reply());
+            } else {
+                writer.put_with_receipt(*index, &reply.reply(), &receipt());
+            }
         }
         let bytes = writer.finish(5, TableVersion(6));
         let mut frame = ReplyFrame::parse(&bytes).expect("own frames parse");
         prop_assert_eq!((frame.frame_id, frame.replies), (5, replies.len()));
-        for reply in &replies {
-            prop_assert_eq!(frame.next_reply().expect("own replies parse"), reply.reply());
+        prop_assert_eq!(frame.table_version, TableVersion(6));
+        for (index, reply) in &replies {
+            let receipt = (reply.number % 2 != 0).then(receipt);
+            let expected = Answered { index: *index, reply: reply.reply(), receipt };
+            prop_assert_eq!(frame.next_reply().expect("own replies parse"), expected);
         }
         prop_assert!(frame.finish().is_ok());
-    }
-
-    #[test]
-    fn replies_may_come_in_any_order(
-        replies in proptest::collection::vec(owned(), 0..20).prop_shuffle(),
-        order in Just((0..20usize).collect::<Vec<_>>()).prop_shuffle(),
-    ) {
-        let (mut straight, mut mixed) = (ReplyWriter::new(), ReplyWriter::new());
-        for reply in &replies {
-            straight.push(&reply.reply());
-        }
-        for index in order.into_iter().filter(|index| *index < replies.len()) {
-            mixed.put(index, &replies[index].reply());
-        }
-        let version = TableVersion(1);
-        prop_assert_eq!(mixed.finish(1, version), straight.finish(1, version));
-        mixed.push(&Reply::Missing);
-        straight.push(&Reply::Missing);
-        prop_assert_eq!(mixed.finish(2, version), straight.finish(2, version), "empty again");
     }
 
     #[test]
@@ -264,10 +358,10 @@ proptest! {
         let mut requests = RequestWriter::new();
         let mut replies = ReplyWriter::new();
         for op in &ops {
-            requests.push(&map, &op.op());
-            replies.push(&op.reply());
+            requests.push_with(&map, &op.op(), &OpOptions::tagged(op.number.max(1), 0));
+            replies.put_with_receipt(0, &op.reply(), &receipt());
         }
-        let mut request = requests.finish(1, 0, TableVersion(0)).to_vec();
+        let mut request = requests.finish(&head(1)).to_vec();
         let mut reply = replies.finish(1, TableVersion(0)).to_vec();
         for (at, byte) in damage {
             let position = at.index(request.len());

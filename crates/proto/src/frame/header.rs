@@ -1,4 +1,4 @@
-//! The first 32 bytes of every frame. All numbers are little-endian.
+//! The first 48 bytes of every frame. All numbers are little-endian.
 //!
 //! | offset | width | request | reply |
 //! |---|---|---|---|
@@ -7,27 +7,33 @@
 //! | 2 | 1 | header length: a later version may add fields behind these | the same |
 //! | 3 | 1 | flags, zero | flags, zero |
 //! | 4 | 4 | frame id, chosen by the client | the id of the request frame |
-//! | 8 | 4 | number of operations | number of replies |
+//! | 8 | 4 | number of operations | number of replies in this frame |
 //! | 12 | 4 | deadline in ms from receipt, zero for none | zero |
 //! | 16 | 4 | offset of the map dictionary | zero |
 //! | 20 | 4 | zero | zero |
 //! | 24 | 8 | table version the client routed by | table version of the node |
+//! | 32 | 8 | the session of the tagged writes, zero for none | zero |
+//! | 40 | 1 | options: bit 0 gateway | zero |
+//! | 41 | 7 | zero | zero |
 
-use isogrid_core::{Error, ErrorCode, Result, TableVersion};
+use isogrid_core::{Error, ErrorCode, Result, SessionId, TableVersion};
 
 use super::reader::{Reader, malformed};
 
 /// The newest frame version this library speaks.
-pub const FRAME_VERSION: u8 = 1;
+pub const FRAME_VERSION: u8 = 2;
 
 /// The length of this version's header.
-pub const HEADER_BYTES: usize = 32;
+pub const HEADER_BYTES: usize = 48;
 
 /// The first byte of a request frame.
 pub(super) const MAGIC_REQUEST: u8 = 0x49;
 
 /// The first byte of a reply frame.
 pub(super) const MAGIC_REPLY: u8 = 0x69;
+
+/// The option of a client that knows no other node: forward what is not yours.
+const GATEWAY: u8 = 1;
 
 /// A header's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(super) struct Header {
     pub(super) deadline_ms: u32,
     pub(super) dictionary: u32,
     pub(super) table_version: TableVersion,
+    pub(super) session: Option<SessionId>,
+    pub(super) is_gateway: bool,
 }
 
 impl Header {
@@ -51,6 +59,9 @@ impl Header {
         bytes[12..16].copy_from_slice(&self.deadline_ms.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.dictionary.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.table_version.0.to_le_bytes());
+        let session = self.session.map_or(0, |session| session.0);
+        bytes[32..40].copy_from_slice(&session.to_le_bytes());
+        bytes[40] = if self.is_gateway { GATEWAY } else { 0 };
         bytes
     }
 
@@ -79,6 +90,23 @@ impl Header {
         let dictionary = reader.u32()?;
         let _reserved = reader.u32()?;
         let table_version = TableVersion(reader.u64()?);
-        Ok((Header { magic, frame_id, count, deadline_ms, dictionary, table_version }, length))
+        let session = Some(SessionId(reader.u64()?)).filter(|session| session.0 != 0);
+        let options = reader.u8()?;
+        if options & !GATEWAY != 0 {
+            let detail = format!("frame options {options:#04x}");
+            return Err(Error::new(ErrorCode::ProtocolUnknown, detail));
+        }
+        let is_gateway = options & GATEWAY != 0;
+        let header = Header {
+            magic,
+            frame_id,
+            count,
+            deadline_ms,
+            dictionary,
+            table_version,
+            session,
+            is_gateway,
+        };
+        Ok((header, length))
     }
 }

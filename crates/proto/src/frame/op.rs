@@ -1,12 +1,12 @@
 //! One operation in a request frame.
 //!
 //! ```text
-//! opcode u8 · flags u8 · map u8 · key_len u16 · [value_len u32] · [version u64] · [expiry u64] · [delta u64]
-//!        · [expected_len u32] · key · [value] · [expected]
+//! opcode u8 · flags u8 · [extension] · map u8 · key_len u16 · [value_len u32] · [version u64] · [expiry u64]
+//!        · [delta u64] · [expected_len u32] · key · [value] · [expected]
 //! ```
 //!
 //! Flags: bits 0–1 the condition, bits 2–3 the expiry, bit 4 "return the old value", bit 5 the number format, bit 6 "an
-//! expected value follows". An operation on a partition has the partition's number where `key_len` stands; a scan goes on
+//! expected value follows", bit 7 "an extension follows" (see `options`). An operation on a partition has the partition's number where `key_len` stands; a scan goes on
 //! with `cursor u64 · entries_max u32 · prefix_len u16 · glob_len u16 · prefix · glob`, its flag bit 4 asking for values.
 
 use bytes::{BufMut, BytesMut};
@@ -15,6 +15,7 @@ use isogrid_core::{
     Version,
 };
 
+use super::options::{self, OpOptions};
 use super::reader::Reader;
 
 /// What an operation does. Numbers are frozen.
@@ -38,6 +39,28 @@ const RETURN_OLD: u8 = 1 << 4;
 const WITH_VALUES: u8 = 1 << 4;
 const MESSAGE_PACK: u8 = 1 << 5;
 const EXPECTED: u8 = 1 << 6;
+const EXTENDED: u8 = 1 << 7;
+
+/// Where an operation goes and what comes with it.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The index of its map in the frame's dictionary.
+    pub(super) map: u8,
+    pub(super) options: &'a OpOptions,
+}
+
+impl Place<'_> {
+    #[inline]
+    fn write(&self, opcode: u8, flags: u8, out: &mut BytesMut) {
+        if self.options.is_none() {
+            out.put_slice(&[opcode, flags, self.map]);
+        } else {
+            out.put_slice(&[opcode, flags | EXTENDED]);
+            options::encode(self.options, out);
+            out.put_u8(self.map);
+        }
+    }
+}
 
 fn condition_bits(condition: Condition) -> (u8, Option<u64>) {
     match condition {
@@ -79,13 +102,13 @@ struct KeyOp<'a> {
 
 impl KeyOp<'_> {
     #[inline]
-    fn write(&self, map: u8, out: &mut BytesMut) {
+    fn write(&self, place: Place<'_>, out: &mut BytesMut) {
         out.reserve(
-            64 + self.key.len()
+            96 + self.key.len()
                 + self.value.map_or(0, <[u8]>::len)
                 + self.expected.map_or(0, <[u8]>::len),
         );
-        out.put_slice(&[self.opcode, self.flags, map]);
+        place.write(self.opcode, self.flags, out);
         out.put_u16_le(self.key.len() as u16);
         if let Some(value) = self.value {
             out.put_u32_le(value.len() as u32);
@@ -105,9 +128,9 @@ impl KeyOp<'_> {
 
 /// Writes one operation. The caller has checked that the key and value lengths fit their fields.
 #[inline]
-pub(super) fn encode(map: u8, op: &Op<'_>, out: &mut BytesMut) {
+pub(super) fn encode(place: Place<'_>, op: &Op<'_>, out: &mut BytesMut) {
     match *op {
-        Op::Get { key } => KeyOp { opcode: opcode::GET, key, ..KeyOp::default() }.write(map, out),
+        Op::Get { key } => KeyOp { opcode: opcode::GET, key, ..KeyOp::default() }.write(place, out),
         Op::Put { key, value, condition, expiry, return_old } => {
             let (condition, version) = condition_bits(condition);
             let (expires, expiry) = expiry_bits(expiry);
@@ -121,12 +144,12 @@ pub(super) fn encode(map: u8, op: &Op<'_>, out: &mut BytesMut) {
                 expiry,
                 ..KeyOp::default()
             }
-            .write(map, out);
+            .write(place, out);
         }
-        Op::Scan(scan) => encode_scan(map, &scan, out),
-        Op::Len { partition } => encode_partition(opcode::LEN, 0, map, partition, out),
-        Op::Clear { partition } => encode_partition(opcode::CLEAR, 0, map, partition, out),
-        _ => encode_rare(op).write(map, out),
+        Op::Scan(scan) => encode_scan(place, &scan, out),
+        Op::Len { partition } => encode_partition((opcode::LEN, 0), place, partition, out),
+        Op::Clear { partition } => encode_partition((opcode::CLEAR, 0), place, partition, out),
+        _ => encode_rare(op).write(place, out),
     }
 }
 
@@ -171,14 +194,19 @@ fn encode_rare<'a>(op: &Op<'a>) -> KeyOp<'a> {
     }
 }
 
-fn encode_partition(opcode: u8, flags: u8, map: u8, partition: PartitionId, out: &mut BytesMut) {
-    out.put_slice(&[opcode, flags, map]);
+fn encode_partition(
+    (opcode, flags): (u8, u8),
+    place: Place<'_>,
+    partition: PartitionId,
+    out: &mut BytesMut,
+) {
+    place.write(opcode, flags, out);
     out.put_u16_le(partition.0);
 }
 
-fn encode_scan(map: u8, scan: &Scan<'_>, out: &mut BytesMut) {
+fn encode_scan(place: Place<'_>, scan: &Scan<'_>, out: &mut BytesMut) {
     let flags = if scan.with_values { WITH_VALUES } else { 0 };
-    encode_partition(opcode::SCAN, flags, map, scan.partition, out);
+    encode_partition((opcode::SCAN, flags), place, scan.partition, out);
     out.put_u64_le(scan.cursor);
     out.put_u32_le(scan.entries_max);
     out.put_u16_le(scan.prefix.len() as u16);
@@ -187,7 +215,7 @@ fn encode_scan(map: u8, scan: &Scan<'_>, out: &mut BytesMut) {
     out.put_slice(scan.glob);
 }
 
-/// The three bytes that open every operation, and the number behind them.
+/// The flags that open every operation, and the number that stands before its own fields.
 struct Start {
     flags: u8,
     number: u16,
@@ -225,11 +253,12 @@ impl Start {
     }
 }
 
-/// Reads one operation and the index of its map in the frame's dictionary.
+/// Reads one operation, the index of its map in the frame's dictionary, and what comes with it.
 #[inline]
-pub(super) fn decode<'a>(reader: &mut Reader<'a>) -> Result<(u8, Op<'a>)> {
+pub(super) fn decode<'a>(reader: &mut Reader<'a>) -> Result<(u8, Op<'a>, OpOptions)> {
     let opcode = reader.u8()?;
     let flags = reader.u8()?;
+    let options = if flags & EXTENDED == 0 { OpOptions::NONE } else { options::decode(reader)? };
     let map = reader.u8()?;
     let start = Start { flags, number: reader.u16()? };
     let op = match opcode {
@@ -244,7 +273,7 @@ pub(super) fn decode<'a>(reader: &mut Reader<'a>) -> Result<(u8, Op<'a>)> {
         }
         _ => decode_rare(opcode, &start, reader)?,
     };
-    Ok((map, op))
+    Ok((map, op, options))
 }
 
 fn decode_rare<'a>(opcode: u8, start: &Start, reader: &mut Reader<'a>) -> Result<Op<'a>> {

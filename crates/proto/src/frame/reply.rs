@@ -1,20 +1,22 @@
-//! Reply frames: one reply for each operation of a request frame, in the same order.
+//! Reply frames: one reply for each operation of a request frame, in any order, in one frame or in several.
 //!
-//! A reply is `kind u8 · flags u8` and then, by kind: nothing (missing), an entry (found), the number itself (flag u8,
-//! count u64), `version u64 · [entry]` (written, deleted), `[entry]` (conflict), `value u64 · version u64` (integer,
-//! float), `next u64 · count u32 · {key_len u16 · key · entry}` (page), or `code u16 · outcome u8 · length u16 · detail`
-//! (failed). An entry is `version u64 · value_len u32 · [expires u64] · value`. Flags: bit 0 "an entry follows", bit 1 "it
-//! expires", bit 2 "the scan goes on at next". In a page each entry has its own flags byte before its key length.
-
-use std::ops::Range;
+//! A reply is `index u16 · kind u8 · flags u8 · [receipt]` and then, by kind: nothing (missing), an entry (found), the number
+//! itself (flag u8, count u64), `version u64 · [entry]` (written, deleted), `[entry]` (conflict), `value u64 · version u64`
+//! (integer, float), `next u64 · count u32 · {key_len u16 · key · entry}` (page), or `code u16 · outcome u8 · length u16 ·
+//! detail` (failed). The index is the operation's place in the request frame. An entry is `version u64 · value_len u32 ·
+//! [expires u64] · value`. A receipt is `epoch u64 · seq u64 · loss_generation u32 · replicas u8 · receipt flags u8 · lag_ops
+//! u32`, and bit 0 of its flags says "on disk". Flags: bit 0 "an entry follows", bit 1 "it expires", bit 2 "the scan goes on
+//! at next", bit 7 "a receipt follows". In a page each entry has its own flags byte before its key length.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isogrid_core::{
-    Entry, Error, Outcome, Page, PageEntry, Reply, Result, TableVersion, Timestamp, Version,
+    Entry, Error, LogPosition, Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Result,
+    TableVersion, Timestamp, Version,
 };
 
 use super::header::{HEADER_BYTES, Header, MAGIC_REPLY};
 use super::reader::{Reader, malformed};
+use super::request::OPS_PER_FRAME_MAX;
 use crate::status;
 
 /// What a reply is. Numbers are frozen.
@@ -35,21 +37,21 @@ mod kind {
 const HAS_ENTRY: u8 = 1;
 const EXPIRES: u8 = 1 << 1;
 const GOES_ON: u8 = 1 << 2;
+const HAS_RECEIPT: u8 = 1 << 7;
+
+/// The flag of a receipt whose write is on disk.
+const DURABLE: u8 = 1;
 
 /// The longest error detail that travels; the rest is cut.
 const DETAIL_BYTES_MAX: usize = 1_024;
 
-/// Collects replies into a frame. They may come in any order; the frame has them in the order of their operations.
+/// Collects replies into a frame. They may come in any order, and a request frame may be answered by several frames.
 #[derive(Debug, Default)]
 pub struct ReplyWriter {
-    /// The replies as they came, behind room for a header: the frame itself, as long as they come in order.
+    /// The frame so far, behind room for a header.
     bytes: BytesMut,
-    /// Where each operation's reply ends up in `bytes`.
-    places: Vec<Range<u32>>,
-    /// How many replies came in order; all of them, most often.
-    in_order: usize,
-    /// How many replies came.
-    came: usize,
+    /// How many replies it holds.
+    replies: u32,
     /// The length of the last frame: the next one is likely to need as much.
     last_bytes: usize,
 }
@@ -65,66 +67,102 @@ impl ReplyWriter {
         self.bytes.len()
     }
 
-    /// Adds the reply to the next operation.
+    /// The number of replies so far.
+    pub fn replies(&self) -> usize {
+        self.replies as usize
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.replies == 0
+    }
+
+    /// Adds the reply to the next operation, where all are answered in order.
     #[inline]
     pub fn push(&mut self, reply: &Reply<'_>) {
-        self.put(self.came, reply);
+        self.put(self.replies(), reply);
     }
 
     /// Adds the reply to the operation with this index. Says how many bytes there are by now.
     #[inline]
     pub fn put(&mut self, index: usize, reply: &Reply<'_>) -> usize {
+        self.put_any(index, reply, None)
+    }
+
+    /// Adds the reply to a write, with its receipt. Says how many bytes there are by now.
+    #[inline]
+    pub fn put_with_receipt(
+        &mut self,
+        index: usize,
+        reply: &Reply<'_>,
+        receipt: &Receipt,
+    ) -> usize {
+        self.put_any(index, reply, Some(receipt))
+    }
+
+    #[inline]
+    fn put_any(&mut self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) -> usize {
+        debug_assert!(index < OPS_PER_FRAME_MAX, "a frame has no operation {index}");
         if self.bytes.is_empty() {
             self.bytes.reserve(self.last_bytes);
             self.bytes.put_bytes(0, HEADER_BYTES);
         }
-        let start = self.bytes.len() as u32;
-        encode(reply, &mut self.bytes);
-        let place = start..self.bytes.len() as u32;
-        if index == self.came && index == self.places.len() {
-            self.places.push(place);
-        } else {
-            if index >= self.places.len() {
-                self.places.resize(index + 1, 0..0);
-            }
-            self.places[index] = place;
-        }
-        if index == self.in_order && self.came == self.in_order {
-            self.in_order += 1;
-        }
-        self.came += 1;
+        encode(Front { index: index as u16, receipt }, reply, &mut self.bytes);
+        self.replies += 1;
         self.bytes.len()
     }
 
-    /// Ends the frame and hands it over; the writer is empty again. Every operation has its reply by now.
+    /// Ends the frame and hands over what came so far; the writer is empty again.
     pub fn finish(&mut self, frame_id: u32, table_version: TableVersion) -> Bytes {
-        debug_assert_eq!(self.came, self.places.len(), "an operation has no reply, or two");
         self.last_bytes = self.bytes.len();
-        let mut bytes = self.bytes.split();
-        if bytes.is_empty() {
-            bytes.put_bytes(0, HEADER_BYTES);
-        }
-        if self.in_order != self.came {
-            let mut ordered = BytesMut::with_capacity(bytes.len());
-            ordered.put_bytes(0, HEADER_BYTES);
-            for place in &self.places {
-                ordered.put_slice(&bytes[place.start as usize..place.end as usize]);
-            }
-            bytes = ordered;
+        if self.bytes.is_empty() {
+            self.bytes.put_bytes(0, HEADER_BYTES);
         }
         let header = Header {
             magic: MAGIC_REPLY,
             frame_id,
-            count: self.came as u32,
+            count: self.replies,
             deadline_ms: 0,
             dictionary: 0,
             table_version,
+            session: None,
+            is_gateway: false,
         };
-        bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
-        self.places.clear();
-        (self.in_order, self.came) = (0, 0);
-        bytes.freeze()
+        self.bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
+        self.replies = 0;
+        self.bytes.split().freeze()
     }
+}
+
+/// What stands before every reply.
+#[derive(Clone, Copy)]
+struct Front<'a> {
+    index: u16,
+    receipt: Option<&'a Receipt>,
+}
+
+impl Front<'_> {
+    #[inline]
+    fn write(&self, kind: u8, flags: u8, out: &mut BytesMut) {
+        let [low, high] = self.index.to_le_bytes();
+        match self.receipt {
+            None => out.put_slice(&[low, high, kind, flags]),
+            Some(receipt) => {
+                out.put_slice(&[low, high, kind, flags | HAS_RECEIPT]);
+                put_receipt(receipt, out);
+            }
+        }
+    }
+}
+
+#[inline]
+fn put_receipt(receipt: &Receipt, out: &mut BytesMut) {
+    out.reserve(26);
+    out.put_u64_le(receipt.position.epoch.0);
+    out.put_u64_le(receipt.position.seq);
+    out.put_u32_le(receipt.loss_generation);
+    out.put_slice(&[receipt.replicas, if receipt.durable { DURABLE } else { 0 }]);
+    out.put_u32_le(u32::try_from(receipt.lag_ops).unwrap_or(u32::MAX));
 }
 
 fn entry_flags(entry: &Entry<'_>) -> u8 {
@@ -142,8 +180,13 @@ fn put_entry(entry: &Entry<'_>, out: &mut BytesMut) {
     out.put_slice(entry.value);
 }
 
-fn put_change(kind: u8, version: Version, old: Option<&Entry<'_>>, out: &mut BytesMut) {
-    out.put_slice(&[kind, old.map_or(0, entry_flags)]);
+fn put_change(
+    (front, kind): (Front<'_>, u8),
+    version: Version,
+    old: Option<&Entry<'_>>,
+    out: &mut BytesMut,
+) {
+    front.write(kind, old.map_or(0, entry_flags), out);
     out.put_u64_le(version.0);
     if let Some(old) = old {
         put_entry(old, out);
@@ -151,43 +194,52 @@ fn put_change(kind: u8, version: Version, old: Option<&Entry<'_>>, out: &mut Byt
 }
 
 #[inline]
-fn encode(reply: &Reply<'_>, out: &mut BytesMut) {
+fn encode(front: Front<'_>, reply: &Reply<'_>, out: &mut BytesMut) {
     match reply {
-        Reply::Missing => out.put_slice(&[kind::MISSING, 0]),
+        Reply::Missing => front.write(kind::MISSING, 0, out),
         Reply::Found(entry) => {
-            out.put_slice(&[kind::FOUND, entry_flags(entry)]);
+            front.write(kind::FOUND, entry_flags(entry), out);
             put_entry(entry, out);
         }
-        Reply::Flag(flag) => out.put_slice(&[kind::FLAG, 0, u8::from(*flag)]),
-        Reply::Written { version, old } => put_change(kind::WRITTEN, *version, old.as_ref(), out),
-        Reply::Deleted { version, old } => put_change(kind::DELETED, *version, old.as_ref(), out),
+        Reply::Flag(flag) => {
+            front.write(kind::FLAG, 0, out);
+            out.put_u8(u8::from(*flag));
+        }
+        Reply::Written { version, old } => {
+            put_change((front, kind::WRITTEN), *version, old.as_ref(), out);
+        }
+        Reply::Deleted { version, old } => {
+            put_change((front, kind::DELETED), *version, old.as_ref(), out);
+        }
         Reply::Conflict { current } => {
-            out.put_slice(&[kind::CONFLICT, current.as_ref().map_or(0, entry_flags)]);
+            front.write(kind::CONFLICT, current.as_ref().map_or(0, entry_flags), out);
             if let Some(current) = current {
                 put_entry(current, out);
             }
         }
         Reply::Integer { value, version } => {
-            put_number(kind::INTEGER, value.cast_unsigned(), *version, out);
+            put_number((front, kind::INTEGER), value.cast_unsigned(), *version, out);
         }
-        Reply::Float { value, version } => put_number(kind::FLOAT, value.to_bits(), *version, out),
+        Reply::Float { value, version } => {
+            put_number((front, kind::FLOAT), value.to_bits(), *version, out);
+        }
         Reply::Count(count) => {
-            out.put_slice(&[kind::COUNT, 0]);
+            front.write(kind::COUNT, 0, out);
             out.put_u64_le(*count);
         }
-        Reply::Page(page) => encode_page(page, out),
-        Reply::Failed(error) => encode_error(error, out),
+        Reply::Page(page) => encode_page(front, page, out),
+        Reply::Failed(error) => encode_error(front, error, out),
     }
 }
 
-fn put_number(kind: u8, number: u64, version: Version, out: &mut BytesMut) {
-    out.put_slice(&[kind, 0]);
+fn put_number((front, kind): (Front<'_>, u8), number: u64, version: Version, out: &mut BytesMut) {
+    front.write(kind, 0, out);
     out.put_u64_le(number);
     out.put_u64_le(version.0);
 }
 
-fn encode_page(page: &Page<'_>, out: &mut BytesMut) {
-    out.put_slice(&[kind::PAGE, if page.next.is_some() { GOES_ON } else { 0 }]);
+fn encode_page(front: Front<'_>, page: &Page<'_>, out: &mut BytesMut) {
+    front.write(kind::PAGE, if page.next.is_some() { GOES_ON } else { 0 }, out);
     out.put_u64_le(page.next.unwrap_or(0));
     out.put_u32_le(page.entries.len() as u32);
     for PageEntry { key, entry } in &page.entries {
@@ -198,16 +250,27 @@ fn encode_page(page: &Page<'_>, out: &mut BytesMut) {
     }
 }
 
-fn encode_error(error: &Error, out: &mut BytesMut) {
+fn encode_error(front: Front<'_>, error: &Error, out: &mut BytesMut) {
     let mut detail = error.detail();
     if detail.len() > DETAIL_BYTES_MAX {
         detail = &detail[..detail.floor_char_boundary(DETAIL_BYTES_MAX)];
     }
-    out.put_slice(&[kind::FAILED, 0]);
+    front.write(kind::FAILED, 0, out);
     out.put_u16_le(error.code() as u16);
     out.put_u8(status::outcome_number(error.outcome()));
     out.put_u16_le(detail.len() as u16);
     out.put_slice(detail.as_bytes());
+}
+
+/// A reply and what stands before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered<'a> {
+    /// The operation's place in the request frame. It is not checked: whoever wrote the frame may have chosen anything.
+    pub index: usize,
+    /// The reply.
+    pub reply: Reply<'a>,
+    /// What is known of the safety of a write. Its partition is not on the wire: it is the operation's.
+    pub receipt: Option<Receipt>,
 }
 
 /// A received reply frame.
@@ -217,7 +280,7 @@ pub struct ReplyFrame<'a> {
     pub frame_id: u32,
     /// The newest table version the node knows.
     pub table_version: TableVersion,
-    /// How many replies there are.
+    /// How many replies are in this frame.
     pub replies: usize,
     body: Reader<'a>,
 }
@@ -236,7 +299,7 @@ impl<'a> ReplyFrame<'a> {
 
     /// The next reply.
     #[inline]
-    pub fn next_reply(&mut self) -> Result<Reply<'a>> {
+    pub fn next_reply(&mut self) -> Result<Answered<'a>> {
         decode(&mut self.body)
     }
 
@@ -259,9 +322,28 @@ fn optional_entry<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Option<Entry
 }
 
 #[inline]
-fn decode<'a>(reader: &mut Reader<'a>) -> Result<Reply<'a>> {
+fn decode<'a>(reader: &mut Reader<'a>) -> Result<Answered<'a>> {
+    let index = usize::from(reader.u16()?);
     let kind = reader.u8()?;
     let flags = reader.u8()?;
+    let receipt = if flags & HAS_RECEIPT == 0 { None } else { Some(receipt(reader)?) };
+    let reply = decode_reply(kind, flags, reader)?;
+    Ok(Answered { index, reply, receipt })
+}
+
+fn receipt(reader: &mut Reader<'_>) -> Result<Receipt> {
+    Ok(Receipt {
+        partition: PartitionId(0),
+        position: LogPosition::new(reader.u64()?, reader.u64()?),
+        loss_generation: reader.u32()?,
+        replicas: reader.u8()?,
+        durable: reader.u8()? & DURABLE != 0,
+        lag_ops: u64::from(reader.u32()?),
+    })
+}
+
+#[inline]
+fn decode_reply<'a>(kind: u8, flags: u8, reader: &mut Reader<'a>) -> Result<Reply<'a>> {
     Ok(match kind {
         kind::MISSING => Reply::Missing,
         kind::FOUND => Reply::Found(entry(flags, reader)?),

@@ -6,17 +6,36 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use isogrid_core::{Op, Result, TableVersion, limits};
+use isogrid_core::{Op, Result, SessionId, TableVersion, limits};
 
 use super::header::{HEADER_BYTES, Header, MAGIC_REQUEST};
-use super::op;
+use super::op::{self, Place};
+use super::options::OpOptions;
 use super::reader::{Reader, malformed};
 
 /// The most maps one frame can name.
 pub const MAPS_PER_FRAME_MAX: usize = 255;
 
+/// The most operations of one frame: a reply names its operation by an index of two bytes.
+pub const OPS_PER_FRAME_MAX: usize = 1 << 16;
+
 /// The shortest operation, used to refuse impossible counts before anything is allocated for them.
 const OP_BYTES_MIN: usize = 5;
+
+/// What a frame says beside its operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameHead {
+    /// The client's number for the frame.
+    pub frame_id: u32,
+    /// How long the client still waits, in milliseconds; zero for no deadline.
+    pub deadline_ms: u32,
+    /// The table version the client routed by.
+    pub table_version: TableVersion,
+    /// The session that the tags of its writes belong to.
+    pub session: Option<SessionId>,
+    /// Whether the node is to forward what is not its own.
+    pub is_gateway: bool,
+}
 
 /// Collects operations into a frame.
 #[derive(Debug, Default)]
@@ -49,16 +68,25 @@ impl RequestWriter {
         self.ops == 0
     }
 
-    /// Adds an operation. Returns false, and adds nothing, when the frame names as many maps as it can: send it first.
+    /// Adds an operation. Returns false, and adds nothing, when the frame holds as much as it can: send it first.
     /// The caller has checked keys, values and map names against the limits of the core.
     #[inline]
     pub fn push(&mut self, map: &Arc<str>, op: &Op<'_>) -> bool {
+        self.push_with(map, op, &OpOptions::NONE)
+    }
+
+    /// [`push`](Self::push), with what is asked beside the operation.
+    #[inline]
+    pub fn push_with(&mut self, map: &Arc<str>, op: &Op<'_>, options: &OpOptions) -> bool {
+        if self.ops() == OPS_PER_FRAME_MAX {
+            return false;
+        }
         let Some(map) = self.map_index(map) else { return false };
         if self.bytes.is_empty() {
             self.bytes.reserve(self.last_bytes);
             self.bytes.put_bytes(0, HEADER_BYTES);
         }
-        op::encode(map, op, &mut self.bytes);
+        op::encode(Place { map, options }, op, &mut self.bytes);
         self.ops += 1;
         true
     }
@@ -76,17 +104,19 @@ impl RequestWriter {
     }
 
     /// Ends the frame and hands it over; the writer is empty again.
-    pub fn finish(&mut self, frame_id: u32, deadline_ms: u32, table: TableVersion) -> Bytes {
+    pub fn finish(&mut self, head: &FrameHead) -> Bytes {
         if self.bytes.is_empty() {
             self.bytes.put_bytes(0, HEADER_BYTES);
         }
         let header = Header {
             magic: MAGIC_REQUEST,
-            frame_id,
+            frame_id: head.frame_id,
             count: self.ops,
-            deadline_ms,
+            deadline_ms: head.deadline_ms,
             dictionary: self.bytes.len() as u32,
-            table_version: table,
+            table_version: head.table_version,
+            session: head.session,
+            is_gateway: head.is_gateway,
         };
         self.bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
         self.bytes.put_u8(self.maps.len() as u8);
@@ -103,12 +133,8 @@ impl RequestWriter {
 /// A received request frame.
 #[derive(Clone, Debug)]
 pub struct RequestFrame<'a> {
-    /// The client's number for this frame.
-    pub frame_id: u32,
-    /// How long the client still waits, in milliseconds; zero for no deadline.
-    pub deadline_ms: u32,
-    /// The table version the client routed by.
-    pub table_version: TableVersion,
+    /// What it says beside its operations.
+    pub head: FrameHead,
     /// The maps that the operations name, by index.
     pub maps: Vec<&'a str>,
     /// How many operations there are.
@@ -126,28 +152,36 @@ impl<'a> RequestFrame<'a> {
         }
         let body = &bytes[body..dictionary];
         let ops = header.count as usize;
-        if ops > body.len() / OP_BYTES_MIN {
+        if ops > OPS_PER_FRAME_MAX || ops > body.len() / OP_BYTES_MIN {
             return Err(malformed(format!("{ops} operations in {} bytes", body.len())));
         }
         Ok(Self {
-            frame_id: header.frame_id,
-            deadline_ms: header.deadline_ms,
-            table_version: header.table_version,
+            head: FrameHead {
+                frame_id: header.frame_id,
+                deadline_ms: header.deadline_ms,
+                table_version: header.table_version,
+                session: header.session,
+                is_gateway: header.is_gateway,
+            },
             maps: dictionary_of(&bytes[dictionary..])?,
             ops,
             body: Reader::new(body),
         })
     }
 
-    /// The next operation, with the index of its map; the index is checked against the dictionary.
+    /// The next operation, with the index of its map and what is asked beside it. The index is checked against the
+    /// dictionary, and a tag has a session to belong to.
     #[inline]
-    pub fn next_op(&mut self) -> Result<(usize, Op<'a>)> {
-        let (map, op) = op::decode(&mut self.body)?;
+    pub fn next_op(&mut self) -> Result<(usize, Op<'a>, OpOptions)> {
+        let (map, op, options) = op::decode(&mut self.body)?;
         let map = usize::from(map);
         if map >= self.maps.len() {
             return Err(malformed(format!("map {map} of {}", self.maps.len())));
         }
-        Ok((map, op))
+        if options.tag.is_some() && self.head.session.is_none() {
+            return Err(malformed("a request number without a session"));
+        }
+        Ok((map, op, options))
     }
 
     /// Checks that nothing is left once all operations were read.

@@ -1,0 +1,87 @@
+//! Requests that break a rule or a limit: IG-01nn.
+
+use super::{Explanation, invalid};
+use crate::error::ErrorCode;
+
+pub(super) const EXPLANATIONS: &[Explanation] = &[
+    invalid(
+        ErrorCode::KeyTooLong,
+        "key too long",
+        "Keys are kept in memory on every replica and hashed for every operation, so their length is limited.",
+        "shorten the key or raise limits.key_bytes_max",
+    ),
+    invalid(
+        ErrorCode::ValueTooLarge,
+        "value too large",
+        "A value travels in one frame and is copied under its partition's lock, so its size is limited.",
+        "split the value or raise limits.value_bytes_max",
+    ),
+    invalid(
+        ErrorCode::BatchTooLarge,
+        "batch too large",
+        "A frame may carry a limited number of operations, so that no caller keeps a core to itself.",
+        "send several smaller batches or raise limits.batch_ops_max",
+    ),
+    invalid(
+        ErrorCode::FrameTooLarge,
+        "frame too large",
+        "The node reads a frame whole, so its size is limited.",
+        "send several smaller frames or raise limits.frame_bytes_max",
+    ),
+    invalid(
+        ErrorCode::FrameMalformed,
+        "frame malformed",
+        "The bytes do not follow the layout in docs/wire.md. The node closes the session, because it cannot tell where \
+         the next operation begins.",
+        "check the client library and its version",
+    ),
+    invalid(
+        ErrorCode::MapNameInvalid,
+        "map name invalid",
+        "Map names become labels of metrics and parts of paths: 1 to 128 of the characters a-z, A-Z, 0-9, '.', '_', \
+         '-' and ':'.",
+        "rename the map",
+    ),
+    invalid(
+        ErrorCode::TooManyMaps,
+        "too many maps",
+        "Each map costs a little memory in every partition. Many small maps are better one map with a key prefix.",
+        "use fewer maps or raise limits.maps_max",
+    ),
+    invalid(
+        ErrorCode::NotANumber,
+        "value is not a number",
+        "An increment found a value that is not a number in the format of the caller's codec.",
+        "check which codec wrote the value",
+    ),
+    invalid(
+        ErrorCode::NumberOverflow,
+        "number out of range",
+        "The result of the increment would not fit 64 bits or would not be finite.",
+        "use a smaller step or reset the value",
+    ),
+    invalid(
+        ErrorCode::PatternInvalid,
+        "pattern invalid",
+        "A scan's glob is longer than a key may be or ends inside a bracket or an escape.",
+        "mend the pattern",
+    ),
+    invalid(
+        ErrorCode::PartitionInvalid,
+        "no such partition",
+        "The partition number is not below the cluster's number of partitions.",
+        "ask the node for its number of partitions (isogrid status)",
+    ),
+    invalid(
+        ErrorCode::ProtocolUnknown,
+        "protocol version unknown",
+        "The client speaks a version of the frame, or an operation, that this node does not know.",
+        "upgrade the node, or use an older client",
+    ),
+    invalid(
+        ErrorCode::RequestIncomplete,
+        "request incomplete",
+        "A typed request lacks its operation or names something that does not exist.",
+        "fill in what the message names",
+    ),
+];
