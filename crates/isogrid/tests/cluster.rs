@@ -213,3 +213,29 @@ fn maps_are_created_altered_applied_and_dropped() {
     assert_eq!(cluster.at(0, &["map", "drop", "users", "--yes"]).code, 1);
     cluster.stop();
 }
+
+#[test]
+#[ignore = "needs a node that joins others"]
+fn a_map_is_watched_and_the_watch_goes_on_where_it_stood() {
+    let cluster = Cluster::start(&[]);
+    for key in ["a", "b", "c"] {
+        cluster.ok(0, &["map", "put", "m", key, "v"]);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    let file = file.to_str().expect("text");
+    let watch = |more: &[&str]| -> Vec<Value> {
+        let watch = ["map", "watch", "m", "--resume", file, "-o", "json"];
+        let ran = cluster.ok(1, &[&watch, more].concat());
+        ran.text().lines().map(|line| serde_json::from_str(line).expect("an object")).collect()
+    };
+    // Every partition says once that its snapshot is told.
+    let partitions = cluster.status(0)["partitions"].to_string().parse::<u64>().expect("a number");
+    let events = watch(&["--snapshot", "--limit", &(partitions + 3).to_string()]);
+    let puts = events.iter().filter(|event| event["event"] == "put");
+    assert_eq!(puts.count(), 3);
+    cluster.ok(0, &["map", "del", "m", "b"]);
+    let events = watch(&["--limit", "1"]);
+    assert_eq!((&events[0]["event"], &events[0]["key"]), (&json!("deleted"), &json!("b")));
+    cluster.stop();
+}
