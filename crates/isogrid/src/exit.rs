@@ -93,6 +93,17 @@ fn exit_of(error: &Error) -> Exit {
         (_, ErrorKind::Configuration, _) => Exit::Usage,
         (ErrorCode::TooManyConnections, _, _) | (_, ErrorKind::Unavailable, _) => Exit::NotReady,
         (_, _, Outcome::Unknown) => Exit::Unknown,
+        // The cluster lacks somebody: later it can be done.
+        (
+            ErrorCode::NotEnoughReplicas
+            | ErrorCode::NoQuorum
+            | ErrorCode::StillJoining
+            | ErrorCode::NoPrimary
+            | ErrorCode::OwnerUnreachable
+            | ErrorCode::NotSafeToStop,
+            _,
+            _,
+        ) => Exit::NotReady,
         _ => Exit::Failed,
     }
 }
@@ -131,6 +142,10 @@ mod tests {
             (ErrorCode::EndpointInvalid, Exit::Usage),
             (ErrorCode::AddressUnavailable, Exit::Failed),
             (ErrorCode::TooManyConnections, Exit::NotReady),
+            (ErrorCode::NoQuorum, Exit::NotReady),
+            (ErrorCode::NotEnoughReplicas, Exit::NotReady),
+            (ErrorCode::Deposed, Exit::Unknown),
+            (ErrorCode::ChangeRefused, Exit::Failed),
         ] {
             assert_eq!(Failure::Error(Error::new(code, "")).exit(), exit, "{code}");
         }

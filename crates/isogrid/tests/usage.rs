@@ -19,8 +19,22 @@ fn wrong_usage_exits_with_two_and_says_so_on_standard_error() {
         &["bench", "kv", "--callers", "1", "--threads", "2"],
         &["error", "IG-9999"],
         &["error", "--markdown", "301"],
-        &["dev", "--nodes", "3"],
         &["dev", "--nodes", "0"],
+        &["dev", "--nodes", "33"],
+        &["status", "--timeout", "1s"],
+        &["cluster"],
+        &["cluster", "drain"],
+        &["cluster", "rebalance"],
+        &["cluster", "stay"],
+        &["cluster", "stay", "node-0", "--all"],
+        &["cluster", "drain", "node-0", "--timeout", "1s"],
+        &["map", "create", "m", "--backups", "6"],
+        &["map", "create", "m", "--acknowledge", "never"],
+        &["map", "create", "m", "--bytes-max", "much"],
+        &["trace"],
+        &["apply"],
+        &["apply", "-f", "no-such-file.toml"],
+        &["apply", "-f", "neither-toml-nor.yaml.txt"],
         &["start", "--set", "no-equals-sign"],
         &["start", "--set", "node.colour=red"],
         &["status", "--endpoint", "no port at all"],
@@ -34,18 +48,13 @@ fn wrong_usage_exits_with_two_and_says_so_on_standard_error() {
 }
 
 #[test]
-fn several_nodes_are_not_in_this_version() {
-    let ran = isogrid(&["dev", "--nodes", "3"]);
-    assert!(ran.stderr.contains("IG-0607"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("clusters of several nodes are not in this version"));
-}
-
-#[test]
 fn help_and_version_are_data() {
     for (arguments, said) in [
         (&["--help"] as &[&str], "Exit codes"),
         (&["map", "--help"], "scan"),
         (&["bench", "kv", "--help"], "--rate"),
+        (&["cluster", "--help"], "can-stop"),
+        (&["map", "create", "--help"], "--min-in-sync"),
         (&["--version"], "isogrid 0."),
     ] {
         let ran = isogrid(arguments);
@@ -87,7 +96,14 @@ fn every_shell_has_its_completion() {
 #[test]
 fn no_node_is_three() {
     // Port 1 is one where nobody listens.
-    for arguments in [&["status"] as &[&str], &["map", "get", "m", "k"], &["bench", "kv"]] {
+    for arguments in [
+        &["status"] as &[&str],
+        &["map", "get", "m", "k"],
+        &["map", "info", "m"],
+        &["bench", "kv"],
+        &["cluster", "members"],
+        &["trace", "k"],
+    ] {
         let ran = isogrid(&[arguments, &["--endpoint", "127.0.0.1:1"]].concat());
         assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.stderr);
         assert!(ran.stderr.contains("IG-0307"), "{}", ran.stderr);

@@ -86,9 +86,7 @@ async fn trace(args: &TraceArgs, endpoint: &str) -> Result<Trace, Failure> {
         None => None,
     };
     let owner = &place.partition.primary;
-    let is_ours = |lag: &LagStatus| {
-        lag.from == *owner && place.partition.in_sync.iter().any(|node| *node == lag.to)
-    };
+    let is_ours = |lag: &LagStatus| lag.from == *owner && place.partition.in_sync.contains(&lag.to);
     let lags = status.lags.iter().filter(|lag| is_ours(lag)).cloned().collect();
     Ok(Trace { place, hops, lags, read })
 }

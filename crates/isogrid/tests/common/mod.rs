@@ -132,9 +132,20 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(sent.expect("there is a shell").success(), "kill -{name} {pid}");
 }
 
+/// Waits until something is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Whether a process is there.
 pub(crate) fn is_alive(pid: u32) -> bool {
-    std::path::Path::new(&format!("/proc/{pid}")).exists()
+    // One that has ended and that nobody has waited for is none.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().starts_with(" Z"))
 }
 
 /// A node on free ports.

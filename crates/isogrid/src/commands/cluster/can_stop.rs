@@ -26,8 +26,18 @@ pub(crate) struct CanStopArgs {
 }
 
 pub(super) async fn run(operator: &Operator, args: &CanStopArgs, format: Format) -> CommandResult {
-    let verdict = verdict(operator, &args.node, args.wait).await?;
-    show(&args.node, &verdict, format)?;
+    report(operator, &args.node, args.wait, format).await
+}
+
+/// Asks, waits if that is wanted, and shows the answer.
+pub(super) async fn report(
+    operator: &Operator,
+    node: &str,
+    wait: WaitArgs,
+    format: Format,
+) -> CommandResult {
+    let verdict = verdict(operator, node, wait).await?;
+    show(node, &verdict, format)?;
     Ok(match verdict {
         StopVerdict::Yes(_) => Exit::Ok,
         StopVerdict::No(_) => Exit::NotReady,

@@ -1,4 +1,4 @@
-//! `isogrid cluster drain`, `leave` and `stay`: what is wanted of a node.
+//! `isogrid cluster drain`, `leave`, `restart` and `stay`: what is wanted of a node.
 
 use clap::Args;
 use isogrid_client::{Intent, Operator};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::exit::{CommandResult, Exit, Failure, wrong_argument};
 use crate::output::{Format, print, print_json, tell};
 
-use super::{WaitArgs, empty, member, plan};
+use super::{WaitArgs, can_stop, empty, member, plan};
 
 /// Which node is emptied.
 #[derive(Debug, Args)]
@@ -18,6 +18,16 @@ pub(crate) struct LeavingArgs {
     /// Yes, empty it
     #[arg(long)]
     yes: bool,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+/// Which node is restarted.
+#[derive(Debug, Args)]
+pub(crate) struct RestartArgs {
+    /// The node
+    node: String,
 
     #[command(flatten)]
     wait: WaitArgs,
@@ -107,6 +117,22 @@ fn told(node: &str, intent: Intent, changed: usize, format: Format) -> Result<()
             Ok(())
         }
     }
+}
+
+/// Prepares a restart. Nothing is harmed by it, so nobody is asked for a yes.
+pub(super) async fn restart(
+    operator: &Operator,
+    args: &RestartArgs,
+    format: Format,
+) -> CommandResult {
+    let node = &args.node;
+    member(&operator.status(false).await?, node)?;
+    let changed = operator.set_intent(std::slice::from_ref(node), Intent::Restart).await?;
+    if args.wait.wait {
+        return can_stop::report(operator, node, args.wait, format).await;
+    }
+    told(node, Intent::Restart, changed.len(), format)?;
+    Ok(Exit::Ok)
 }
 
 /// Takes back what was wanted.

@@ -40,6 +40,8 @@ pub(crate) enum ClusterCommand {
     Leave(intent::LeavingArgs),
     /// Take back what was wanted of a node: it is to stay
     Stay(intent::StayArgs),
+    /// Hand over what a node leads, so that it can be restarted: its copies stay
+    Restart(intent::RestartArgs),
     /// Forget a node that is down and holds nothing
     Remove(remove::RemoveArgs),
     /// Say whether a node can be stopped now without anybody missing it
@@ -69,6 +71,7 @@ pub(crate) fn run(command: ClusterCommand, global: &Global) -> CommandResult {
         ClusterCommand::Drain(args) => intent::drain(&operator, &args, format).await,
         ClusterCommand::Leave(args) => intent::leave(&operator, &args, format).await,
         ClusterCommand::Stay(args) => intent::stay(&operator, &args, format).await,
+        ClusterCommand::Restart(args) => intent::restart(&operator, &args, format).await,
         ClusterCommand::Remove(args) => remove::run(&operator, &args, format).await,
         ClusterCommand::CanStop(args) => can_stop::run(&operator, &args, format).await,
         ClusterCommand::Stop(args) => stop::run(&operator, &args, format).await,

@@ -1,29 +1,63 @@
 //! `isogrid dev`: a local cluster for development. Every node is a process of its own, started as `isogrid start`, and
 //! ends with this one, however this one ends.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`blueprint`], [`ports`] | what each node is started with |
+//! | [`child`], [`signal`] | a node as a child process |
+//! | [`keeper`] | a task that has one node, restarts it, and says how it is |
+//! | [`fleet`] | all nodes |
+//! | [`action`] | what is done to them, by a key or a line |
+//! | [`announce`] | what is printed once they are there |
+//! | [`view`] | the live view |
 
+mod action;
+mod announce;
+mod blueprint;
 mod child;
+mod fleet;
+mod keeper;
 mod ports;
+mod signal;
+mod view;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
+use isogrid_client::{ClusterStatus, Operator};
+use tokio::sync::mpsc;
 
-use crate::exit::{CommandResult, Exit, Failure, wrong_argument};
-use crate::output::{Format, print, print_json, tell};
+use crate::commands::start::RunningNode;
+use crate::commands::status::table::headline;
+use crate::exit::{CommandResult, Exit, Failure};
+use crate::output::{Format, tell};
 
-use self::child::Child;
-use self::ports::Ports;
+use self::action::Action;
+use self::announce::announce;
+use self::blueprint::Blueprint;
+use self::child::LogTo;
+use self::fleet::{Fleet, Seen};
+use self::keeper::Phase;
 
-use super::start::RunningNode;
 use super::stop::StopSignals;
+
+/// How often it is asked whether the cluster is safe.
+const SAFE_LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// After this long without being safe it is told what is missing, each time that changes.
+const SAFE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many lines of standard input may wait.
+const LINES_MAX: usize = 16;
 
 /// What the cluster looks like.
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
-    /// How many nodes
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    nodes: u16,
+    /// How many nodes; without this as many as the data folder has, else three
+    #[arg(long, value_name = "N")]
+    nodes: Option<u16>,
 
     /// Keep what must survive a restart here, in a folder for each node
     #[arg(long, value_name = "DIR")]
@@ -36,160 +70,176 @@ pub(crate) struct DevArgs {
     /// Set a configuration key of every node; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+
+    /// Print lines instead of showing a live view, also on a terminal
+    #[arg(long)]
+    no_view: bool,
 }
 
 pub(crate) fn run(args: &DevArgs, format: Format) -> CommandResult {
-    check_nodes(args.nodes)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(cluster(args, format))
-}
-
-/// How many nodes this version can join into one cluster.
-const NODES_MAX: u16 = 1;
-
-fn check_nodes(nodes: u16) -> Result<(), Failure> {
-    match nodes {
-        1..=NODES_MAX => Ok(()),
-        0 => Err(wrong_argument("--nodes 0; a cluster has at least one node")),
-        _ => Err(wrong_argument(format!(
-            "--nodes {nodes}; clusters of several nodes are not in this version, only --nodes 1 is"
-        ))),
-    }
-}
-
-/// Runs the cluster until a signal comes or a node ends by itself.
-async fn cluster(args: &DevArgs, format: Format) -> CommandResult {
-    let mut signals = StopSignals::listen(false)?;
-    let mut children = Vec::new();
-    for index in 0..args.nodes {
-        let ports = Ports::of_node(args.port_base, index)?;
-        ports.check_free()?;
-        children.push(Child::spawn(&start_arguments(args, index, ports))?);
-    }
-    let mut nodes = Vec::new();
-    for child in &mut children {
-        tokio::select! {
-            ready = child.ready() => match ready? {
-                Ok(node) => nodes.push(node),
-                // It has said why on standard error, which is ours too.
-                Err(exit) => return Ok(exit),
-            },
-            _ = signals.next() => return stop(children).await,
-        }
-    }
-    announce(&nodes, format)?;
-    tokio::select! {
-        _ = signals.next() => stop(children).await,
-        name = first_end(&mut children, &nodes) => {
-            tell(format!("{name} ended by itself; its log stands above"));
-            stop(children).await?;
-            Ok(Exit::Failed)
-        }
-    }
-}
-
-/// The command line of a node.
-fn start_arguments(args: &DevArgs, index: u16, ports: Ports) -> Vec<String> {
-    let name = format!("node-{}", index + 1);
-    let mut arguments: Vec<String> = Vec::new();
-    // A developer wants to see what goes wrong, not every connection; whoever says otherwise is heard.
-    if std::env::var_os("ISOGRID__LOG__LEVEL").is_none() {
-        arguments.extend(["--set".into(), "log.level=warn".into()]);
-    }
-    for pair in &args.set {
-        arguments.extend(["--set".into(), pair.clone()]);
-    }
-    if let Some(folder) = &args.data_dir {
-        let folder = folder.join(&name);
-        arguments.extend(["--data-dir".into(), folder.to_string_lossy().into_owned()]);
-    }
-    arguments.extend(["--name".into(), name]);
-    arguments.extend(["--grpc-addr".into(), ports.grpc_addr()]);
-    arguments.extend(["--gossip-addr".into(), ports.grpc_addr()]);
-    arguments.extend(["--http-addr".into(), ports.http_addr()]);
-    arguments
-}
-
-/// Waits until one of the nodes ends, and says which.
-async fn first_end(children: &mut [Child], nodes: &[RunningNode]) -> String {
-    let ends = children.iter_mut().zip(nodes).map(|(child, node)| {
-        Box::pin(async move {
-            // How it ended makes no difference: it should not have.
-            let _ = child.ended().await;
-            node.name.clone()
-        })
-    });
-    futures::future::select_all(ends).await.0
-}
-
-async fn stop(children: Vec<Child>) -> CommandResult {
-    for child in children {
-        child.stop().await?;
-    }
-    Ok(Exit::Ok)
-}
-
-fn announce(nodes: &[RunningNode], format: Format) -> Result<(), Failure> {
-    if format == Format::Json {
-        return print_json(&json!({ "nodes": nodes }));
-    }
-    let Some(first) = nodes.first() else { return Ok(()) };
-    let grpc = &first.grpc;
-    let endpoint = match grpc.as_str() {
-        "127.0.0.1:7700" => String::new(),
-        other => format!(" --endpoint {other}"),
+    let blueprint = Blueprint {
+        port_base: args.port_base,
+        nodes: blueprint::node_count(args.nodes, args.data_dir.as_deref())?,
+        data_dir: args.data_dir.clone(),
+        set: args.set.clone(),
+        keeps_log_level: std::env::var_os("ISOGRID__LOG__LEVEL").is_some(),
     };
-    let count = if nodes.len() == 1 { "1 node".into() } else { format!("{} nodes", nodes.len()) };
-    let mut text = format!("isogrid {}, {count}, ready\n\n", isogrid_node::VERSION);
-    for node in nodes {
-        text.push_str(&format!(
-            "  {}  grpc {}  http {}  pid {}\n",
-            node.name, node.grpc, node.http, node.pid
-        ));
-    }
-    text.push_str(&format!(
-        "
-  Rust      let grid = Grid::connect(\"isogrid://{grpc}\").await?;
-  CLI       isogrid map put greetings hello world{endpoint}
-            isogrid map get greetings hello{endpoint}
-            isogrid status{endpoint}
-  grpcurl   grpcurl -plaintext {grpc} list
-            grpcurl -plaintext {grpc} isogrid.v1.Admin/Status
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let has_view = is_terminal && format == Format::Table && !args.no_view;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(cluster(blueprint, format, has_view))
+}
 
-Ctrl-C stops it.
-"
-    ));
-    print(&text)
+/// Runs the cluster until a signal comes, it is told to end, or none of its nodes is left.
+async fn cluster(blueprint: Blueprint, format: Format, has_view: bool) -> CommandResult {
+    let mut signals = StopSignals::listen(false)?;
+    let log_to = if has_view { LogTo::Pipe } else { LogTo::Here };
+    let fleet = Fleet::start(blueprint, log_to)?;
+    let mut seen = Seen::default();
+    let begun = tokio::select! {
+        begun = begin(&fleet, &mut seen) => begun,
+        _ = signals.next() => {
+            fleet.stop().await;
+            return Ok(Exit::Ok);
+        }
+    };
+    let nodes = match begun {
+        Ok(nodes) => nodes,
+        // It has said why on standard error, which is ours too, unless it is kept for the view.
+        Err(exit) => {
+            fleet.keepers.iter().flat_map(|keeper| keeper.log()).for_each(tell);
+            fleet.stop().await;
+            return Ok(exit);
+        }
+    };
+    announce(&nodes, format)?;
+    if has_view {
+        return view::run(fleet, &mut seen, &mut signals).await;
+    }
+    attend(fleet, &mut seen, &mut signals).await
+}
+
+/// Waits until all nodes run and the cluster is safe.
+async fn begin(fleet: &Fleet, seen: &mut Seen) -> Result<Vec<RunningNode>, Exit> {
+    let nodes = fleet.ready(seen).await?;
+    let begun = tokio::time::Instant::now();
+    let mut told = String::new();
+    loop {
+        let missing = match look(&nodes).await {
+            Ok(status) if is_complete(&status, nodes.len()) => return Ok(nodes),
+            Ok(status) => headline(&status),
+            Err(failure) => failure.text().unwrap_or_default(),
+        };
+        if begun.elapsed() > SAFE_PATIENCE && missing != told {
+            tell(format!("not safe yet: {missing}"));
+            told = missing;
+        }
+        tokio::select! {
+            index = fleet.change(seen) => {
+                if let Phase::Ended { exit, .. } = fleet.keepers[index].phase() {
+                    return Err(exit);
+                }
+            }
+            () = tokio::time::sleep(SAFE_LOOK_INTERVAL) => {}
+        }
+    }
+}
+
+/// What the first node that answers says.
+async fn look(nodes: &[RunningNode]) -> Result<ClusterStatus, Failure> {
+    let mut last = Failure::Io(std::io::Error::other("no node runs"));
+    for node in nodes {
+        let status = async { Operator::connect(&node.grpc).await?.status(true).await };
+        match status.await {
+            Ok(status) => return Ok(status),
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
+}
+
+/// Whether all nodes are members, and the cluster is as safe as it can be: a single copy never is.
+fn is_complete(status: &ClusterStatus, nodes: usize) -> bool {
+    let active = status.members.iter().filter(|member| member.state == "active").count();
+    active >= nodes && status.health == "healthy" && (status.safe || status.copies < 2)
+}
+
+/// Without a view: tells what happens to nodes, and does what lines on standard input say.
+async fn attend(mut fleet: Fleet, seen: &mut Seen, signals: &mut StopSignals) -> CommandResult {
+    let mut lines = lines_of_stdin()?;
+    loop {
+        tokio::select! {
+            _ = signals.next() => {
+                fleet.stop().await;
+                return Ok(Exit::Ok);
+            }
+            index = fleet.change(seen) => {
+                tell_change(&fleet, index);
+                if let Some(exit) = end_of_all(&fleet) {
+                    fleet.stop().await;
+                    return Ok(exit);
+                }
+            }
+            Some(line) = lines.recv() => match Action::parse(&line) {
+                Ok(action) if !action.perform_aloud(&mut fleet) => {
+                    fleet.stop().await;
+                    return Ok(Exit::Ok);
+                }
+                Ok(_) => {}
+                Err(text) => tell(text),
+            }
+        }
+    }
+}
+
+fn tell_change(fleet: &Fleet, index: usize) {
+    let keeper = &fleet.keepers[index];
+    match keeper.phase() {
+        Phase::Running(node) => tell(format!("{} runs, pid {}", keeper.name, node.pid)),
+        Phase::Ended { how, was_told: true, .. } => tell(format!("{}: {how}", keeper.name)),
+        Phase::Ended { how, .. } => {
+            tell(format!("{} ended by itself ({how}); its log stands above", keeper.name));
+        }
+        other => tell(format!("{}: {}", keeper.name, other.word())),
+    }
+}
+
+/// When no node is left, and nobody asked for that, so is the cluster.
+fn end_of_all(fleet: &Fleet) -> Option<Exit> {
+    let is_left = |phase: &Phase| !matches!(phase, Phase::Ended { was_told: false, .. });
+    let any_left = fleet.keepers.iter().any(|keeper| is_left(&keeper.phase()));
+    (!any_left).then_some(Exit::Failed)
+}
+
+/// The lines of standard input. A thread of its own reads them: the runtime's would have to be waited for at the end.
+fn lines_of_stdin() -> std::io::Result<mpsc::Receiver<String>> {
+    let (sender, lines) = mpsc::channel(LINES_MAX);
+    std::thread::Builder::new().name("stdin".into()).spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if !line.trim().is_empty() && sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(lines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use isogrid_client::MemberStatus;
 
     #[test]
-    fn several_nodes_are_refused_clearly() {
-        assert!(check_nodes(1).is_ok());
-        for nodes in [0, 3] {
-            let failure = check_nodes(nodes).expect_err("refused");
-            assert_eq!(failure.exit(), Exit::Usage);
-        }
-        let text = check_nodes(3).expect_err("refused").text().unwrap_or_default();
-        assert!(text.contains("clusters of several nodes are not in this version"), "{text}");
-    }
-
-    #[test]
-    fn each_node_has_its_name_ports_and_folder() {
-        let args = DevArgs {
-            nodes: 1,
-            data_dir: Some("data".into()),
-            port_base: 7_800,
-            set: vec!["node.cores=1".into()],
-        };
-        let ports = Ports::of_node(args.port_base, 0).expect("in range");
-        let line = start_arguments(&args, 0, ports).join(" ");
-        assert!(line.ends_with(
-            "--set node.cores=1 --data-dir data/node-1 --name node-1 --grpc-addr 127.0.0.1:7800 --gossip-addr \
-             127.0.0.1:7800 --http-addr 127.0.0.1:7880"
-        ));
+    fn a_cluster_is_complete_when_all_are_there_and_one_may_go() {
+        let mut status = ClusterStatus::default();
+        let mut member = MemberStatus::default();
+        member.state = "active".into();
+        status.members = vec![member.clone(), member];
+        (status.health, status.copies) = ("healthy".into(), 2);
+        assert!(!is_complete(&status, 2), "not safe");
+        status.safe = true;
+        assert!(is_complete(&status, 2) && !is_complete(&status, 3));
+        (status.safe, status.copies) = (false, 1);
+        assert!(is_complete(&status, 2), "as safe as one copy can be");
     }
 }

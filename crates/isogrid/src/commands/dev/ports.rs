@@ -1,6 +1,8 @@
-//! The ports of a local cluster: node *i* adds *i* to each.
+//! The ports of a local cluster: node *i* adds *i* to each. Gossip has the number of gRPC, in UDP.
 
-use std::net::TcpListener;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::{TcpListener, UdpSocket};
 
 use isogrid_core::{Error, ErrorCode};
 
@@ -12,7 +14,12 @@ pub(super) const BASE_DEFAULT: u16 = 7_700;
 /// How far the HTTP ports lie above the gRPC ports.
 const HTTP_OFFSET: u16 = 80;
 
-/// The ports of one node; zeros for free ones.
+/// Where free ports are looked for: below those that systems give to outgoing connections, so that a node that is started
+/// again finds its own still free.
+const FREE_FIRST: u16 = 20_000;
+const FREE_COUNT: u16 = 12_000;
+
+/// The ports of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ports {
     base: u16,
@@ -21,10 +28,12 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// The ports of a node, from the first node's gRPC port.
+    /// The ports of a node, from the first node's gRPC port; with 0, free ones, which stay free unless somebody else takes
+    /// them before the node does.
     pub(super) fn of_node(base: u16, index: u16) -> Result<Ports, Failure> {
         if base == 0 {
-            return Ok(Ports { base, grpc: 0, http: 0 });
+            let random = RandomState::new().hash_one(index);
+            return Self::free_from((random % u64::from(FREE_COUNT)) as u16);
         }
         let grpc = base.checked_add(index);
         let http = grpc.and_then(|grpc| grpc.checked_add(HTTP_OFFSET));
@@ -32,6 +41,26 @@ impl Ports {
             (Some(grpc), Some(http)) => Ok(Ports { base, grpc, http }),
             _ => Err(wrong_argument(format!("--port-base {base}; ports end at 65535"))),
         }
+    }
+
+    /// Two free ports, the first of them in UDP too, looked for from this place on.
+    fn free_from(start: u16) -> Result<Ports, Failure> {
+        let mut free = (0..FREE_COUNT)
+            .map(|step| FREE_FIRST + (start + step) % FREE_COUNT)
+            .filter(|port| is_free(*port));
+        match (free.next(), free.next()) {
+            (Some(grpc), Some(http)) => Ok(Ports { base: 0, grpc, http }),
+            _ => {
+                let last = FREE_FIRST + FREE_COUNT - 1;
+                let detail = format!("no free ports from {FREE_FIRST} to {last}");
+                Err(Error::new(ErrorCode::AddressUnavailable, detail).into())
+            }
+        }
+    }
+
+    /// Whether another node has one of them.
+    pub(super) fn overlaps(self, other: Ports) -> bool {
+        [self.grpc, self.http].iter().any(|port| *port == other.grpc || *port == other.http)
     }
 
     pub(super) fn grpc_addr(self) -> String {
@@ -45,7 +74,12 @@ impl Ports {
     /// Says which port is taken and how to choose others, before a node is started in vain.
     pub(super) fn check_free(self) -> Result<(), Failure> {
         for address in [self.grpc_addr(), self.http_addr()] {
-            if let Err(error) = TcpListener::bind(&address) {
+            let bound = TcpListener::bind(&address).map(|_| ());
+            let bound = match address == self.grpc_addr() {
+                true => bound.and_then(|()| UdpSocket::bind(&address).map(|_| ())),
+                false => bound,
+            };
+            if let Err(error) = bound {
                 // The next decade: far enough for a second cluster of the usual size.
                 let other = self.base.checked_add(10).unwrap_or(BASE_DEFAULT);
                 let detail = format!(
@@ -59,6 +93,11 @@ impl Ports {
     }
 }
 
+fn is_free(port: u16) -> bool {
+    let address = ("127.0.0.1", port);
+    TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +107,8 @@ mod tests {
         let ports = Ports::of_node(7_700, 2).expect("in range");
         assert_eq!(ports.grpc_addr(), "127.0.0.1:7702");
         assert_eq!(ports.http_addr(), "127.0.0.1:7782");
-        assert_eq!(Ports::of_node(0, 2).expect("free ones").grpc_addr(), "127.0.0.1:0");
+        let free = Ports::of_node(0, 2).expect("free ones");
+        assert!(free.check_free().is_ok() && free.grpc >= FREE_FIRST && free.http != free.grpc);
         assert!(Ports::of_node(65_500, 0).is_err());
     }
 

@@ -10,6 +10,7 @@ mod info;
 mod ls;
 mod put;
 mod scan;
+mod watch;
 
 use bytes::Bytes;
 use clap::Subcommand;
@@ -33,6 +34,8 @@ pub(crate) enum MapCommand {
     Ls,
     /// List the entries of a map
     Scan(scan::ScanArgs),
+    /// Follow what changes in a map
+    Watch(watch::WatchArgs),
     /// Show one map
     Info(info::InfoArgs),
     /// Create a map with settings of its own
@@ -66,6 +69,9 @@ pub(crate) fn run(command: MapCommand, global: &Global) -> CommandResult {
         }
         MapCommand::Scan(args) => {
             with_grid(global, async |grid| scan::run(&grid, &args, format).await)
+        }
+        MapCommand::Watch(args) => {
+            with_grid(global, async |grid| watch::run(&grid, &args, format).await)
         }
         MapCommand::Clear(args) => {
             with_grid(global, async |grid| clear::run(&grid, &args, format).await)

@@ -1,0 +1,177 @@
+//! [`Fleet`]: all nodes of a local cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{join_all, select_all};
+use isogrid_client::{Intent, Operator};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::commands::start::RunningNode;
+use crate::exit::{Exit, Failure};
+
+use super::blueprint::{self, Blueprint, NODES_MAX};
+use super::child::LogTo;
+use super::keeper::{Keeper, Order, Phase};
+use super::ports::Ports;
+
+/// How long the cluster may take to hear that it is to stop. If it does not, its nodes stop all the same.
+const FAREWELL_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// All nodes of a local cluster. Dropping it kills them.
+pub(super) struct Fleet {
+    blueprint: Arc<Blueprint>,
+    log_to: LogTo,
+    /// The ports of the nodes, by their number.
+    ports: Arc<Mutex<Vec<Ports>>>,
+    /// The nodes, by their number.
+    pub(super) keepers: Vec<Keeper>,
+}
+
+impl Fleet {
+    /// Starts all nodes. Ports that are taken are found before any is started.
+    pub(super) fn start(blueprint: Blueprint, log_to: LogTo) -> Result<Fleet, Failure> {
+        let count = blueprint.nodes;
+        let mut fleet = Fleet {
+            blueprint: Arc::new(blueprint),
+            log_to,
+            ports: Arc::default(),
+            keepers: Vec::new(),
+        };
+        for _ in 0..count {
+            fleet.take_ports()?;
+        }
+        for index in 0..count {
+            fleet.start_node(index)?;
+        }
+        Ok(fleet)
+    }
+
+    fn take_ports(&self) -> Result<(), Failure> {
+        let mut all = self.ports.lock();
+        let index = all.len() as u16;
+        loop {
+            let ports = Ports::of_node(self.blueprint.port_base, index)?;
+            // Free ones are drawn: another node may have them already.
+            if !all.iter().any(|taken| taken.overlaps(ports)) {
+                ports.check_free()?;
+                all.push(ports);
+                return Ok(());
+            }
+        }
+    }
+
+    fn start_node(&mut self, index: u16) -> Result<(), Failure> {
+        let (blueprint, ports) = (Arc::clone(&self.blueprint), Arc::clone(&self.ports));
+        let arguments = Box::new(move || blueprint.arguments(index, &ports.lock()));
+        self.keepers.push(Keeper::start(blueprint::name(index), arguments, self.log_to)?);
+        Ok(())
+    }
+
+    /// Starts one node more; returns its name.
+    pub(super) fn add(&mut self) -> Result<String, Failure> {
+        let index = self.keepers.len() as u16;
+        if index >= NODES_MAX {
+            let detail = format!("at most {NODES_MAX} nodes run on one machine");
+            return Err(crate::exit::wrong_argument(detail));
+        }
+        self.take_ports()?;
+        match self.start_node(index) {
+            Ok(()) => Ok(blueprint::name(index)),
+            Err(failure) => {
+                self.ports.lock().pop();
+                Err(failure)
+            }
+        }
+    }
+
+    /// The node of this name.
+    pub(super) fn find(&self, name: &str) -> Option<&Keeper> {
+        self.keepers.iter().find(|keeper| keeper.name == name)
+    }
+
+    /// The nodes that clients can connect to, the paused ones last.
+    pub(super) fn reachable(&self) -> Vec<RunningNode> {
+        let phases: Vec<Phase> = self.keepers.iter().map(Keeper::phase).collect();
+        let is_paused = |phase: &Phase| matches!(phase, Phase::Paused(_));
+        let running = phases.iter().filter(|phase| !is_paused(phase));
+        let paused = phases.iter().filter(|phase| is_paused(phase));
+        running.chain(paused).filter_map(|phase| phase.node().cloned()).collect()
+    }
+
+    /// How many nodes the cluster began with.
+    pub(super) fn founders(&self) -> u16 {
+        self.blueprint.nodes
+    }
+
+    /// Waits until clients can connect to all nodes. The inner error is the exit of a node that could not start: it is
+    /// told at once, since the others may wait for it.
+    pub(super) async fn ready(&self, seen: &mut Seen) -> Result<Vec<RunningNode>, Exit> {
+        loop {
+            let phases: Vec<Phase> = self.keepers.iter().map(Keeper::phase).collect();
+            let exit = phases.iter().find_map(|phase| match phase {
+                Phase::Ended { exit, .. } => Some(*exit),
+                _ => None,
+            });
+            if let Some(exit) = exit {
+                return Err(exit);
+            }
+            let nodes: Vec<RunningNode> =
+                phases.iter().filter_map(|phase| phase.node().cloned()).collect();
+            if nodes.len() == self.keepers.len() {
+                return Ok(nodes);
+            }
+            self.change(seen).await;
+        }
+    }
+
+    /// Waits until some node's phase changes from what was known of it; returns its number. `seen` is brought up to date.
+    pub(super) async fn change(&self, seen: &mut Seen) -> usize {
+        seen.extend(self.keepers.iter().skip(seen.0.len()).map(Keeper::watch));
+        let changes = seen.0.iter_mut().map(|phase| {
+            Box::pin(async move {
+                if phase.changed().await.is_err() {
+                    // Its keeper has ended, so it is told nothing more.
+                    std::future::pending::<()>().await;
+                }
+            })
+        });
+        if changes.len() == 0 {
+            return std::future::pending().await;
+        }
+        select_all(changes).await.1
+    }
+
+    /// Stops all nodes together, so that none hands over to another that stops as well.
+    pub(super) async fn stop(mut self) {
+        if self.keepers.len() > 1 {
+            // What cannot be told is not needed: each node also stops without it.
+            let _ = tokio::time::timeout(FAREWELL_WAIT_MAX, self.farewell()).await;
+        }
+        self.keepers.iter().for_each(|keeper| keeper.order(Order::Stop));
+        join_all(self.keepers.iter_mut().map(Keeper::ended)).await;
+    }
+
+    async fn farewell(&self) {
+        for node in self.reachable() {
+            let told = async {
+                let operator = Operator::connect(&node.grpc).await?;
+                operator.set_intent_of_all(Intent::Stop).await
+            };
+            if told.await.is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+/// What is known of the nodes' phases.
+#[derive(Default)]
+pub(super) struct Seen(Vec<watch::Receiver<Phase>>);
+
+impl Seen {
+    fn extend(&mut self, phases: impl Iterator<Item = watch::Receiver<Phase>>) {
+        self.0.extend(phases);
+    }
+}

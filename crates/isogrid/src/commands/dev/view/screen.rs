@@ -1,0 +1,81 @@
+//! The terminal: its other screen, its keys. Whatever happens, it is given back as it was.
+
+use std::io::{self, Stdout, Write};
+
+use crossterm::cursor::{Hide, MoveTo, Show};
+use crossterm::event::Event;
+use crossterm::style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor};
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode, size,
+};
+use crossterm::{execute, queue};
+use tokio::sync::mpsc;
+
+use super::frame::{Frame, Look};
+
+/// How many keys may wait.
+const KEYS_MAX: usize = 64;
+
+/// The size of a terminal that does not say.
+const SIZE_DEFAULT: (u16, u16) = (80, 24);
+
+/// The terminal's other screen, until it is dropped.
+pub(super) struct Screen {
+    out: Stdout,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub(super) fn open() -> io::Result<Screen> {
+        enable_raw_mode()?;
+        // From here on it is given back, also if the rest fails.
+        let mut screen = Screen { out: io::stdout() };
+        execute!(screen.out, EnterAlternateScreen, Hide)?;
+        Ok(screen)
+    }
+
+    /// Draws a frame over the one before.
+    pub(super) fn draw(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        let (width, height) = size().unwrap_or(SIZE_DEFAULT);
+        for (row, (look, line)) in (0..).zip(frame.lines(width.into(), height.into())) {
+            queue!(self.out, MoveTo(0, row))?;
+            match look {
+                Look::Plain => {}
+                Look::Good => queue!(self.out, SetForegroundColor(Color::Green))?,
+                Look::Bad => queue!(self.out, SetForegroundColor(Color::Red))?,
+                Look::Chosen => queue!(self.out, SetAttribute(Attribute::Reverse))?,
+                Look::Dim => queue!(self.out, SetAttribute(Attribute::Dim))?,
+            }
+            queue!(
+                self.out,
+                Print(line),
+                SetAttribute(Attribute::Reset),
+                ResetColor,
+                Clear(ClearType::UntilNewLine)
+            )?;
+        }
+        self.out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // There is nobody left to tell that the terminal does not listen.
+        let _ = execute!(self.out, Show, LeaveAlternateScreen);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Keys and changes of the size. A thread of its own reads them: the runtime's would have to be waited for at the end.
+pub(super) fn events() -> io::Result<mpsc::Receiver<Event>> {
+    let (sender, events) = mpsc::channel(KEYS_MAX);
+    std::thread::Builder::new().name("keys".into()).spawn(move || {
+        while let Ok(event) = crossterm::event::read() {
+            if sender.blocking_send(event).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(events)
+}
