@@ -79,13 +79,14 @@ async fn boot(config: &Config, plan: Plan) -> Result<Booted> {
 
 fn control_settings(config: &Config, identity: &Arc<Identity>, member: Member) -> ControlSettings {
     let cluster = &config.cluster;
+    let has_seeds = cluster.has_seeds_but(&[&config.node.gossip_addr, &member.gossip_addr]);
     ControlSettings {
         identity: Arc::clone(identity),
         member,
         // Data are in memory alone until they are written to disk.
         has_data_on_disk: false,
         expect: cluster.expect,
-        has_seeds: !cluster.seeds.is_empty(),
+        has_seeds,
         partitions: config.node.partitions,
         backups: cluster.backups,
         loss_policy: cluster.loss_policy(false),

@@ -25,6 +25,6 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Text }
+        Self { level: "info,openraft=warn,chitchat=warn".into(), format: LogFormat::Text }
     }
 }

@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 
 use super::maps::Wanted;
 use super::outbox::{FrameLate, Outbox, put};
+use super::topology;
 use crate::connection::ConnectionState;
 use crate::engine::{Batch, Deadline, Engine, Late};
 use crate::node::Shared;
@@ -111,10 +112,15 @@ impl Session {
         debug!(peer = %self.connection.peer, %client, %library, "session opened");
         self.phase = Phase::Open;
         let limits = self.engine().limits();
+        let view = self.engine().view();
         Ok(Welcome {
             frame_version: u32::from(FRAME_VERSION),
             node_id: self.shared.node_id.to_string(),
-            cluster_id: self.shared.cluster_name.clone(),
+            cluster_id: view
+                .cluster
+                .as_ref()
+                .map(|cluster| topology::id(cluster.id))
+                .unwrap_or_default(),
             version: VERSION.to_owned(),
             partitions: u32::from(partitions.get()),
             cores: self.shared.cores as u32,
@@ -174,7 +180,7 @@ impl Session {
         if view.table.version() <= known {
             return Bytes::new();
         }
-        super::topology::pack(&view.table.delta_since(known))
+        topology::pack(&view.table.delta_since(known))
     }
 
     /// The next late replies.

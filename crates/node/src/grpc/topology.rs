@@ -18,8 +18,8 @@ use crate::engine::Engine;
 /// The stream of a client's topology.
 pub(super) type Updates = Pin<Box<dyn Stream<Item = Result<pb::TopologyUpdate, Status>> + Send>>;
 
-/// How often a stream says that its sessions live.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// A stream says something at least this often: its client takes a silent node for a dead one, and its sessions live on.
+const SILENCE_MAX: Duration = Duration::from_millis(500);
 
 /// What a client's stream needs to go on.
 struct Follow {
@@ -62,30 +62,33 @@ pub(super) fn follow(
 impl Follow {
     /// The next change; `None` when the node stops.
     async fn next(&mut self) -> Option<pb::TopologyUpdate> {
+        let mut is_due = false;
+        let mut silence = std::pin::pin!(tokio::time::sleep(SILENCE_MAX));
         loop {
             for session in &self.sessions {
                 self.engine.keep_alive(self.core, *session);
             }
             let view = Arc::clone(&self.views.borrow_and_update());
-            if let Some(update) = self.update(&view) {
+            if let Some(update) = self.update(&view, is_due) {
                 return Some(update);
             }
             tokio::select! {
                 changed = self.views.changed() => changed.ok()?,
-                () = tokio::time::sleep(KEEP_ALIVE) => {}
+                () = &mut silence => is_due = true,
                 () = self.stopping.cancelled() => return None,
             }
         }
     }
 
-    fn update(&mut self, view: &View) -> Option<pb::TopologyUpdate> {
+    /// What the client lacks; an empty update when one is due all the same.
+    fn update(&mut self, view: &View, is_due: bool) -> Option<pb::TopologyUpdate> {
         let cluster = view.cluster.as_ref()?;
         let mut update = pb::TopologyUpdate {
             cluster_id: id(cluster.id),
             partitions: u32::from(view.table.partitions().get()),
             ..pb::TopologyUpdate::default()
         };
-        let mut is_new = std::mem::take(&mut self.is_first);
+        let mut is_new = std::mem::take(&mut self.is_first) || is_due;
         if view.nodes_version > self.nodes {
             self.nodes = view.nodes_version;
             update.members_version = view.nodes_version;
