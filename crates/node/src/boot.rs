@@ -36,6 +36,7 @@ pub(crate) struct Plan {
 pub(crate) struct Booted {
     pub(crate) control: Arc<Control>,
     pub(crate) council: Arc<CouncilService>,
+    pub(crate) gossip: Arc<Gossip>,
     pub(crate) gossip_addr: SocketAddr,
 }
 
@@ -58,7 +59,7 @@ async fn boot(config: &Config, plan: Plan) -> Result<Booted> {
     member.http_addr = reachable(config.node.advertise.as_deref(), plan.http_addr);
     member.zone.clone_from(&config.node.zone);
     member.weight = config.node.role.weight();
-    let gossip = start_gossip(config, identity, &member).await?;
+    let gossip = Arc::new(start_gossip(config, identity, &member).await?);
     let gossip_addr = gossip.address();
     member.gossip_addr = gossip_addr.to_string();
     let council = CouncilService::start(
@@ -67,14 +68,14 @@ async fn boot(config: &Config, plan: Plan) -> Result<Booted> {
     )
     .await?;
     let faces = Faces {
-        gossip: Arc::new(gossip),
+        gossip: Arc::clone(&gossip) as _,
         council: Arc::clone(&council) as _,
         peers: Arc::clone(&plan.peers) as _,
         engine: Arc::clone(&plan.engine) as _,
     };
     let settings = control_settings(config, identity, member);
     let control = Control::start(settings, faces, plan.proposals, plan.stopping);
-    Ok(Booted { control, council, gossip_addr })
+    Ok(Booted { control, council, gossip, gossip_addr })
 }
 
 fn control_settings(config: &Config, identity: &Arc<Identity>, member: Member) -> ControlSettings {

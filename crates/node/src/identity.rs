@@ -29,8 +29,6 @@ pub(crate) struct Identity {
     pub node_id: NodeId,
     /// The cluster's name. Which cluster of that name it is, [`Identity::known_cluster`] says.
     pub cluster_id: String,
-    /// Seeds the hash of the record tables as long as there is no cluster to derive it from.
-    pub hash_seed: u64,
     /// Which of the node's lives this process is.
     pub incarnation: Incarnation,
     boot_id: BootId,
@@ -58,7 +56,6 @@ impl Identity {
         let identity = |record: &Record, incarnation, folder| Self {
             node_id: NodeId::new(&record.node_id),
             cluster_id: record.cluster.clone(),
-            hash_seed: random_u128() as u64,
             incarnation,
             boot_id,
             process_storage: StorageId(random_u128()),

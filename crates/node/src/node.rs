@@ -26,6 +26,7 @@ use crate::control::Control;
 use crate::control::view::View;
 use crate::council::CouncilService;
 use crate::engine::Engine;
+use crate::gossip::Gossip;
 use crate::grpc::maps::MapDoor;
 use crate::handler::{Handler, Questions};
 use crate::identity::Identity;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) relay: Arc<Relay>,
     pub(crate) control: Arc<Control>,
     pub(crate) council: Arc<CouncilService>,
+    pub(crate) gossip: Arc<Gossip>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) views: watch::Receiver<Arc<View>>,
     /// The node's name.
@@ -176,10 +178,7 @@ impl Node {
     /// A node that forms its cluster alone is there at once; others need each other and are not waited for.
     fn await_cluster(&self, expect: u16) {
         let deadline = std::time::Instant::now() + JOIN_PATIENCE;
-        while expect == 1
-            && !self.shared.engine.has_led()
-            && std::time::Instant::now() < deadline
-        {
+        while expect == 1 && !self.shared.engine.has_led() && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -202,6 +201,19 @@ impl Node {
     /// The node's name.
     pub fn id(&self) -> &NodeId {
         &self.identity.node_id
+    }
+
+    /// Ends when the node cannot go on, and says why: its disk fails, or another process has its name.
+    pub async fn failed(&self) -> String {
+        let mut council = self.shared.council.failed();
+        let mut control = self.shared.control.failed();
+        let text = |why: Option<String>| why.unwrap_or_else(|| "its tasks have ended".to_owned());
+        tokio::select! {
+            why = council.wait_for(Option::is_some) => text(why.ok().and_then(|why| why.clone())),
+            why = control.wait_for(Option::is_some) => {
+                text(why.ok().and_then(|why| why.as_ref().map(ToString::to_string)))
+            }
+        }
     }
 
     /// Stops the node: what it leads is handed over, then no new connections and operations, requests in progress are
@@ -283,7 +295,7 @@ fn share(
     (grpc_addr, http_addr): (SocketAddr, SocketAddr),
     doors: &[CoreDoor],
 ) -> Shared {
-    let Booted { control, council, gossip_addr } = booted;
+    let Booted { control, council, gossip, gossip_addr } = booted;
     let relay = Arc::new(Relay {
         engine: Arc::clone(&engine),
         asker: Arc::new(Questions(Arc::clone(&peers))),
@@ -295,6 +307,7 @@ fn share(
         views: control.view(),
         control,
         council,
+        gossip,
         peers,
         node_id: identity.node_id.clone(),
         cluster_name: identity.cluster_id.clone(),
@@ -366,6 +379,7 @@ impl CoreWork {
                 () = impatience => info!(core = self.core, "requests in progress were cut off"),
             }
             if self.core == 0 {
+                self.shared.gossip.stop().await;
                 self.shared.council.stop().await;
             }
         });

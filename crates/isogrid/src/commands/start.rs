@@ -6,7 +6,7 @@ use clap::Args;
 use isogrid_node::{Node, VERSION, logging};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{Format, print_json};
@@ -59,8 +59,20 @@ pub(crate) fn run(args: &StartArgs, format: Format) -> CommandResult {
     if format == Format::Json {
         print_json(&describe(&node))?;
     }
-    let cause = runtime.block_on(signals.next());
-    info!(cause, "isogrid stopping");
+    let failure = runtime.block_on(async {
+        tokio::select! {
+            cause = signals.next() => {
+                info!(cause, "isogrid stopping");
+                None
+            }
+            why = node.failed() => Some(why),
+        }
+    });
+    if let Some(why) = failure {
+        error!(%why, "the node cannot go on");
+        runtime.block_on(stop(node, &mut signals))?;
+        return Ok(Exit::Failed);
+    }
     runtime.block_on(stop(node, &mut signals))
 }
 

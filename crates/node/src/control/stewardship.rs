@@ -92,7 +92,7 @@ impl Control {
             self.direct(directive);
         }
         for command in orders.commands {
-            info!(?command, "the steward proposes");
+            debug!(?command, "the steward proposes");
             // In their order, one after the other; a lost one is ordered again.
             if let Err(failed) = self.faces.council.propose(command).await {
                 debug!(?failed, "the steward's command was not decided");

@@ -17,12 +17,6 @@ impl Notices {
     pub(super) fn count(&self, partition: PartitionId, notice: &Notice) {
         *self.0.lock().entry(name(notice)).or_default() += 1;
         match notice {
-            Notice::Promoted { epoch, uncommitted } => {
-                info!(partition = partition.0, epoch = epoch.0, uncommitted, "partition promoted");
-            }
-            Notice::Demoted { promised, undone } => {
-                info!(partition = partition.0, epoch = promised.0, undone, "partition demoted");
-            }
             Notice::DigestMismatch => {
                 warn!(partition = partition.0, "the data of two replicas differ; repairing");
             }

@@ -62,6 +62,7 @@ impl Engine {
         self.tidy();
         let Some(partitions) = self.partitions.get() else { return };
         let view = self.view();
+        self.forget_leases(|node| view.nodes.contains_key(node));
         let watermark = view.watermark;
         if watermark.0 == 0 && view.ended.is_empty() {
             return;
@@ -159,7 +160,7 @@ impl Engine {
     }
 
     /// Forgets the leases given to nodes that are gone.
-    pub(crate) fn forget_leases(&self, is_known: impl Fn(&NodeId) -> bool) {
+    fn forget_leases(&self, is_known: impl Fn(&NodeId) -> bool) {
         self.leases.lock().voucher.forget(|from| is_known(&from.node));
     }
 }

@@ -155,7 +155,7 @@ struct Own {
 /// This node among the others.
 pub(crate) struct Gossip {
     shared: Arc<Shared>,
-    keeper: JoinHandle<()>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Gossip {
@@ -184,7 +184,7 @@ impl Gossip {
             settings,
         });
         let keeper = tokio::spawn(keeper::keep(Arc::clone(&shared)));
-        Ok(Gossip { shared, keeper })
+        Ok(Gossip { shared, keeper: Mutex::new(Some(keeper)) })
     }
 
     /// Tells the others what is new of this node. What is the same as before costs nothing.
@@ -223,7 +223,7 @@ impl Gossip {
 
     /// Says goodbye and stops: the others see at once that this node has left. Dropping gossip instead stops it without
     /// a word, as a crash would.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(&self) {
         self.shared.own.lock().is_leaving = true;
         self.shared.changed.notify_one();
         // There is no answer to a goodbye: time for two rounds, and the session calls everybody at once.
@@ -231,7 +231,10 @@ impl Gossip {
         tokio::time::sleep(rounds.clamp(GOODBYE_MIN, GOODBYE_MAX)).await;
         self.shared.stop.cancel();
         // The keeper ends by the token; that it was ended otherwise is no reason to fail here.
-        let _ = (&mut self.keeper).await;
+        let keeper = self.keeper.lock().take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.await;
+        }
     }
 }
 

@@ -205,14 +205,14 @@ impl Session {
     fn next_reply(&mut self, context: &mut Context<'_>) -> Poll<Next> {
         loop {
             if let Some(reply) = self.late(context) {
-                return Poll::Ready(Next::Reply(Ok(reply)));
+                return Poll::Ready(Next::Reply(Ok(Box::new(reply))));
             }
             if let Some((frame, found)) = &mut self.parked {
                 let Poll::Ready(found) = found.as_mut().poll(context) else { break };
                 let frame = std::mem::take(frame);
                 self.parked = None;
                 match found.and_then(|()| self.execute(&frame)) {
-                    Ok(Some(reply)) => return Poll::Ready(Next::Reply(Ok(reply))),
+                    Ok(Some(reply)) => return Poll::Ready(Next::Reply(Ok(Box::new(reply)))),
                     Ok(None) => continue,
                     Err(error) => return Poll::Ready(Next::Reply(Err(error))),
                 }
@@ -222,7 +222,7 @@ impl Session {
             }
             match self.requests.poll_next_unpin(context) {
                 Poll::Ready(Some(Ok(request))) => match self.answer(request) {
-                    Ok(Some(reply)) => return Poll::Ready(Next::Reply(Ok(reply))),
+                    Ok(Some(reply)) => return Poll::Ready(Next::Reply(Ok(Box::new(reply)))),
                     Ok(None) => {}
                     Err(error) => return Poll::Ready(Next::Reply(Err(error))),
                 },
@@ -242,7 +242,7 @@ impl Session {
 
 /// What a session does next.
 enum Next {
-    Reply(Result<SessionReply>),
+    Reply(Result<Box<SessionReply>>),
     Broken(Status),
     End,
 }
@@ -273,7 +273,7 @@ impl Stream for Session {
             Poll::Ready(Next::End) => return Poll::Ready(None),
             Poll::Pending => return Poll::Pending,
         };
-        let reply = reply.unwrap_or_else(|error| {
+        let reply = reply.map(|reply| *reply).unwrap_or_else(|error| {
             if !matches!(error.code(), ErrorCode::ShuttingDown | ErrorCode::NotReady) {
                 warn!(peer = %session.connection.peer, %error, "session ended");
             }
