@@ -176,10 +176,7 @@ impl Node {
     /// A node that forms its cluster alone is there at once; others need each other and are not waited for.
     fn await_cluster(&self, expect: u16) {
         let deadline = std::time::Instant::now() + JOIN_PATIENCE;
-        while expect == 1
-            && !self.shared.engine.has_led()
-            && std::time::Instant::now() < deadline
-        {
+        while expect == 1 && !self.shared.engine.has_led() && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -351,6 +348,7 @@ impl CoreWork {
             control: Arc::clone(&shared.control),
             council: Arc::clone(&shared.council),
             relay: Arc::clone(&shared.relay),
+            shared: Arc::clone(&shared),
         });
         let doors = grpc::Doors { services: self.services, handler };
         let serving = grpc::serve(shared, doors, self.core, incoming, stopping.clone());

@@ -153,7 +153,8 @@ impl Held {
 
     /// How many bytes its data and its log take.
     pub(super) fn bytes(&self) -> (u64, u64) {
-        let (data, log) = (self.replica.store().total_bytes(), self.replica.log().bytes_allocated());
+        let (data, log) =
+            (self.replica.store().total_bytes(), self.replica.log().bytes_allocated());
         (data as u64, log as u64)
     }
 }

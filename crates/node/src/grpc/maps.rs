@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use isogrid_core::{Result, Target};
 use isogrid_core::limits::check_map_name;
+use isogrid_core::{Result, Target};
 use isogrid_proto::frame::RequestFrame;
 
 use crate::control::Control;
