@@ -19,6 +19,7 @@ mod evidence;
 mod fencing;
 mod moves;
 mod orders;
+mod outlook;
 mod plan;
 mod recovery;
 mod sessions;
@@ -41,6 +42,7 @@ mod world;
 pub use can_stop::{BlockedBy, Blocker, CanStop, Proof, can_stop};
 pub use evidence::{Evidence, Follower, PartitionReport, Stream};
 pub use orders::{Directive, Orders};
+pub use outlook::{Outlook, Planned, outlook};
 pub use settings::StewardSettings;
 
 use crate::council::{Council, Intent};

@@ -82,7 +82,6 @@ fn held(status: &Value, name: &str) -> u64 {
 }
 
 #[test]
-#[ignore = "needs a node that joins others"]
 fn three_nodes_are_one_safe_cluster_whoever_is_asked() {
     let cluster = Cluster::start(&[]);
     assert_eq!(cluster.nodes.len(), 3);
@@ -112,7 +111,6 @@ fn three_nodes_are_one_safe_cluster_whoever_is_asked() {
 }
 
 #[test]
-#[ignore = "needs a node that joins others"]
 fn a_killed_node_is_missed_and_comes_back() {
     let mut cluster = Cluster::start(&[]);
     cluster.ok(0, &["map", "put", "m", "k", "v"]);
@@ -129,7 +127,6 @@ fn a_killed_node_is_missed_and_comes_back() {
 }
 
 #[test]
-#[ignore = "needs a node that joins others"]
 fn the_same_folder_is_the_same_cluster() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("text");
@@ -145,7 +142,6 @@ fn the_same_folder_is_the_same_cluster() {
 }
 
 #[test]
-#[ignore = "needs a node that joins others"]
 fn a_node_is_drained_filled_again_and_leaves() {
     let mut cluster = Cluster::start(&[]);
     let plan = cluster.at(0, &["cluster", "drain", "node-2", "-o", "json"]);
@@ -170,7 +166,6 @@ fn a_node_is_drained_filled_again_and_leaves() {
 }
 
 #[test]
-#[ignore = "needs a node that joins others"]
 fn a_node_is_prepared_for_a_restart() {
     let cluster = Cluster::start(&[]);
     let refused = cluster.at(0, &["cluster", "can-stop", "node-1", "-o", "json"]);
@@ -184,7 +179,6 @@ fn a_node_is_prepared_for_a_restart() {
 }
 
 #[test]
-#[ignore = "needs a node that joins others"]
 fn maps_are_created_altered_applied_and_dropped() {
     let cluster = Cluster::start(&[]);
     cluster.ok(0, &["map", "create", "orders", "--backups", "2", "--min-in-sync", "2"]);
@@ -215,7 +209,6 @@ fn maps_are_created_altered_applied_and_dropped() {
 }
 
 #[test]
-#[ignore = "needs a node that joins others"]
 fn a_map_is_watched_and_the_watch_goes_on_where_it_stood() {
     let cluster = Cluster::start(&[]);
     for key in ["a", "b", "c"] {

@@ -10,6 +10,7 @@ use isogrid_core::{Error, NodeId, Replica};
 use crate::control::Control;
 use crate::council::{CallFailed, CouncilService, RaftTransport};
 use crate::engine::{Engine, Wire};
+use crate::node::Shared;
 use crate::peers::Peers;
 use crate::peers::message::{AskFailed, AskKind, LinkMessage, PeerHandler};
 use crate::relay::{Asker, Relay, Unanswered};
@@ -23,6 +24,7 @@ pub(crate) struct Handler {
     pub(crate) control: Arc<Control>,
     pub(crate) council: Arc<CouncilService>,
     pub(crate) relay: Arc<Relay>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[tonic::async_trait]
@@ -39,6 +41,7 @@ impl PeerHandler for Handler {
     async fn ask(&self, from: &Replica, kind: AskKind, body: Bytes) -> Result<Bytes, Error> {
         match kind {
             AskKind::Raft => self.council.handle(&from.node, body).await,
+            AskKind::Status => self.shared.answer_status(&body),
             AskKind::Forward => self.relay.serve(CORE, &body).await,
             _ => self.control.answer(&from.node, kind, &body).await,
         }

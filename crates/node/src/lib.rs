@@ -40,6 +40,7 @@ pub mod node;
 mod peers;
 mod pulse;
 mod relay;
+mod report;
 mod worker;
 
 pub use config::Config;

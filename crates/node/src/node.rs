@@ -364,6 +364,7 @@ impl CoreWork {
             control: Arc::clone(&shared.control),
             council: Arc::clone(&shared.council),
             relay: Arc::clone(&shared.relay),
+            shared: Arc::clone(&shared),
         });
         let doors = grpc::Doors { services: self.services, handler };
         let serving = grpc::serve(shared, doors, self.core, incoming, stopping.clone());

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use isogrid_cluster::heartbeat::Lead;
 use isogrid_core::NodeId;
 
 use super::health::{Health, assess};
@@ -15,37 +17,70 @@ use super::view::View;
 pub(crate) struct ClusterFacts {
     /// All that was committed.
     pub(crate) view: Arc<View>,
-    /// How the cluster is.
-    pub(crate) health: Health,
     /// Who leads the council.
     pub(crate) leader: Option<Leader>,
     /// Whether that leader is followed by a majority, as far as this node knows.
     pub(crate) has_quorum: bool,
-    /// Who votes, where this node takes part in the council; empty elsewhere.
+    /// Who votes, by this node's own word if it does, else by the leader's.
     pub(crate) voters: BTreeSet<NodeId>,
     /// The nodes that are heard of, this one included.
     pub(crate) live: BTreeSet<NodeId>,
 }
+
+/// Nodes ping each other each 100 ms: after so long one that says nothing is not there.
+const HEARD_LATELY: Duration = Duration::from_millis(1_000);
+
+/// The fewest voters of which one may go.
+const VOTERS_SAFE_MIN: usize = 3;
 
 impl Control {
     /// What this node knows of the cluster.
     pub(crate) fn facts(&self) -> ClusterFacts {
         let view = self.now_known();
         let has_quorum = self.has_leader();
-        let health = assess(&view, &self.faces.engine.leads(), has_quorum);
-        let mut live: BTreeSet<NodeId> = {
-            let members = self.faces.gossip.members();
-            let members = members.borrow();
-            members.iter().filter(|(_, seen)| seen.is_live).map(|(node, _)| node.clone()).collect()
+        let live = self.live();
+        ClusterFacts { leader: view.leader.clone(), has_quorum, voters: self.voters(), live, view }
+    }
+
+    /// Who is heard of: over links, which is the quickest word of all, or by gossip where there is none.
+    fn live(&self) -> BTreeSet<NodeId> {
+        let heard = self.faces.peers.heard();
+        let members = self.faces.gossip.members();
+        let members = members.borrow();
+        let nodes = members.keys().chain(heard.keys());
+        let is_live = |node: &&NodeId| match heard.get(*node) {
+            Some(heard) => !heard.is_refused && heard.last.elapsed() < HEARD_LATELY,
+            None => members.get(*node).is_some_and(|seen| seen.is_live),
         };
-        live.insert(self.node().clone());
-        ClusterFacts {
-            health,
-            leader: view.leader.clone(),
-            has_quorum,
-            voters: self.faces.council.voters().into_values().collect(),
-            live,
-            view,
+        nodes.filter(is_live).chain([self.node()]).cloned().collect()
+    }
+
+    /// Who votes: the own voter knows it, or else the leader has said it.
+    fn voters(&self) -> BTreeSet<NodeId> {
+        let own: BTreeSet<NodeId> = self.faces.council.voters().into_values().collect();
+        let votes = own.contains(self.node()) || own.len() > 1;
+        let told = self.own.lock().voters.clone();
+        if votes || told.is_empty() { own } else { told }
+    }
+}
+
+impl ClusterFacts {
+    /// How the cluster is, given what primaries say of what they lead.
+    pub(crate) fn health_with(&self, leads: &[Lead]) -> Health {
+        assess(&self.view, leads, self.has_quorum)
+    }
+
+    /// Whether the council could lose any one of its voters and still decide. A council of one is all that two nodes can
+    /// have; more should have spread it.
+    pub(crate) fn council_is_safe(&self) -> bool {
+        let serves = |node: &NodeId| {
+            self.view.nodes.get(node).is_some_and(|news| news.member.state.is_serving())
+        };
+        let voters = self.voters.len();
+        if voters < VOTERS_SAFE_MIN {
+            return self.view.nodes.keys().filter(|node| serves(node)).count() < VOTERS_SAFE_MIN;
         }
+        let up = self.voters.iter().filter(|node| serves(node)).count();
+        up > voters / 2 + 1
     }
 }

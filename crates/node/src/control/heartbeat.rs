@@ -147,6 +147,7 @@ impl Control {
     }
 
     fn beat_answered(&self, from: &NodeId, sent_at: Ticks, answer: BeatAnswer) {
+        self.own.lock().voters = answer.voters;
         if !answer.serves {
             return self.must_register();
         }
@@ -181,7 +182,8 @@ impl Control {
         self.note_reach(&beat.heartbeat.from, beat.known);
         let known = super::news::Known::of(&council);
         let (term, cluster) = (stewardship.leader.term, council.cluster().cloned());
-        LeaderAnswer::Done(BeatAnswer { serves, term, known, cluster })
+        let voters = self.faces.council.voters().into_values().collect();
+        LeaderAnswer::Done(BeatAnswer { serves, term, known, cluster, voters })
     }
 
     /// Whether this node leads the council as that leader.

@@ -40,7 +40,7 @@ mod leader;
 mod neighbours;
 pub(crate) mod news;
 mod operators;
-mod question;
+pub(crate) mod question;
 mod register;
 mod settings;
 mod shared;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use isogrid_cluster::council::{Intent, MapMode, MapRecord, Refusal};
+use isogrid_cluster::council::{Durability, Intent, MapMode, MapRecord, Refusal};
 use isogrid_cluster::steward::CanStop;
 use isogrid_cluster::{Command, Outcome};
 use isogrid_core::{Error, ErrorCode, MapId, MapSettings, NodeId, Result, SessionId};
@@ -50,12 +50,19 @@ impl Control {
         if let Some(map) = self.now_known().map(name) {
             return Ok(map.clone());
         }
-        let (settings, mode) = (self.settings.map(name), MapMode::default());
+        // Data are in memory alone: a new map must not promise more.
+        let mode = MapMode { durability: Durability::Memory, ..MapMode::default() };
+        let settings = self.settings.map(name);
         let command = Command::EnsureMap { name: name.to_owned(), settings, mode };
         let id = self.decide_on_map(&command).await?;
         self.know(|view| view.map_id(name) == Some(id)).await?;
         let known = self.now_known().map(name).cloned();
         known.ok_or_else(|| Error::new(ErrorCode::MapUnknown, format!("{name}: it was dropped")))
+    }
+
+    /// The settings of a map that is made here and of which nothing is said.
+    pub(crate) fn default_settings(&self, name: &str) -> MapSettings {
+        self.settings.map(name)
     }
 
     /// Creates a map or changes its settings and mode.

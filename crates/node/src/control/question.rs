@@ -1,5 +1,7 @@
 //! What the council's leader and other nodes are asked, and the answers, as they travel.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use isogrid_cluster::council::{Cluster, MapRecord};
 use isogrid_cluster::heartbeat::Heartbeat;
@@ -44,6 +46,9 @@ pub(super) struct BeatAnswer {
     /// The cluster as it is.
     #[serde(default)]
     pub(super) cluster: Option<Cluster>,
+    /// Who votes in the council.
+    #[serde(default)]
+    pub(super) voters: BTreeSet<NodeId>,
 }
 
 /// A question about a map.
@@ -67,13 +72,13 @@ pub(super) struct AskStop {
 }
 
 /// Packs a value for the way. Fields have names, so that versions may differ.
-pub(super) fn pack<T: Serialize>(value: &T) -> Bytes {
+pub(crate) fn pack<T: Serialize>(value: &T) -> Bytes {
     let bytes = rmp_serde::to_vec_named(value);
     Bytes::from(bytes.expect("what control says is plain data"))
 }
 
 /// Unpacks a value.
-pub(super) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub(crate) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     rmp_serde::from_slice(bytes).map_err(|error| {
         let why = format!("a question or answer of another node: {error}");
         Error::new(ErrorCode::FrameMalformed, why)

@@ -59,6 +59,8 @@ pub(super) struct Own {
     pub(super) ahead: Option<NodeId>,
     /// When the council's leader last answered a heartbeat.
     pub(super) answered: Option<Instant>,
+    /// Who votes in the council, by the leader's last answer.
+    pub(super) voters: BTreeSet<NodeId>,
 }
 
 /// What tasks wake each other with.

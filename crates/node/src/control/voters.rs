@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use isogrid_cluster::bootstrap::{Elector, STABLE_MS_MIN, next_voters};
 use isogrid_cluster::council::Intent;
@@ -12,6 +12,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::shared::Control;
+
+/// How long a node must be up at the most before it votes beside the only voter there is.
+const STABLE_AT_FIRST_MAX: Duration = Duration::from_millis(500);
 
 /// Since when each node has been up and in contact, with this life and this voter.
 #[derive(Default)]
@@ -29,8 +32,8 @@ pub(super) async fn run(control: Arc<Control>) {
             continue;
         }
         let council = Arc::clone(&control.faces.council.state().borrow());
-        let electors = up.electors(&control, &council);
         let voters = control.faces.council.voters();
+        let electors = up.electors(&control, &council, voters.len() == 1);
         let Some(next) = better(&voters, &electors, &council) else { continue };
         info!(from = ?voters, to = ?next, "the council's voters change");
         if let Err(error) = control.faces.council.change_voters(next).await {
@@ -83,7 +86,10 @@ impl Upness {
     }
 
     /// The nodes that could vote: they serve, and nobody wants them to go.
-    fn electors(&self, control: &Control, council: &Council) -> Vec<Elector> {
+    fn electors(&self, control: &Control, council: &Council, is_alone: bool) -> Vec<Elector> {
+        // Until the council has spread, the loss of its only voter is the end of it: nobody is watched for long.
+        let stable = control.settings.pace.stable;
+        let stable = if is_alone { stable.min(STABLE_AT_FIRST_MAX) } else { stable };
         let mut electors = Vec::new();
         for (node, (life, voter, since)) in &self.0 {
             let Some(record) = council.node(node) else { continue };
@@ -92,7 +98,7 @@ impl Upness {
                 continue;
             }
             // What is configured stands for the usual time.
-            let is_stable = since.elapsed() >= control.settings.pace.stable;
+            let is_stable = since.elapsed() >= stable;
             electors.push(Elector {
                 node: node.clone(),
                 voter: *voter,

@@ -51,6 +51,7 @@ pub(crate) use execute::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use hands::Wire;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
+pub(crate) use report::Copying;
 pub(crate) use watching::Signal;
 
 use crate::clock;
@@ -282,10 +283,5 @@ impl Engine {
             })
         };
         partitions.iter().map(size).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
-    }
-
-    /// How many entries all maps have, of the partitions that this node leads.
-    pub(crate) fn entries(&self) -> u64 {
-        self.maps().iter().map(|map| self.map_size(map.id).0).sum()
     }
 }

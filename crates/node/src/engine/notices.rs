@@ -3,20 +3,28 @@
 use std::collections::BTreeMap;
 
 use isogrid_core::PartitionId;
-use isogrid_replica::Notice;
 use isogrid_replica::notice::CopyKind;
+use isogrid_replica::{Notice, Ticks};
 use parking_lot::Mutex;
 use tracing::{debug, info, warn};
 
+use crate::clock;
+
 /// Counters of all notices of a node.
 #[derive(Default)]
-pub(crate) struct Notices(Mutex<BTreeMap<&'static str, u64>>);
+pub(crate) struct Notices {
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+    /// Since when a whole copy of a partition is made here.
+    copies: Mutex<BTreeMap<PartitionId, Ticks>>,
+}
 
 impl Notices {
     /// Counts a notice.
     pub(super) fn count(&self, partition: PartitionId, notice: &Notice) {
-        *self.0.lock().entry(name(notice)).or_default() += 1;
+        *self.counts.lock().entry(name(notice)).or_default() += 1;
         match notice {
+            Notice::CopyStarted(_) => drop(self.copies.lock().insert(partition, clock::ticks())),
+            Notice::CopyFinished(_) => drop(self.copies.lock().remove(&partition)),
             Notice::DigestMismatch => {
                 warn!(partition = partition.0, "the data of two replicas differ; repairing");
             }
@@ -27,9 +35,15 @@ impl Notices {
         }
     }
 
+    /// For how many milliseconds a copy of a partition has been going on.
+    pub(super) fn copied_for_ms(&self, partition: PartitionId) -> u64 {
+        let since = self.copies.lock().get(&partition).copied();
+        since.map_or(0, |since| clock::ticks().ms_since(since))
+    }
+
     /// All counters, by name.
     pub(crate) fn all(&self) -> BTreeMap<&'static str, u64> {
-        self.0.lock().clone()
+        self.counts.lock().clone()
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Copying {
     pub(crate) partition: PartitionId,
     /// What has come and what there is in all, in entries and bytes.
     pub(crate) progress: isogrid_replica::Progress,
+    /// For how long it has been going on.
+    pub(crate) elapsed_ms: u64,
 }
 
 /// How many replicas this node has, by what they are.
@@ -61,7 +63,8 @@ impl Engine {
         self.each(|partition, cell| {
             let slot = cell.0.lock();
             let (_, progress) = slot.held.as_ref()?.replica.copying()?;
-            Some(Copying { partition, progress })
+            let elapsed_ms = self.notices.copied_for_ms(partition);
+            Some(Copying { partition, progress, elapsed_ms })
         })
     }
 
@@ -90,6 +93,15 @@ impl Engine {
             Some(())
         });
         roles
+    }
+
+    /// How many entries all copies here have.
+    pub(crate) fn entries_held(&self) -> u64 {
+        let entries = self.each(|_, cell| {
+            let slot = cell.0.lock();
+            Some(slot.held.as_ref()?.replica.store().total_entries() as u64)
+        });
+        entries.into_iter().sum()
     }
 
     /// The sessions that clients kept alive through this node since the last call.

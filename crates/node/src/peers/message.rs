@@ -63,13 +63,15 @@ pub(crate) enum AskKind {
     Forward = 6,
     /// Can a node be stopped? Asked of the council's leader.
     CanStop = 7,
+    /// How is that node, and what does it lead?
+    Status = 8,
 }
 
 impl AskKind {
     /// The kind with this number.
     pub(crate) fn from_number(number: u32) -> Option<AskKind> {
-        use AskKind::{CanStop, FindMap, Forward, Heartbeat, Propose, PullNews, Raft};
-        let kinds = [Raft, Propose, Heartbeat, PullNews, FindMap, Forward, CanStop];
+        use AskKind::{CanStop, FindMap, Forward, Heartbeat, Propose, PullNews, Raft, Status};
+        let kinds = [Raft, Propose, Heartbeat, PullNews, FindMap, Forward, CanStop, Status];
         kinds.into_iter().find(|kind| *kind as u32 == number)
     }
 

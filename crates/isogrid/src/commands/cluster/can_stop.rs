@@ -76,6 +76,10 @@ pub(super) fn reason(blocker: &StopBlocker) -> String {
             format!("{} of {} others have everything", blocker.have, blocker.need)
         }
         "still_member" => "it is to leave and still holds a copy".into(),
+        "quorum" => format!(
+            "the council needs {} of its voters without it, and {} are up",
+            blocker.need, blocker.have
+        ),
         "not_flushed" => "it has not written everything to disk yet".into(),
         other => other.to_owned(),
     }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use isogrid_node::config::KEYS;
-
 use crate::exit::{Failure, wrong_argument};
 
 use super::ports::Ports;
@@ -37,15 +35,11 @@ pub(super) fn name(index: u16) -> String {
 /// How many nodes: as many as were asked for, else as many as the folder has, else the usual number.
 pub(super) fn node_count(asked: Option<u16>, data_dir: Option<&Path>) -> Result<u16, Failure> {
     let in_folder = || data_dir.map(count_folders).filter(|count| *count > 0);
-    let default = if is_known("cluster.seeds") { NODES_DEFAULT } else { 1 };
-    match asked.or_else(in_folder).unwrap_or(default) {
+    match asked.or_else(in_folder).unwrap_or(NODES_DEFAULT) {
         0 => Err(wrong_argument("--nodes 0; a cluster has at least one node")),
         nodes if nodes > NODES_MAX => {
             Err(wrong_argument(format!("--nodes {nodes}; at most {NODES_MAX} run on one machine")))
         }
-        nodes if nodes > 1 && !is_known("cluster.seeds") => Err(wrong_argument(format!(
-            "--nodes {nodes}; clusters of several nodes are not in this version, only --nodes 1 is"
-        ))),
         nodes => Ok(nodes),
     }
 }
@@ -54,11 +48,6 @@ pub(super) fn node_count(asked: Option<u16>, data_dir: Option<&Path>) -> Result<
 fn count_folders(data_dir: &Path) -> u16 {
     let count = (0..NODES_MAX).take_while(|index| data_dir.join(name(*index)).is_dir()).count();
     count as u16
-}
-
-/// Whether this build has a configuration key.
-fn is_known(key: &str) -> bool {
-    KEYS.iter().any(|known| known.name == key)
 }
 
 impl Blueprint {
@@ -71,9 +60,7 @@ impl Blueprint {
             set("log.level=warn".into());
         }
         for (key, value) in self.cluster_settings(index, ports) {
-            if is_known(key) {
-                set(format!("{key}={value}"));
-            }
+            set(format!("{key}={value}"));
         }
         self.set.iter().cloned().for_each(set);
         if let Some(folder) = &self.data_dir {

@@ -1,0 +1,170 @@
+//! A change of a map: what operators write, and what the council keeps.
+
+use isogrid_cluster::council::{Acknowledge, Durability, MapMode, MapRecord, ReadMode};
+use isogrid_core::{Error, ErrorCode, Eviction, MapId, MapSettings, Result};
+use isogrid_proto::pb;
+
+/// How far a backup may be behind where nothing else is said, in milliseconds.
+const READ_LAG_MS_DEFAULT: u64 = 1_000;
+
+const EVICTIONS: [(&str, Eviction); 3] =
+    [("none", Eviction::None), ("lru", Eviction::Lru), ("lfu", Eviction::Lfu)];
+const ACKNOWLEDGES: [(&str, Acknowledge); 2] =
+    [("sync", Acknowledge::Sync), ("async", Acknowledge::Async)];
+const DURABILITIES: [(&str, Durability); 3] =
+    [("memory", Durability::Memory), ("os", Durability::Os), ("fsync", Durability::Fsync)];
+
+/// A map before anything is said of it. Data are in memory alone, and it must not promise more.
+pub(super) fn fresh(settings: MapSettings) -> MapRecord {
+    let mode = MapMode { durability: Durability::Memory, ..MapMode::default() };
+    MapRecord { id: MapId(0), settings, mode }
+}
+
+/// A map after a change: what the change does not say stays. `copies`: as many as the cluster makes by itself.
+pub(super) fn changed(map: MapRecord, change: &pb::MapChange, copies: usize) -> Result<MapRecord> {
+    let MapRecord { id, mut settings, mut mode } = map;
+    set(&mut settings.eviction, "eviction", change.eviction.as_deref(), &EVICTIONS)?;
+    settings.entries_max = change.entries_max.unwrap_or(settings.entries_max);
+    settings.bytes_max = change.bytes_max.unwrap_or(settings.bytes_max);
+    set(&mut mode.acknowledge, "acknowledge", change.acknowledge.as_deref(), &ACKNOWLEDGES)?;
+    set(&mut mode.durability, "durability", change.durability.as_deref(), &DURABILITIES)?;
+    if change.durability.is_some() && mode.durability != Durability::Memory {
+        return Err(wrong(
+            "durability: this version keeps data in memory; only memory is possible",
+        ));
+    }
+    mode.read = read(mode.read, change)?;
+    if let Some(backups) = change.backups {
+        let allowed = u8::try_from(backups).ok().filter(|count| *count <= MapMode::BACKUPS_MAX);
+        let most = MapMode::BACKUPS_MAX;
+        mode.backups =
+            Some(allowed.ok_or_else(|| wrong(format!("backups {backups}; at most {most}")))?);
+    }
+    if let Some(least) = change.min_in_sync {
+        mode.min_in_sync = u8::try_from(least).unwrap_or(u8::MAX);
+    }
+    let wanted = mode.copies(copies);
+    if mode.min_in_sync == 0 || usize::from(mode.min_in_sync) > wanted {
+        let least = mode.min_in_sync;
+        return Err(wrong(format!(
+            "min_in_sync {least}; at least 1, and at most its {wanted} copies"
+        )));
+    }
+    Ok(MapRecord { id, settings, mode })
+}
+
+/// How reads are done after a change.
+fn read(now: ReadMode, change: &pb::MapChange) -> Result<ReadMode> {
+    let known = match now {
+        ReadMode::Backup { lag_ms_max } => lag_ms_max,
+        ReadMode::Lease | ReadMode::Confirmed | ReadMode::Any => READ_LAG_MS_DEFAULT,
+    };
+    let lag_ms_max = change.read_lag_ms_max.unwrap_or(known);
+    let next = match (change.read.as_deref(), now) {
+        (None, ReadMode::Backup { .. }) | (Some("backup"), _) => ReadMode::Backup { lag_ms_max },
+        (None, now) => now,
+        (Some("lease"), _) => ReadMode::Lease,
+        (Some("confirmed"), _) => ReadMode::Confirmed,
+        (Some("any"), _) => ReadMode::Any,
+        (Some(other), _) => {
+            let why = format!("read {other:?}; known are lease, confirmed, backup and any");
+            return Err(wrong(why));
+        }
+    };
+    let is_for_backups = matches!(next, ReadMode::Backup { .. });
+    match change.read_lag_ms_max {
+        Some(lag) if lag > 0 && !is_for_backups => {
+            Err(wrong(format!("read_lag_ms_max {lag}; it is for maps with read = backup")))
+        }
+        _ => Ok(next),
+    }
+}
+
+/// A map as operators see it.
+pub(super) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapStatus {
+    let (read, read_lag_ms_max) = match map.mode.read {
+        ReadMode::Lease => ("lease", 0),
+        ReadMode::Confirmed => ("confirmed", 0),
+        ReadMode::Backup { lag_ms_max } => ("backup", lag_ms_max),
+        ReadMode::Any => ("any", 0),
+    };
+    let of_cluster = copies.saturating_sub(1) as u32;
+    pb::MapStatus {
+        name: name.to_owned(),
+        eviction: name_of(map.settings.eviction, &EVICTIONS),
+        entries_max: map.settings.entries_max,
+        bytes_max: map.settings.bytes_max,
+        id: map.id.0,
+        backups: map.mode.backups.map_or(of_cluster, u32::from),
+        acknowledge: name_of(map.mode.acknowledge, &ACKNOWLEDGES),
+        min_in_sync: map.mode.min_in_sync.into(),
+        read: read.to_owned(),
+        read_lag_ms_max,
+        durability: name_of(map.mode.durability, &DURABILITIES),
+        ..pb::MapStatus::default()
+    }
+}
+
+fn set<T: Copy>(to: &mut T, what: &str, said: Option<&str>, known: &[(&str, T)]) -> Result<()> {
+    let Some(said) = said else { return Ok(()) };
+    let found = known.iter().find(|(name, _)| *name == said);
+    let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    *to = found.ok_or_else(|| wrong(format!("{what} {said:?}; known are {}", names())))?.1;
+    Ok(())
+}
+
+fn name_of<T: PartialEq>(value: T, known: &[(&str, T)]) -> String {
+    let found = known.iter().find(|(_, other)| *other == value);
+    found.map_or_else(String::new, |(name, _)| (*name).to_owned())
+}
+
+fn wrong(why: impl Into<String>) -> Error {
+    Error::new(ErrorCode::ArgumentInvalid, why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> MapRecord {
+        fresh(MapSettings::default())
+    }
+
+    #[test]
+    fn what_is_said_changes_and_the_rest_stays() {
+        let change = pb::MapChange {
+            backups: Some(2),
+            min_in_sync: Some(3),
+            eviction: Some("lru".into()),
+            read: Some("backup".into()),
+            ..pb::MapChange::default()
+        };
+        let map = changed(base(), &change, 2).unwrap();
+        let shown = described("m", &map, 2);
+        assert_eq!((shown.backups, shown.min_in_sync, shown.eviction.as_str()), (2, 3, "lru"));
+        assert_eq!((shown.read.as_str(), shown.read_lag_ms_max), ("backup", READ_LAG_MS_DEFAULT));
+        assert_eq!((shown.acknowledge.as_str(), shown.durability.as_str()), ("sync", "memory"));
+        assert_eq!(changed(map.clone(), &pb::MapChange::default(), 2).unwrap(), map);
+        let closer = pb::MapChange { read_lag_ms_max: Some(5), ..pb::MapChange::default() };
+        assert_eq!(changed(map, &closer, 2).unwrap().mode.read, ReadMode::Backup { lag_ms_max: 5 });
+        assert_eq!(described("m", &base(), 2).backups, 1, "as many as the cluster's");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_can() {
+        let nothing = pb::MapChange::default;
+        for (change, text) in [
+            (pb::MapChange { backups: Some(6), ..nothing() }, "at most 5"),
+            (pb::MapChange { min_in_sync: Some(3), ..nothing() }, "its 2 copies"),
+            (pb::MapChange { min_in_sync: Some(0), ..nothing() }, "at least 1"),
+            (pb::MapChange { eviction: Some("mru".into()), ..nothing() }, "none, lru, lfu"),
+            (pb::MapChange { read: Some("x".into()), ..nothing() }, "confirmed"),
+            (pb::MapChange { read_lag_ms_max: Some(5), ..nothing() }, "read = backup"),
+            (pb::MapChange { durability: Some("fsync".into()), ..nothing() }, "in memory"),
+        ] {
+            let refused = changed(base(), &change, 2).expect_err(text);
+            assert_eq!(refused.code(), ErrorCode::ArgumentInvalid);
+            assert!(refused.detail().contains(text), "{refused}");
+        }
+    }
+}

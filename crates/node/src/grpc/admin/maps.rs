@@ -1,0 +1,96 @@
+//! The maps of the cluster, with their sizes and settings.
+
+use std::collections::BTreeMap;
+
+use isogrid_cluster::council::MapRecord;
+use isogrid_core::limits::check_map_name;
+use isogrid_core::{Error, ErrorCode, MapId, NodeId};
+use isogrid_proto::pb;
+
+use super::change::{changed, described, fresh};
+use super::status::live_nodes;
+use crate::node::Shared;
+use crate::report::{ReportQuestion, Reports};
+
+/// Creates a map or changes it.
+pub(super) async fn put(
+    shared: &Shared,
+    request: &pb::PutMapRequest,
+) -> Result<pb::PutMapReply, Error> {
+    let name = &request.name;
+    check_map_name(name)?;
+    let control = &shared.control;
+    let before = control.find_map(name).await?;
+    match (request.expect.as_str(), &before) {
+        ("" | "any", _) | ("new", None) | ("existing", Some(_)) => {}
+        ("new", Some(_)) => {
+            return Err(Error::new(ErrorCode::ChangeRefused, format!("map {name} exists")));
+        }
+        ("existing", None) => return Err(Error::new(ErrorCode::MapUnknown, name)),
+        (other, _) => {
+            let why = format!("expect {other:?}; known are any, new and existing");
+            return Err(Error::new(ErrorCode::ArgumentInvalid, why));
+        }
+    }
+    let view = control.now_known();
+    let copies = view.cluster.as_ref().map_or(1, |cluster| usize::from(cluster.copies));
+    let change = request.change.clone().unwrap_or_default();
+    let base = before.clone().unwrap_or_else(|| fresh(control.default_settings(name)));
+    let after = changed(base, &change, copies)?;
+    let after = match &before {
+        _ if request.dry_run => after,
+        Some(known) if *known == after => after,
+        _ => control.put_map(name, after.settings, after.mode).await?,
+    };
+    Ok(pb::PutMapReply {
+        before: before.map(|map| described(name, &map, copies)),
+        after: Some(described(name, &after, copies)),
+    })
+}
+
+/// The maps, with their sizes.
+pub(super) async fn list(
+    shared: &Shared,
+    request: &pb::ListMapsRequest,
+) -> Result<pb::ListMapsReply, Error> {
+    let control = &shared.control;
+    if !request.map.is_empty() {
+        check_map_name(&request.map)?;
+        control.find_map(&request.map).await?;
+    }
+    let facts = control.facts();
+    let view = &facts.view;
+    let is_wanted = |name: &&String| request.map.is_empty() || **name == request.map;
+    let maps: BTreeMap<&String, &MapRecord> =
+        view.maps.iter().filter(|(name, _)| is_wanted(name)).collect();
+    let question = ReportQuestion {
+        maps: maps.values().map(|map| map.id).collect(),
+        ..ReportQuestion::default()
+    };
+    let others = if request.all { live_nodes(&facts) } else { Vec::new() };
+    let reports = shared.reports(&question, others).await;
+    let copies = view.cluster.as_ref().map_or(1, |cluster| usize::from(cluster.copies));
+    let sizes = sizes(&reports);
+    let describe = |(name, map): (&&String, &&MapRecord)| {
+        let mut status = described(name, map, copies);
+        (status.entries, status.bytes) = sizes.get(&map.id).copied().unwrap_or_default();
+        status
+    };
+    let leads = |node: &NodeId| view.table.owned_by(node).next().is_some();
+    let is_missing = |node: &&NodeId| !reports.contains_key(*node) && leads(node);
+    let missing = view.nodes.keys().filter(|_| request.all).filter(is_missing);
+    Ok(pb::ListMapsReply {
+        maps: maps.iter().map(describe).collect(),
+        missing: missing.map(NodeId::to_string).collect(),
+    })
+}
+
+/// The entries and bytes of each map on all nodes together.
+fn sizes(reports: &Reports) -> BTreeMap<MapId, (u64, u64)> {
+    let mut sizes: BTreeMap<MapId, (u64, u64)> = BTreeMap::new();
+    for (map, entries, bytes) in reports.values().flat_map(|report| &report.map_sizes) {
+        let sum = sizes.entry(*map).or_default();
+        *sum = (sum.0 + entries, sum.1 + bytes);
+    }
+    sizes
+}

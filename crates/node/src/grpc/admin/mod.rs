@@ -1,0 +1,127 @@
+//! The operators' door: the state of the cluster, its nodes and its maps, and what operators want of them. Each node
+//! answers from what it knows of what was committed, asks the others for their figures, and takes to the council's leader
+//! what only that can decide.
+//!
+//! | module | what it answers |
+//! |---|---|
+//! | `status` | how the cluster and its nodes are |
+//! | `partitions` | who holds which partition, and where a key lives |
+//! | `plan` | what would move |
+//! | `nodes` | what is wanted of nodes, and whether one can be stopped |
+//! | `maps` | maps, with their sizes and settings |
+//! | `change` | a change of a map's settings |
+
+mod change;
+mod maps;
+mod nodes;
+mod partitions;
+mod plan;
+mod status;
+
+use std::sync::Arc;
+
+use isogrid_core::Error;
+use isogrid_proto::pb;
+use isogrid_proto::status::error_to_status;
+use tonic::{Request, Response, Status};
+
+use super::admitted;
+use crate::node::Shared;
+
+pub(super) struct AdminService {
+    shared: Arc<Shared>,
+}
+
+impl AdminService {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+fn reply<T>(result: Result<T, Error>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(|error| error_to_status(&error))
+}
+
+#[tonic::async_trait]
+impl pb::admin_server::Admin for AdminService {
+    async fn status(
+        &self,
+        request: Request<pb::StatusRequest>,
+    ) -> Result<Response<pb::StatusReply>, Status> {
+        admitted(&request)?;
+        Ok(Response::new(status::status(&self.shared, request.get_ref().all).await))
+    }
+
+    async fn partitions(
+        &self,
+        request: Request<pb::PartitionsRequest>,
+    ) -> Result<Response<pb::PartitionsReply>, Status> {
+        admitted(&request)?;
+        Ok(Response::new(partitions::partitions(&self.shared, &request.get_ref().partitions)))
+    }
+
+    async fn trace(
+        &self,
+        request: Request<pb::TraceRequest>,
+    ) -> Result<Response<pb::TraceReply>, Status> {
+        admitted(&request)?;
+        reply(partitions::trace(&self.shared, request.get_ref()))
+    }
+
+    async fn plan(
+        &self,
+        request: Request<pb::PlanRequest>,
+    ) -> Result<Response<pb::PlanReply>, Status> {
+        admitted(&request)?;
+        reply(plan::plan(&self.shared, &request.get_ref().without).await)
+    }
+
+    async fn set_intent(
+        &self,
+        request: Request<pb::SetIntentRequest>,
+    ) -> Result<Response<pb::SetIntentReply>, Status> {
+        admitted(&request)?;
+        reply(nodes::set_intent(&self.shared, request.get_ref()).await)
+    }
+
+    async fn can_stop(
+        &self,
+        request: Request<pb::CanStopRequest>,
+    ) -> Result<Response<pb::CanStopReply>, Status> {
+        admitted(&request)?;
+        reply(nodes::can_stop(&self.shared, &request.get_ref().node).await)
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<pb::RemoveNodeRequest>,
+    ) -> Result<Response<pb::RemoveNodeReply>, Status> {
+        admitted(&request)?;
+        reply(nodes::remove(&self.shared, &request.get_ref().node).await)
+    }
+
+    async fn put_map(
+        &self,
+        request: Request<pb::PutMapRequest>,
+    ) -> Result<Response<pb::PutMapReply>, Status> {
+        admitted(&request)?;
+        reply(maps::put(&self.shared, request.get_ref()).await)
+    }
+
+    async fn drop_map(
+        &self,
+        request: Request<pb::DropMapRequest>,
+    ) -> Result<Response<pb::DropMapReply>, Status> {
+        admitted(&request)?;
+        let existed = self.shared.control.drop_map(&request.get_ref().name).await;
+        reply(existed.map(|existed| pb::DropMapReply { existed }))
+    }
+
+    async fn list_maps(
+        &self,
+        request: Request<pb::ListMapsRequest>,
+    ) -> Result<Response<pb::ListMapsReply>, Status> {
+        admitted(&request)?;
+        reply(maps::list(&self.shared, request.get_ref()).await)
+    }
+}

@@ -1,0 +1,87 @@
+//! Who holds which partition, and where a key lives.
+
+use isogrid_core::limits::check_map_name;
+use isogrid_core::slot::slot_of;
+use isogrid_core::{Error, ErrorCode, PartitionEntry, PartitionId, Replica};
+use isogrid_proto::pb;
+
+use crate::control::ClusterFacts;
+use crate::control::view::View;
+use crate::node::Shared;
+
+/// Who holds these partitions; none: all.
+pub(super) fn partitions(shared: &Shared, wanted: &[u32]) -> pb::PartitionsReply {
+    let view = shared.control.now_known();
+    if view.cluster.is_none() {
+        return pb::PartitionsReply::default();
+    }
+    let is_wanted = |number: u32| wanted.is_empty() || wanted.contains(&number);
+    let listed = view.table.iter().filter(|(partition, _)| is_wanted(partition.0.into()));
+    pb::PartitionsReply {
+        table_version: view.table.version().0,
+        partitions_total: view.table.partitions().get().into(),
+        partitions: listed.map(|(partition, entry)| status(&view, partition, entry)).collect(),
+    }
+}
+
+/// Where a key lives.
+pub(super) fn trace(shared: &Shared, request: &pb::TraceRequest) -> Result<pb::TraceReply, Error> {
+    let map = &request.map;
+    if !map.is_empty() {
+        check_map_name(map)?;
+    }
+    let facts = shared.control.facts();
+    let view = &facts.view;
+    if view.cluster.is_none() {
+        return Err(Error::new(ErrorCode::StillJoining, shared.node_id.as_str()));
+    }
+    let slot = slot_of(&request.key);
+    let partition = view.table.partitions().partition_of(slot);
+    let entry = view.table.entry(partition).cloned().unwrap_or_default();
+    Ok(pb::TraceReply {
+        slot: slot.0.into(),
+        partition: Some(status(view, partition, &entry)),
+        table_version: view.table.version().0,
+        answered_by: shared.node_id.to_string(),
+        holders: entry.holders().map(|holder| address(&facts, holder)).collect(),
+        map_exists: view.map(map).is_some(),
+    })
+}
+
+fn address(facts: &ClusterFacts, holder: &Replica) -> pb::HolderAddress {
+    let news = facts.view.nodes.get(&holder.node);
+    pb::HolderAddress {
+        node_id: holder.node.to_string(),
+        grpc_addr: news.map(|news| news.member.grpc_addr.clone()).unwrap_or_default(),
+        zone: news.and_then(|news| news.member.zone.clone()).unwrap_or_default(),
+        is_live: facts.view.is_live(holder) && facts.live.contains(&holder.node),
+    }
+}
+
+fn status(view: &View, partition: PartitionId, entry: &PartitionEntry) -> pb::PartitionStatus {
+    let names = |replicas: &[Replica]| replicas.iter().map(|r| r.node.to_string()).collect();
+    pb::PartitionStatus {
+        partition: partition.0.into(),
+        epoch: entry.epoch.0,
+        ver: entry.ver,
+        loss_generation: entry.loss_generation,
+        primary: entry.primary.as_ref().map(ToString::to_string).unwrap_or_default(),
+        in_sync: names(&entry.in_sync),
+        learners: names(&entry.learners),
+        state: state(view, entry).to_owned(),
+    }
+}
+
+fn state(view: &View, entry: &PartitionEntry) -> &'static str {
+    let live: Vec<&Replica> = entry.in_sync.iter().filter(|member| view.is_live(member)).collect();
+    let leads = |member: &&Replica| entry.primary.as_ref() == Some(&member.node);
+    if entry.in_sync.is_empty() {
+        "unassigned"
+    } else if !live.iter().any(|member| leads(member)) {
+        "no_primary"
+    } else if live.len() < view.copies() {
+        "under_replicated"
+    } else {
+        "ok"
+    }
+}

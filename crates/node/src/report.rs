@@ -1,0 +1,177 @@
+//! What a node tells of itself when operators ask: its own figures, the copies that its primaries see under way and how far
+//! backups are behind. Any node asks the others for theirs, and adds them up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use isogrid_core::{MapId, NodeId, PartitionId, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::control::question::{pack, unpack};
+use crate::node::Shared;
+use crate::peers::message::AskKind;
+use crate::{VERSION, clock};
+
+/// How long the others' reports are waited for: who asks wants to know how it is now.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+
+/// What is wanted beside the figures that cost nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ReportQuestion {
+    /// How large these maps are.
+    pub(crate) maps: Vec<MapId>,
+    /// How large each partition is that the node leads.
+    pub(crate) sizes: bool,
+}
+
+/// A node in figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeReport {
+    pub(crate) version: String,
+    pub(crate) uptime_ms: u64,
+    pub(crate) cores: u32,
+    pub(crate) connections: u32,
+    pub(crate) maps: u32,
+    /// Of all copies here.
+    pub(crate) entries: u64,
+    pub(crate) data_bytes: u64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) memory_limit_bytes: u64,
+    pub(crate) operations_total: u64,
+    pub(crate) workers: Vec<WorkerReport>,
+    /// Of what it leads.
+    pub(crate) lags: Vec<LagReport>,
+    /// The copies that its primaries give.
+    pub(crate) given: Vec<(PartitionId, NodeId)>,
+    /// The copies that it takes.
+    pub(crate) taken: Vec<CopyReport>,
+    /// The bytes of each partition that it leads, where that was asked for.
+    pub(crate) sizes: Vec<(PartitionId, u64)>,
+    /// The entries and bytes of maps in what it leads, where that was asked for.
+    pub(crate) map_sizes: Vec<(MapId, u64, u64)>,
+}
+
+/// A part of the node that works by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct WorkerReport {
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) rounds: u64,
+}
+
+/// How far a node's copies are behind: of each figure the worst of all partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LagReport {
+    pub(crate) to: NodeId,
+    pub(crate) partitions: u32,
+    pub(crate) ops: u64,
+    pub(crate) bytes: u64,
+    pub(crate) ms: u64,
+}
+
+/// How far a copy is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CopyReport {
+    pub(crate) partition: PartitionId,
+    pub(crate) entries: u64,
+    pub(crate) entries_total: u64,
+    pub(crate) bytes: u64,
+    pub(crate) bytes_total: u64,
+    pub(crate) elapsed_ms: u64,
+}
+
+/// The reports of nodes, by name.
+pub(crate) type Reports = BTreeMap<NodeId, NodeReport>;
+
+impl Shared {
+    /// This node in figures.
+    pub(crate) fn report(&self, question: &ReportQuestion) -> NodeReport {
+        let engine = &self.engine;
+        let memory = engine.memory();
+        let workers = self.workers.all().into_iter().map(|worker| WorkerReport {
+            name: worker.name().to_owned(),
+            state: worker.state().to_owned(),
+            rounds: worker.rounds(),
+        });
+        let size = |map: &MapId| {
+            let (entries, bytes) = engine.map_size(*map);
+            (*map, entries, bytes)
+        };
+        let mut report = NodeReport {
+            version: VERSION.to_owned(),
+            uptime_ms: clock::now().ms_since(self.started_at),
+            cores: self.cores as u32,
+            connections: self.connections() as u32,
+            maps: engine.maps().len() as u32,
+            entries: engine.entries_held(),
+            data_bytes: memory.data_bytes(),
+            resident_bytes: memory.resident_bytes(),
+            memory_limit_bytes: memory.limit_bytes(),
+            operations_total: engine.operations_total(),
+            workers: workers.collect(),
+            map_sizes: question.maps.iter().map(size).collect(),
+            ..NodeReport::default()
+        };
+        let mut lags: BTreeMap<NodeId, LagReport> = BTreeMap::new();
+        for led in engine.led() {
+            if question.sizes {
+                report.sizes.push((led.partition, led.bytes));
+            }
+            for follower in led.followers {
+                let node = follower.replica.node;
+                if !follower.is_complete {
+                    report.given.push((led.partition, node));
+                    continue;
+                }
+                let fresh =
+                    || LagReport { to: node.clone(), partitions: 0, ops: 0, bytes: 0, ms: 0 };
+                let lag = lags.entry(node.clone()).or_insert_with(fresh);
+                lag.partitions += 1;
+                lag.ops = lag.ops.max(follower.ops);
+                lag.bytes = lag.bytes.max(follower.bytes);
+                lag.ms = lag.ms.max(follower.ms);
+            }
+        }
+        report.lags = lags.into_values().collect();
+        let copy = |copying: crate::engine::Copying| CopyReport {
+            partition: copying.partition,
+            entries: copying.progress.entries,
+            entries_total: copying.progress.entries_total,
+            bytes: copying.progress.bytes,
+            bytes_total: copying.progress.bytes_total,
+            elapsed_ms: copying.elapsed_ms,
+        };
+        report.taken = engine.copying().into_iter().map(copy).collect();
+        report
+    }
+
+    /// Another node asks.
+    pub(crate) fn answer_status(&self, body: &[u8]) -> Result<Bytes> {
+        let question: ReportQuestion = unpack(body)?;
+        Ok(pack(&self.report(&question)))
+    }
+
+    /// The reports of this node and of these, as far as they answer in time.
+    pub(crate) async fn reports(
+        &self,
+        question: &ReportQuestion,
+        nodes: impl IntoIterator<Item = NodeId>,
+    ) -> Reports {
+        let others = nodes.into_iter().filter(|node| *node != self.node_id);
+        let body = pack(question);
+        let asked = others.map(|node| {
+            let body = body.clone();
+            async move {
+                let answer = self.peers.ask(&node, AskKind::Status, body, PATIENCE).await.ok()?;
+                Some((node, unpack(&answer).ok()?))
+            }
+        });
+        let own = [(self.node_id.clone(), self.report(question))];
+        join_all(asked).await.into_iter().flatten().chain(own).collect()
+    }
+}
