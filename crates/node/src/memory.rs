@@ -26,6 +26,8 @@ const CEILING_STEPS: u64 = 500;
 pub(crate) struct MemoryGauge {
     /// Bytes of records, tables and indexes. Signed, because cores add their differences in any order.
     data_bytes: AtomicI64,
+    /// Bytes of the windows of logs, signed likewise. They count against the mark as data do.
+    log_bytes: AtomicI64,
     resident_bytes: AtomicU64,
     limit_bytes: u64,
     /// What the data may take: the mark, or less when the process takes more than its data explains.
@@ -38,6 +40,7 @@ impl MemoryGauge {
     pub(crate) fn new(limit_bytes: u64) -> Self {
         Self {
             data_bytes: AtomicI64::new(0),
+            log_bytes: AtomicI64::new(0),
             resident_bytes: AtomicU64::new(resident_bytes()),
             limit_bytes,
             ceiling_bytes: AtomicU64::new(limit_bytes),
@@ -48,6 +51,12 @@ impl MemoryGauge {
     /// Adds a difference in data bytes.
     pub(crate) fn add_data(&self, difference: i64) {
         self.data_bytes.fetch_add(difference, Ordering::Relaxed);
+        self.judge();
+    }
+
+    /// Adds a difference in bytes of logs.
+    pub(crate) fn add_log(&self, difference: i64) {
+        self.log_bytes.fetch_add(difference, Ordering::Relaxed);
         self.judge();
     }
 
@@ -79,7 +88,8 @@ impl MemoryGauge {
     }
 
     fn judge(&self) {
-        let over = self.data_bytes() >= self.ceiling_bytes.load(Ordering::Relaxed);
+        let counted = self.data_bytes() + self.log_bytes();
+        let over = counted >= self.ceiling_bytes.load(Ordering::Relaxed);
         // Written only when it changes: every core reads this line for every frame.
         if over != self.over.load(Ordering::Relaxed) {
             self.over.store(over, Ordering::Relaxed);
@@ -94,6 +104,11 @@ impl MemoryGauge {
     /// Bytes of records, tables and indexes.
     pub(crate) fn data_bytes(&self) -> u64 {
         self.data_bytes.load(Ordering::Relaxed).max(0).cast_unsigned()
+    }
+
+    /// Bytes of the windows of logs.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed).max(0).cast_unsigned()
     }
 
     /// Resident bytes of the process, as last read.

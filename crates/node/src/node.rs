@@ -177,7 +177,7 @@ impl Node {
     fn await_cluster(&self, expect: u16) {
         let deadline = std::time::Instant::now() + JOIN_PATIENCE;
         while expect == 1
-            && self.shared.engine.roles().open_primaries == 0
+            && !self.shared.engine.has_led()
             && std::time::Instant::now() < deadline
         {
             std::thread::sleep(Duration::from_millis(1));

@@ -52,10 +52,10 @@ async fn a_polite_stop_loses_no_reply() -> Result<()> {
 }
 
 #[tokio::test]
-async fn cut_connections_fail_writes_with_unknown_outcome_and_repeat_reads() -> Result<()> {
+async fn cut_connections_repeat_reads_and_count_increments_once() -> Result<()> {
     let cluster = Cluster::start(1).await?;
     let mut proxy = Proxy::before(&cluster.endpoints()[0]).await;
-    let grid = Grid::builder().seeds([proxy.address.to_string()]).build().await?;
+    let grid = Grid::builder().seeds([proxy.address.to_string()]).gateway(true).build().await?;
     let map = grid.map::<u64, u64>("m");
     map.put(&1, &1).await?;
     proxy.hold();
@@ -69,11 +69,11 @@ async fn cut_connections_fail_writes_with_unknown_outcome_and_repeat_reads() -> 
     };
     let (reads, writes, ()) = futures::join!(reads, writes, cutting);
     for read in reads {
-        assert_eq!(read?, Some(1), "a read is sent again");
+        assert!((1..=21).contains(&read?.unwrap_or_default()), "a read is sent again");
     }
-    for write in writes {
-        assert_eq!(write.expect_err("cut").outcome(), Outcome::Unknown, "an increment is not");
-    }
-    assert_eq!(map.incr(&1, 1).await?, 2);
+    let mut results: Vec<i64> = writes.into_iter().collect::<Result<_>>()?;
+    results.sort_unstable();
+    assert_eq!(results, (2..=21).collect::<Vec<_>>(), "each is sent again and counted once");
+    assert_eq!(map.incr(&1, 1).await?, 22);
     Ok(())
 }

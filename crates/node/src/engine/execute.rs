@@ -342,6 +342,10 @@ impl Engine {
         };
         let mut present = Present { batch: conditions.number, replies };
         held.request(place, request, &mut present);
+        if returns_old(&routed.op) {
+            // Its reply may be large: where it can be given at once, it counts before the next is executed.
+            held.step(place, Event::Flush, Some(&mut present));
+        }
         ticket
     }
 
@@ -401,6 +405,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether a write is answered with the value that it replaced.
+fn returns_old(op: &Op<'_>) -> bool {
+    matches!(op, Op::Put { return_old: true, .. } | Op::Delete { return_old: true, .. })
 }
 
 /// The index of an operation in its batch.

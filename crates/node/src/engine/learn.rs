@@ -8,6 +8,7 @@ use isogrid_cluster::Millis;
 use isogrid_cluster::council::LossPolicy;
 use isogrid_cluster::reconcile::{Action, LocalReplica, Own, reconcile};
 use isogrid_core::{Error, ErrorCode, PartitionEntry, PartitionId};
+use isogrid_replica::log::WindowLimits;
 use isogrid_replica::{Event, Now, Replica, Settings};
 use isogrid_store::Partition;
 
@@ -15,6 +16,12 @@ use super::slot::{Held, Place, SlotCell};
 use super::{Engine, MapInfo, Partitions};
 use crate::clock;
 use crate::control::view::View;
+
+/// The logs take at most one in so many bytes of the memory mark.
+const LOGS_SHARE: u64 = 8;
+
+/// Below that a log is of no use: a replica that restarts would have to copy everything.
+const LOG_BYTES_MIN: usize = 16 << 10;
 
 /// The core whose lanes carry what replicas say when they read a table.
 const CORE: usize = 0;
@@ -49,6 +56,7 @@ impl Engine {
             modes[map.id.0 as usize] = map.mode;
         }
         let settings = Arc::new(Settings {
+            window: self.log_window(partitions),
             hash_seed: partitions.hash_seed,
             alone_is_safe: policy == LossPolicy::Block,
             maps: modes,
@@ -64,6 +72,14 @@ impl Engine {
             self.count(partition, &mut slot);
         }
         self.maps.publish(&maps);
+    }
+
+    /// The logs of all partitions together take no more than their share of the memory mark.
+    fn log_window(&self, partitions: &Partitions) -> WindowLimits {
+        let usual = WindowLimits::default();
+        let share = self.memory.limit_bytes() / LOGS_SHARE / u64::from(partitions.count.get());
+        let bytes_max = (share as usize).clamp(LOG_BYTES_MIN, usual.bytes_max as usize);
+        WindowLimits { bytes_max: bytes_max as _, ..usual }
     }
 
     /// Does what the newest table says about the replicas here. Called again it does nothing, or what has become due.

@@ -85,6 +85,7 @@ pub(crate) struct Engine {
     operations: Box<[PerCore]>,
     sessions: KeptAlive,
     stopping: AtomicBool,
+    is_leading: AtomicBool,
     /// Where the next eviction on behalf of another partition begins.
     eviction_turn: AtomicU64,
     batches: AtomicU64,
@@ -135,6 +136,7 @@ impl Engine {
             operations: (0..cores).map(|_| PerCore::default()).collect(),
             sessions: KeptAlive::new(cores),
             stopping: AtomicBool::new(false),
+            is_leading: AtomicBool::new(false),
             eviction_turn: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             wire,
@@ -201,11 +203,14 @@ impl Engine {
     fn count(&self, partition: PartitionId, slot: &mut Slot) {
         let commit = slot.held.as_ref().map_or(0, |held| held.replica.commit());
         slot.signals.look(partition, commit);
-        let bytes = slot.held.as_ref().map_or(0, slot::Held::bytes);
-        if bytes != slot.counted_bytes {
-            self.memory.add_data(bytes.wrapping_sub(slot.counted_bytes).cast_signed());
-            slot.counted_bytes = bytes;
+        let (data, log) = slot.held.as_ref().map_or((0, 0), slot::Held::bytes);
+        if data != slot.counted.0 {
+            self.memory.add_data(data.wrapping_sub(slot.counted.0).cast_signed());
         }
+        if log != slot.counted.1 {
+            self.memory.add_log(log.wrapping_sub(slot.counted.1).cast_signed());
+        }
+        slot.counted = (data, log);
     }
 
     /// Evicts some records of a map that is over its limits, from partitions in turn; says whether it helped. Writes do so

@@ -1,6 +1,7 @@
 //! What moves replicas beside requests: time, leases, messages of other nodes, and the steward's wishes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use isogrid_cluster::Directive;
 use isogrid_core::{Incarnation, NodeId, PartitionId, Replica as Name};
@@ -79,6 +80,14 @@ impl Engine {
             self.step(core, partition, Event::CouncilAnswered { sent_at });
         }
         self.wire.flush(core);
+        if self.roles().open_primaries > 0 {
+            self.is_leading.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this node has led a partition with the council's consent.
+    pub(crate) fn has_led(&self) -> bool {
+        self.is_leading.load(Ordering::Relaxed)
     }
 
     /// Asks every node that follows a primary here for leases, one beat per node.

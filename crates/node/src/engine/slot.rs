@@ -26,8 +26,8 @@ pub(super) struct SlotCell(pub(super) Mutex<Slot>);
 #[derive(Default)]
 pub(super) struct Slot {
     pub(super) held: Option<Held>,
-    /// The bytes that the memory gauge knows of.
-    pub(super) counted_bytes: u64,
+    /// The bytes of data and of log that the memory gauge knows of.
+    pub(super) counted: (u64, u64),
     pub(super) signals: Signals,
 }
 
@@ -151,9 +151,10 @@ impl Held {
         self.step(place, Event::Flush, None);
     }
 
-    /// How many bytes it takes: data and log.
-    pub(super) fn bytes(&self) -> u64 {
-        self.replica.store().total_bytes() as u64 + self.replica.log().bytes_allocated() as u64
+    /// How many bytes its data and its log take.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        let (data, log) = (self.replica.store().total_bytes(), self.replica.log().bytes_allocated());
+        (data as u64, log as u64)
     }
 }
 

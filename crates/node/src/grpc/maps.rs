@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use isogrid_core::Result;
+use isogrid_core::{Result, Target};
 use isogrid_core::limits::check_map_name;
 use isogrid_proto::frame::RequestFrame;
 
@@ -52,7 +52,13 @@ impl Wanted {
         let mut body = frame.clone();
         for _ in 0..frame.ops {
             let (map, op, _) = body.next_op()?;
-            ops.push((frame.maps[map], op.may_grow()));
+            // What will be refused must leave nothing behind.
+            let is_good = |key| engine.limits().check_key(key).is_ok();
+            let is_good = match op.target() {
+                Target::Key(key) => is_good(key),
+                Target::Partition(_) => true,
+            } && engine.limits().check_value(op.value().unwrap_or_default()).is_ok();
+            ops.push((frame.maps[map], is_good && op.may_grow()));
         }
         Ok(Self::of(engine, ops))
     }

@@ -22,6 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.node.grpc_addr = "127.0.0.1:0".into();
+    config.node.gossip_addr = "127.0.0.1:0".into();
     config.node.http_addr = "127.0.0.1:0".into();
     config.node.cores = 2;
     config
@@ -93,10 +94,24 @@ impl Session {
         check: impl FnOnce(Vec<Reply<'_>>) -> T,
     ) -> T {
         self.send(frame(map, ops)).await;
-        let bytes = self.receive().await.expect("a reply frame");
-        let mut reply = ReplyFrame::parse(&bytes).expect("a good frame");
-        let replies = (0..reply.replies).map(|_| reply.next_reply().expect("a good reply").reply);
-        check(replies.collect())
+        // Some are known at once, others when they are committed: in as many frames as it takes.
+        let mut frames = Vec::new();
+        let mut answered = 0;
+        while answered < ops.len() {
+            let bytes = self.receive().await.expect("a reply frame");
+            answered += ReplyFrame::parse(&bytes).expect("a good frame").replies;
+            frames.push(bytes);
+        }
+        let mut replies: Vec<Option<Reply<'_>>> = ops.iter().map(|_| None).collect();
+        for bytes in &frames {
+            let mut reply = ReplyFrame::parse(bytes).expect("a good frame");
+            for _ in 0..reply.replies {
+                let answered = reply.next_reply().expect("a good reply");
+                let earlier = replies[answered.index].replace(answered.reply);
+                assert!(earlier.is_none(), "operation {} is answered twice", answered.index);
+            }
+        }
+        check(replies.into_iter().map(|reply| reply.expect("each is answered")).collect())
     }
 }
 
