@@ -1,0 +1,303 @@
+//! A cluster of real processes on loopback: started, killed, paused, stopped and started again by name.
+
+use std::fs::File;
+use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use isogrid_client::{ClusterStatus, Grid};
+
+/// How long a cluster may take to form, or to be whole again.
+const WHOLE_MAX: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// One node: its addresses stay, its processes come and go.
+struct Member {
+    name: String,
+    grpc: String,
+    gossip: String,
+    http: String,
+    process: Option<Child>,
+    /// How often it was started: each life has a log of its own.
+    lives: u32,
+}
+
+/// How the nodes are set up.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) nodes: usize,
+    /// How many further nodes may be started later.
+    pub(crate) spare: usize,
+    pub(crate) backups: u8,
+    pub(crate) partitions: u16,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup { nodes: 3, spare: 0, backups: 1, partitions: 256 }
+    }
+}
+
+/// A cluster; all its processes end with it, also when a test panics.
+pub(crate) struct Cluster {
+    setup: Setup,
+    folder: PathBuf,
+    members: Vec<Member>,
+}
+
+impl Cluster {
+    /// Starts the nodes and waits until they are whole.
+    pub(crate) async fn start(setup: Setup) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder").keep();
+        // All are held until all are chosen, so that none is chosen twice.
+        let sockets: Vec<_> = (0..setup.nodes + setup.spare)
+            .map(|_| {
+                let tcp = || TcpListener::bind("127.0.0.1:0").expect("a port");
+                (tcp(), tcp(), UdpSocket::bind("127.0.0.1:0").expect("a port"))
+            })
+            .collect();
+        let members = sockets.iter().enumerate().map(|(node, (grpc, http, gossip))| Member {
+            name: format!("n{node}"),
+            grpc: grpc.local_addr().expect("bound").to_string(),
+            http: http.local_addr().expect("bound").to_string(),
+            gossip: gossip.local_addr().expect("bound").to_string(),
+            process: None,
+            lives: 0,
+        });
+        let members = members.collect();
+        drop(sockets);
+        let mut cluster = Cluster { setup, folder, members };
+        for node in 0..setup.nodes {
+            cluster.run(node);
+        }
+        cluster.until_whole().await;
+        cluster
+    }
+
+    /// Starts a node that is not running.
+    pub(crate) fn run(&mut self, node: usize) {
+        let seeds: Vec<&str> =
+            self.members[..self.setup.nodes].iter().map(|m| m.gossip.as_str()).collect();
+        let seeds = seeds.join(",");
+        let setup = self.setup;
+        let folder = self.folder.clone();
+        let member = &mut self.members[node];
+        assert!(member.process.is_none(), "{} is running", member.name);
+        member.lives += 1;
+        let log = folder.join(format!("{}-{}.log", member.name, member.lives));
+        let log = File::create(log).expect("a log");
+        let binary = std::env::var("ISOGRID_TEST_BINARY");
+        let binary = binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_isogrid").to_owned());
+        let level = std::env::var("ISOGRID_TEST_LOG");
+        let mut command = Command::new(binary);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ISOGRID") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(["start", "--stop-with-stdin", "--name", &member.name])
+            .args(["--grpc-addr", &member.grpc, "--gossip-addr", &member.gossip])
+            .args(["--http-addr", &member.http])
+            .env("ISOGRID__CLUSTER__SEEDS", seeds)
+            .env("ISOGRID__CLUSTER__EXPECT", setup.nodes.to_string())
+            .env("ISOGRID__CLUSTER__BACKUPS", setup.backups.to_string())
+            .env("ISOGRID__NODE__PARTITIONS", setup.partitions.to_string())
+            .env("ISOGRID__NODE__CORES", "1")
+            .env("ISOGRID__LOG__LEVEL", level.as_deref().unwrap_or("info,openraft=error"));
+        let errors = log.try_clone().expect("a log");
+        let child = command.stdin(Stdio::piped()).stdout(log).stderr(errors).spawn();
+        member.process = Some(child.expect("the binary runs"));
+    }
+
+    /// Ends a node's process at once.
+    pub(crate) fn kill(&mut self, node: usize) {
+        let mut process = self.members[node].process.take().expect("it is running");
+        process.kill().expect("it is our child");
+        process.wait().expect("it is our child");
+    }
+
+    /// Pauses a node's process.
+    pub(crate) fn pause(&self, node: usize) {
+        self.signal(node, libc_signal::STOP);
+    }
+
+    /// Lets a paused one go on.
+    pub(crate) fn resume(&self, node: usize) {
+        self.signal(node, libc_signal::CONT);
+    }
+
+    /// Stops a node politely; tells how long it took.
+    pub(crate) async fn stop(&mut self, node: usize) -> Duration {
+        let begun = Instant::now();
+        self.signal(node, libc_signal::TERM);
+        let mut process = self.members[node].process.take().expect("it is running");
+        loop {
+            if let Some(status) = process.try_wait().expect("it is our child") {
+                assert!(status.success(), "{} ended with {status}", self.members[node].name);
+                return begun.elapsed();
+            }
+            if begun.elapsed() > WHOLE_MAX {
+                let _ = process.kill();
+                let _ = process.wait();
+                panic!("{} does not stop", self.members[node].name);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn signal(&self, node: usize, name: &str) {
+        let process = self.members[node].process.as_ref().expect("it is running");
+        let sent = Command::new("kill").args([name, &process.id().to_string()]).status();
+        assert!(sent.expect("there is a kill").success(), "kill {name}");
+    }
+
+    /// Whether a node's process is there.
+    pub(crate) fn is_running(&self, node: usize) -> bool {
+        self.members[node].process.is_some()
+    }
+
+    pub(crate) fn name(&self, node: usize) -> &str {
+        &self.members[node].name
+    }
+
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.members.iter().position(|member| member.name == name)
+    }
+
+    pub(crate) fn endpoint(&self, node: usize) -> String {
+        self.members[node].grpc.clone()
+    }
+
+    /// Where clients find the cluster.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        let running = self.members.iter().filter(|member| member.process.is_some());
+        running.map(|member| member.grpc.clone()).collect()
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.setup.partitions
+    }
+
+    /// A client of the running nodes.
+    pub(crate) async fn grid(&self) -> Grid {
+        let begun = Instant::now();
+        loop {
+            let built = Grid::builder()
+                .seeds(self.endpoints())
+                .client_name("reliability")
+                .request_timeout(crate::load::PATIENCE)
+                .build();
+            match built.await {
+                Ok(grid) => return grid,
+                Err(error) => assert!(begun.elapsed() < WHOLE_MAX, "no client: {error:?}"),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// What a running node says.
+    pub(crate) async fn status(&self) -> Option<ClusterStatus> {
+        for endpoint in self.endpoints() {
+            let asking = async {
+                let grid = Grid::builder().seeds([endpoint]).gateway(true).build().await.ok()?;
+                let status = grid.status().await.ok();
+                let _ = grid.close().await;
+                status
+            };
+            let asked = tokio::time::timeout(Duration::from_secs(2), asking).await;
+            if let Ok(Some(status)) = asked {
+                return Some(status);
+            }
+        }
+        None
+    }
+
+    /// The node that leads the council.
+    pub(crate) async fn council_leader(&self) -> Option<usize> {
+        self.status().await.and_then(|status| self.index(&status.council.leader))
+    }
+
+    /// Waits until every running node is a member and every partition has all its copies; tells how long it took.
+    pub(crate) async fn until_whole(&self) -> Duration {
+        let begun = Instant::now();
+        let running = self.members.iter().filter(|member| member.process.is_some());
+        let mut running: Vec<&str> = running.map(|member| member.name.as_str()).collect();
+        running.sort_unstable();
+        let mut last = None;
+        while begun.elapsed() < WHOLE_MAX {
+            if let Some(status) = self.status().await {
+                let active = status.members.iter().filter(|m| m.state == "active" && m.is_live);
+                let mut active: Vec<&str> = active.map(|m| m.node_id.as_str()).collect();
+                active.sort_unstable();
+                let copies = status.members.iter().map(|m| m.primaries + m.backups).sum::<u32>();
+                let wanted = u32::from(self.setup.partitions)
+                    * u32::from(self.setup.backups + 1).min(running.len() as u32);
+                if active == running
+                    && status.members.len() == running.len()
+                    && status.partitions_without_primary == 0
+                    && status.partitions_under_replicated == 0
+                    && copies >= wanted
+                    && status.members.iter().all(|m| m.learners == 0)
+                    && status.moves.is_empty()
+                {
+                    return begun.elapsed();
+                }
+                last = Some(status);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let last = last.map(|status| summary(&status));
+        panic!("not whole in time, logs in {}: {last:?}", self.folder.display());
+    }
+}
+
+/// A status in a line.
+pub(crate) fn summary(status: &ClusterStatus) -> String {
+    let members = status.members.iter().map(|m| {
+        format!(
+            "{}:{}{} {}+{}+{}",
+            m.node_id,
+            m.state,
+            if m.is_live { "" } else { "(silent)" },
+            m.primaries,
+            m.backups,
+            m.learners
+        )
+    });
+    format!(
+        "{} table {} leader {} under {} without {} moves {} [{}]",
+        status.health,
+        status.table_version,
+        status.council.leader,
+        status.partitions_under_replicated,
+        status.partitions_without_primary,
+        status.moves.len(),
+        members.collect::<Vec<_>>().join(", ")
+    )
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            if let Some(mut process) = member.process.take() {
+                // It may have ended already; a paused one ends too.
+                let _ = process.kill();
+                let _ = process.wait();
+            }
+        }
+        if std::thread::panicking() || std::env::var_os("ISOGRID_TEST_KEEP").is_some() {
+            crate::say(&format!("logs in {}", self.folder.display()));
+        } else {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// The names that `kill` takes.
+mod libc_signal {
+    pub(super) const STOP: &str = "-STOP";
+    pub(super) const CONT: &str = "-CONT";
+    pub(super) const TERM: &str = "-TERM";
+}
