@@ -23,7 +23,7 @@ use self::council::CouncilTwin;
 use self::engine::EngineTwin;
 use self::gossip::GossipTwin;
 use self::peers::PeersTwin;
-use super::faces::{CouncilFace, EngineFace, Faces, GossipFace};
+use super::faces::{CouncilFace, EngineFace, Faces};
 use super::settings::{ControlSettings, Pace};
 use super::shared::Control;
 use super::view::View;

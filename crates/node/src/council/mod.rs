@@ -52,4 +52,4 @@ mod voters_test;
 pub(crate) use follow::CouncilLeader;
 pub(crate) use network::{CallFailed, RaftTransport};
 pub(crate) use service::{CouncilService, ProposeFailed};
-pub(crate) use settings::{CouncilSettings, Timings};
+pub(crate) use settings::CouncilSettings;

@@ -251,6 +251,7 @@ impl CouncilService {
     }
 
     /// Whether this voter votes, as far as it knows. One that was removed learns it from the others.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the metrics"))]
     pub(crate) fn is_voter(&self) -> bool {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();

@@ -40,6 +40,7 @@ enum Done {
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     jobs: mpsc::Sender<Job>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by tests"))]
     syncs: Arc<AtomicU64>,
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct Led {
     /// The partition.
     pub(crate) partition: PartitionId,
     /// How many entries and bytes it has.
+    #[expect(dead_code, reason = "for the metrics")]
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
     /// How far its log is committed.
@@ -120,6 +121,7 @@ impl Engine {
     }
 
     /// What replicas noticed, counted.
+    #[expect(dead_code, reason = "for the metrics")]
     pub(crate) fn noticed(&self) -> std::collections::BTreeMap<&'static str, u64> {
         self.notices.all()
     }

@@ -133,7 +133,7 @@ async fn a_crash_is_noticed_and_a_goodbye_at_once() {
     assert!(!see(&nodes[0], "node-03").expect("remembered").is_leaving);
 
     let leaver = nodes.pop().expect("three are left");
-    let goodbye = tokio::spawn(leaver.stop());
+    let goodbye = tokio::spawn(async move { leaver.stop().await });
     let has_left = |node: &Gossip| see(node, "node-02").is_some_and(|seen| seen.is_leaving);
     until("the goodbye is heard", || nodes.iter().all(has_left)).await;
     assert!(!sees_live(&nodes[0], "node-02"));

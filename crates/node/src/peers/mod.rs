@@ -251,6 +251,7 @@ impl Peers {
     }
 
     /// How much was exchanged with each node that has an address.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the metrics"))]
     pub(crate) fn traffic(&self) -> BTreeMap<NodeId, PeerTraffic> {
         let peers = self.peers.read();
         peers.iter().map(|(node, peer)| (node.clone(), peer.traffic())).collect()

@@ -77,7 +77,7 @@ fn state(view: &View, entry: &PartitionEntry) -> &'static str {
     let leads = |member: &&Replica| entry.primary.as_ref() == Some(&member.node);
     if entry.in_sync.is_empty() {
         "unassigned"
-    } else if !live.iter().any(|member| leads(member)) {
+    } else if !live.iter().any(leads) {
         "no_primary"
     } else if live.len() < view.copies() {
         "under_replicated"
