@@ -42,7 +42,7 @@ impl Primary {
             if now.ticks.ms_since(pending.proposed_at) >= state.settings.resend_ms {
                 pending.proposed_at = now.ticks;
                 let (ver, change) = (pending.ver, pending.change.clone());
-                // The council may refuse for ever: a handover to a node that is down, say. That must not keep a backup that
+                // The council may refuse for long: the addition of a node that is down, say. That must not keep a backup that
                 // fails: its removal is proposed for the same ver, so at most one of the two comes true.
                 if !matches!(change, ProposedChange::Remove(_))
                     && let Some(replica) = self.removal(state, now, effects)
