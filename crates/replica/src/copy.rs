@@ -182,12 +182,12 @@ impl Copy {
         if self.take_content(state, chunk, now, effects) {
             self.until = self.until.max(as_of.seq);
         } else {
-            // Damaged, or in words that this version does not know: it is asked for again, but not at once.
+            // Damaged, in words that this version does not know, or too old: it is asked for again, but not at once.
             self.not_before = now.plus_ms(state.settings.resend_ms);
         }
     }
 
-    /// Takes in what a piece holds. Says whether it could be read; if not, it is still to come.
+    /// Takes in what a piece holds. Says whether it was of use; if not, it is still to come.
     fn take_content(
         &mut self,
         state: &mut State,
@@ -200,7 +200,7 @@ impl Copy {
             (Piece::Start | Piece::Sessions, Content::Start { sessions, hlc }) => {
                 let Some(sessions) = sessions_as_of(&sessions, as_of) else { return false };
                 state.hlc = state.hlc.max(hlc);
-                self.take_sessions(state, &piece, as_of, sessions);
+                return self.take_sessions(state, &piece, as_of, sessions);
             }
             (
                 Piece::Records(_) | Piece::Bucket(..) | Piece::Keys(_),
@@ -216,7 +216,7 @@ impl Copy {
                 self.enter_bucket(state);
             }
             (Piece::Buckets, Content::Buckets(sums)) => {
-                self.reach(state.commit, as_of.seq, piece, Reached::Compare(sums));
+                return self.reach(state.commit, as_of.seq, Reached::Compare(sums));
             }
             _ => return false,
         }
@@ -229,20 +229,24 @@ impl Copy {
         piece: &Piece,
         as_of: LogPosition,
         sessions: Sessions,
-    ) {
+    ) -> bool {
         if *piece == Piece::Sessions {
-            let adopt = Reached::Adopt(Box::new(sessions));
-            return self.reach(state.commit, as_of.seq, Piece::Sessions, adopt);
+            return self.reach(state.commit, as_of.seq, Reached::Adopt(Box::new(sessions)));
         }
         state.store.forget_everything();
         state.restart_log(as_of);
         state.sessions = sessions;
         self.next = Next::Piece(Piece::Records(WalkCursor::default()));
+        true
     }
 
-    /// Something is to be done at a position; if that was passed already, it is asked for again.
-    fn reach(&mut self, commit: u64, seq: u64, piece: Piece, then: Reached) {
-        self.next = if commit <= seq { Next::Reach(seq, then) } else { Next::Piece(piece) };
+    /// Something is to be done at a position. Says whether it still can: if that was passed, the piece is still to come.
+    fn reach(&mut self, commit: u64, seq: u64, then: Reached) -> bool {
+        let is_ahead = commit <= seq;
+        if is_ahead {
+            self.next = Next::Reach(seq, then);
+        }
+        is_ahead
     }
 
     /// Loads records. Says whether all could be read: a copy that lacked one would be taken for whole.

@@ -101,3 +101,15 @@ fn content_of_another_piece_is_not_taken() {
     assert_asked_again(&mut copy, &mut state, &piece, 3, start(3));
     assert_eq!(state.log.last(), LogPosition::START);
 }
+
+#[test]
+fn what_is_good_at_a_position_that_was_passed_is_asked_for_again_after_a_while() {
+    for (piece, content) in
+        [(Piece::Buckets, Content::Buckets(Vec::new())), (Piece::Sessions, start(3))]
+    {
+        let (mut copy, mut state) = (Copy::repair(0), state());
+        state.restart_log(LogPosition::new(1, 9));
+        copy.next = Next::Piece(piece.clone());
+        assert_asked_again(&mut copy, &mut state, &piece, 3, content);
+    }
+}

@@ -142,3 +142,57 @@ fn who_leads_has_the_data_whomever_they_differed_from() {
     }
     assert_eq!((subject.role(), subject.is_complete()), (RoleName::Backup, true));
 }
+
+/// A learner whose data were found to differ, and the message of a primary after a declared loss that it cannot place.
+fn differing_after_a_loss() -> (Subject, Append) {
+    let mut subject = differing();
+    let lost = PartitionEntry { loss_generation: 1, ..table(2, "c", &["c"], &["b"]) };
+    subject.step(Event::Table(&lost), Now::default(), &mut Recorded::default());
+    (subject, Append { loss_generation: 1, ..append(2, (2, 1), &[], 1) })
+}
+
+#[test]
+fn data_that_differ_are_not_compared_with_those_of_another_history() {
+    let (mut subject, other_history) = differing_after_a_loss();
+    let answers = hear(&mut subject, "c", Message::Append(other_history));
+    assert!(matches!(answers[..], [Message::Mismatch(_)]), "{answers:?}");
+    let (epoch, runs) = (Epoch(2), vec![LogPosition::new(2, 1)]);
+    let (base, last) = (LogPosition::START, LogPosition::new(2, 1));
+    let offer = Offer { epoch, loss_generation: 1, base, runs, last };
+    let asked = hear(&mut subject, "c", Message::Offer(offer));
+    assert_eq!(asked, [Message::Pull { epoch, piece: Piece::Start }], "nothing less mends them");
+}
+
+#[test]
+fn data_that_differ_are_compared_once_the_log_is_of_the_new_history() {
+    let (mut subject, _) = differing_after_a_loss();
+    let fits = Append { loss_generation: 1, ..append(2, (1, 1), &[(2, 2)], 2) };
+    let answers = hear(&mut subject, "c", Message::Append(fits));
+    let asks = |answer: &Message| matches!(answer, Message::Pull { piece: Piece::Buckets, .. });
+    assert!(answers.iter().any(asks), "{answers:?}");
+}
+
+#[test]
+fn a_copy_of_a_history_that_is_declared_lost_begins_anew() {
+    let mut subject = subject(&table(1, "a", &["a"], &["b"]));
+    let (epoch, runs) = (Epoch(1), Vec::new());
+    let (base, last) = (LogPosition::new(1, 4), LogPosition::new(1, 5));
+    hear(&mut subject, "a", Message::Offer(Offer { epoch, loss_generation: 0, base, runs, last }));
+    let mut sessions = Vec::new();
+    Sessions::new(5).encode(&mut sessions);
+    let chunk = Chunk {
+        epoch,
+        loss_generation: 0,
+        piece: Piece::Start,
+        as_of: LogPosition::new(1, 5),
+        content: Content::Start { sessions, hlc: Hlc(5) },
+        total: (1, 1),
+    };
+    let asked = hear(&mut subject, "a", Message::Chunk(Box::new(chunk)));
+    assert!(matches!(&asked[..], [Message::Pull { piece: Piece::Records(_), .. }]), "{asked:?}");
+    // A suspect leads now. Its log is as long as this one, but no piece of the old history goes with those of the new one.
+    let fits = Append { loss_generation: 1, ..append(2, (1, 5), &[(2, 6)], 6) };
+    let answers = hear(&mut subject, "c", Message::Append(fits));
+    let asks = |answer: &Message| matches!(answer, Message::Pull { piece: Piece::Start, .. });
+    assert!(answers.iter().any(asks), "{answers:?}");
+}

@@ -46,17 +46,22 @@ impl Learner {
     ) {
         let is_new_source = self.follower.primary.as_ref() != Some(from);
         self.follower.hear(from, append, state.commit);
-        if is_new_source && let Some(copy) = &mut self.copy {
+        if self.copy.as_ref().is_some_and(|copy| copy.loss_generation < append.loss_generation) {
+            // History was declared lost meanwhile, and what has been copied may be of what was lost.
+            self.start(Copy::all(append.loss_generation), effects);
+        } else if is_new_source && let Some(copy) = &mut self.copy {
             copy.ask_again();
             effects.notice(Notice::CopyContinues);
-        }
-        if state.needs_repair && self.copy.is_none() {
-            self.start(Copy::repair(append.loss_generation), effects);
         }
         let awaits_start = self.copy.as_ref().is_some_and(Copy::awaits_start);
         if awaits_start || self.follower.accept(state, append, effects) == Accepted::Mismatch {
             refuse_mismatch(state, from, append, now, effects);
         } else {
+            // Data can be compared only within one history.
+            let is_of_this_history = append.loss_generation == state.loss_generation;
+            if state.needs_repair && self.copy.is_none() && is_of_this_history {
+                self.start(Copy::repair(append.loss_generation), effects);
+            }
             self.advance(state, self.follower.committed(state, append), effects);
             self.follower.acknowledge(state, self.is_complete(state), now, effects);
         }
@@ -99,7 +104,8 @@ impl Learner {
         let copy = match self.copy.take() {
             // The log of an unfinished copy has fallen out of the window: its tail says nothing about the records.
             Some(_) => Copy::all(offer.loss_generation),
-            None if is_of_this_history => Copy::all(offer.loss_generation),
+            // A copy of the tail would not mend data that differ elsewhere.
+            None if is_of_this_history || state.needs_repair => Copy::all(offer.loss_generation),
             None => divergent_tail(state, offer)
                 .map(|(fork, keys)| cut_tail(state, fork, keys, offer.loss_generation))
                 .unwrap_or_else(|| Copy::all(offer.loss_generation)),

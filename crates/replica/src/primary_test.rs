@@ -213,3 +213,15 @@ fn settings_at_their_ends_are_no_harm() {
     let effects = put(&mut subject, 1, b"k", Expiry::Never);
     assert_eq!(appends(&effects).len(), 1, "one message may always be under way");
 }
+
+#[test]
+fn a_late_question_about_a_suspect_adds_no_learner() {
+    let vouch = |in_sync: &[&str], learners: &[&str]| {
+        let mut subject = leader(Settings::default(), &table(1, in_sync, learners));
+        acknowledge(&mut subject, 0);
+        assert!(subject.is_open());
+        step(&mut subject, 0, Event::Vouch { replica: &name("b") }).proposals.len()
+    };
+    assert_eq!(vouch(&["a", "b"], &[]), 1, "a member");
+    assert_eq!(vouch(&["a"], &["b"]), 0, "it would be added, and nobody would wait for it (R6)");
+}

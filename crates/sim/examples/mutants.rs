@@ -13,7 +13,8 @@ fn main() {
     for rule in RULES.iter().filter(|rule| rule.name.contains(&wanted)) {
         let mut options = Options::default();
         (rule.switch_off)(&mut options);
-        let settings = RunSettings { first_seed: 1, seeds, threads: 2, failures_max: 1 };
+        // One thread: of two the faster one would decide which seed is the first.
+        let settings = RunSettings { first_seed: 1, seeds, threads: 1, failures_max: 1 };
         let mut found = None;
         run_seeds(&settings, &|seed| run(seed, &options), &mut |progress| {
             if let Some(first) = progress.summary.violations.first()

@@ -134,9 +134,8 @@ impl Draft<'_> {
             added.incarnation = present;
         }
         if entry.in_sync.contains(&added) {
-            if !self.is_suspect(partition, &added.node) {
-                return Err(Refusal::AlreadyListed);
-            }
+            // Also when it is no suspect any more, because the question came late: its primary proposes nothing else before
+            // it has read an outcome.
             self.edit(partition);
             self.forget(partition, &added.node);
             return Ok(());

@@ -144,6 +144,8 @@ fn a_backup_after_a_power_loss_is_a_suspect_and_required() {
     // The primary has compared the logs.
     change(&mut council, ChangeKind::AddMember(life("b2"))).unwrap();
     assert_eq!(entry(&council), "e1 v4 a: a1 b2");
+    change(&mut council, ChangeKind::AddMember(life("b2"))).unwrap();
+    assert_eq!(entry(&council), "e1 v5 a: a1 b2", "it was asked twice, and reads an outcome");
     change(&mut council, handover).unwrap();
 }
 

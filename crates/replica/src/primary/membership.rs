@@ -42,7 +42,7 @@ impl Primary {
             if now.ticks.ms_since(pending.proposed_at) >= state.settings.resend_ms {
                 pending.proposed_at = now.ticks;
                 let (ver, change) = (pending.ver, pending.change.clone());
-                // The council may refuse for ever: a handover to a node that is down, say. That must not keep a backup that
+                // The council may refuse for long: the addition of a node that is down, say. That must not keep a backup that
                 // fails: its removal is proposed for the same ver, so at most one of the two comes true.
                 if !matches!(change, ProposedChange::Remove(_))
                     && let Some(replica) = self.removal(state, now, effects)
@@ -170,7 +170,8 @@ impl Primary {
 
     /// The steward asks about a suspect. A member whose log holds the first entry of this epoch holds everything that was
     /// committed before it; what this epoch has committed so far it may have held and lost, so it must hold that too. From
-    /// there on nothing is committed without it. Then it is proposed as a sound one.
+    /// there on nothing is committed without it. Then it is proposed as a sound one. The question may come late: whoever was
+    /// removed meanwhile and learns is nobody's to wait for, and is added like any learner.
     pub(crate) fn vouch(
         &mut self,
         state: &State,
@@ -180,7 +181,10 @@ impl Primary {
     ) {
         let needed = self.barrier.max(state.commit);
         let holds_all = self.targets.iter().any(|target| {
-            target.replica == *replica && target.is_placed && target.matched >= needed
+            target.replica == *replica
+                && target.standing == Standing::InSync
+                && target.is_placed
+                && target.matched >= needed
         });
         if holds_all && self.is_open && self.pending.is_none() && self.handover.is_none() {
             self.propose(state, ProposedChange::Add(replica.clone()), now, effects);

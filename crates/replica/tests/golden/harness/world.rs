@@ -161,6 +161,10 @@ impl World {
                 let replica = self.node(gone).name.clone();
                 self.step(from, Event::Retire { replica: &replica });
             }
+            ("vouch", [from, suspect]) => {
+                let replica = self.node(suspect).name.clone();
+                self.step(from, Event::Vouch { replica: &replica });
+            }
             ("answered", [node]) => {
                 let sent_at = self.now(node).ticks;
                 self.step(node, Event::CouncilAnswered { sent_at });
