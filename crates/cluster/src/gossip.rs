@@ -74,7 +74,9 @@ pub fn hear(own_cluster: Option<ClusterId>, own: &Table, other: &GossipState) ->
     }
     if other.table > own.version() {
         Heard::Pull { from: other.node.clone(), since: own.version() }
-    } else if other.table == own.version() && other.table_hash != own.hash() {
+    } else if own.version().0 > 0 && other.table == own.version() && other.table_hash != own.hash()
+    {
+        // Before anything is assigned there is nothing to differ in but what a node knows of the number of partitions.
         Heard::Defect { hash: other.table_hash }
     } else {
         Heard::Nothing

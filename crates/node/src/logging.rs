@@ -11,7 +11,7 @@ use crate::config::{LogConfig, LogFormat};
 
 /// Starts the log. Only the first call of a process has an effect: tests start several nodes in one.
 pub fn init(config: &LogConfig) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.level).map_err(|error| {
+    let filter = EnvFilter::try_new(directives(&config.level)).map_err(|error| {
         let detail = format!("`log.level` = {:?}: {error}", config.level);
         Error::new(ErrorCode::ConfigValueInvalid, detail)
     })?;
@@ -23,6 +23,12 @@ pub fn init(config: &LogConfig) -> Result<()> {
     // A second call fails here, which is the promise above.
     let _ = started;
     Ok(())
+}
+
+/// What is logged. The council's consensus warns of every message that a node which is down did not answer, many each
+/// second; what matters of it the node says itself. Whoever wants to hear it names it: `info,openraft=warn`.
+fn directives(level: &str) -> String {
+    if level.contains("openraft") { level.to_owned() } else { format!("{level},openraft=error") }
 }
 
 /// Colours are for terminals, and for nobody who asks for none (no-color.org).

@@ -92,7 +92,7 @@ async fn until_safe(args: &StatusArgs, global: &Global) -> CommandResult {
         let why = match looks.look().await {
             Ok(status) if status.safe => {
                 show(&status, global.output)?;
-                return Ok(exit_of(&status));
+                return Ok(Exit::Ok);
             }
             Ok(status) => {
                 if args.watch {
