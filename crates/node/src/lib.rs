@@ -5,9 +5,15 @@
 //! |---|---|
 //! | [`node`] | starts and stops a node |
 //! | [`config`] | defaults < file < environment < flags, and where each value came from |
+//! | `boot` | what a node does before it serves |
+//! | `core_work`, `pulse` | what one core does, and its heart |
 //! | `engine` | the partitions of this node and the maps in them; executes batches of operations |
+//! | `control` | this node as a member of a cluster: joins, learns, leads |
 //! | `gossip` | who else is there, and what each says of itself |
 //! | `council` | what the cluster has agreed on, kept by a few voters with Raft |
+//! | `peers` | links and questions to other nodes |
+//! | `handler` | what other nodes say, on its way to whom it is for |
+//! | `relay` | operations for owners elsewhere, of clients that do not know them |
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
 //! | `http` | health for probes |
 //! | `acceptor` | takes connections and gives each to a core |
@@ -26,6 +32,7 @@ mod clock;
 pub mod config;
 mod connection;
 mod control;
+mod core_work;
 mod council;
 mod engine;
 mod gossip;
@@ -34,6 +41,7 @@ mod handler;
 mod http;
 mod identity;
 mod janitor;
+mod listen;
 pub mod logging;
 mod memory;
 pub mod node;

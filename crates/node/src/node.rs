@@ -1,19 +1,15 @@
 //! Starts and stops a node: binds its addresses, joins its cluster, gives each core a thread with a runtime of its own, and
 //! ends them in order.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use futures::StreamExt;
 use isogrid_core::{Error, ErrorCode, NodeId, Replica, Result, Timestamp};
-use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tracing::{error, info};
@@ -21,29 +17,24 @@ use tracing::{error, info};
 use crate::acceptor::{Accepted, Acceptor, CoreDoor, HANDOVER_QUEUE_LEN_MAX};
 use crate::boot::{self, Booted};
 use crate::config::Config;
-use crate::connection::Connection;
 use crate::control::Control;
 use crate::control::view::View;
+use crate::core_work::{CoreWork, Entrance};
 use crate::council::CouncilService;
 use crate::engine::Engine;
 use crate::gossip::Gossip;
 use crate::grpc::maps::MapDoor;
-use crate::handler::{Handler, Questions};
+use crate::handler::Questions;
 use crate::identity::Identity;
 use crate::janitor::{CoreConnections, Janitor};
+use crate::listen::{bind, local_addr};
 use crate::memory::{MemoryGauge, available_bytes};
 use crate::peers::Peers;
 use crate::peers::limits::PeerLimits;
 use crate::pulse::Pulse;
 use crate::relay::Relay;
 use crate::worker::Workers;
-use crate::{VERSION, clock, grpc, http};
-
-/// How long a stopping node waits for requests in progress.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many connections may wait to be accepted: a burst of clients that all come back at once.
-const WAITING_CONNECTIONS_MAX: i32 = 4_096;
+use crate::{VERSION, clock, grpc};
 
 /// How long the start of a node waits for its cluster: long enough for one that forms it alone. Others join later.
 const JOIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -322,94 +313,6 @@ fn share(
     }
 }
 
-/// The node's listeners; the first core looks after them.
-struct Entrance {
-    acceptor: Acceptor,
-    grpc_listener: std::net::TcpListener,
-    http_listener: std::net::TcpListener,
-}
-
-/// What one core does.
-struct CoreWork {
-    shared: Arc<Shared>,
-    core: usize,
-    inbox: mpsc::Receiver<Accepted>,
-    services: Routes,
-    connections: Arc<CoreConnections>,
-    janitor: Janitor,
-    pulse: Pulse,
-    stopping: CancellationToken,
-    cut_off: CancellationToken,
-}
-
-impl CoreWork {
-    fn run(self, runtime: &Runtime, entrance: Option<Entrance>) {
-        let _context = runtime.enter();
-        if let Some(entrance) = entrance {
-            entrance.open(&self.shared, &self.stopping);
-        }
-        tokio::spawn(self.janitor.run());
-        tokio::spawn(self.pulse.run());
-        tokio::spawn(Arc::clone(&self.shared.peers).run_core(self.core, self.stopping.clone()));
-        let connections = self.connections;
-        let incoming = ReceiverStream::new(self.inbox).map(move |accepted| {
-            connections.add(&accepted.state);
-            let socket = tokio::net::TcpStream::from_std(accepted.socket)?;
-            Ok(Connection::new(socket, accepted.state))
-        });
-        let stopping = self.stopping.clone();
-        let shared = Arc::clone(&self.shared);
-        let handler = Arc::new(Handler {
-            engine: Arc::clone(&shared.engine),
-            control: Arc::clone(&shared.control),
-            council: Arc::clone(&shared.council),
-            relay: Arc::clone(&shared.relay),
-            shared: Arc::clone(&shared),
-        });
-        let doors = grpc::Doors { services: self.services, handler };
-        let serving = grpc::serve(shared, doors, self.core, incoming, stopping.clone());
-        let impatience = async {
-            stopping.cancelled().await;
-            let _ = tokio::time::timeout(STOP_PATIENCE, self.cut_off.cancelled()).await;
-        };
-        runtime.block_on(async {
-            tokio::select! {
-                served = serving => if let Err(error) = served {
-                    error!(core = self.core, %error, "serving ended");
-                },
-                () = impatience => info!(core = self.core, "requests in progress were cut off"),
-            }
-            if self.core == 0 {
-                self.shared.gossip.stop().await;
-                self.shared.council.stop().await;
-            }
-        });
-    }
-}
-
-impl Entrance {
-    /// Lets clients in. Must be called within a runtime.
-    fn open(self, shared: &Arc<Shared>, stopping: &CancellationToken) {
-        let listeners = TcpListener::from_std(self.grpc_listener)
-            .and_then(|grpc| Ok((grpc, TcpListener::from_std(self.http_listener)?)));
-        let (grpc_listener, http_listener) = match listeners {
-            Ok(listeners) => listeners,
-            Err(error) => return error!(%error, "cannot listen"),
-        };
-        let closing = stopping.clone();
-        let accepting = self.acceptor.run(grpc_listener);
-        tokio::spawn(async move {
-            tokio::select! { () = accepting => {}, () = closing.cancelled() => {} }
-        });
-        let serving = http::serve(Arc::clone(shared), http_listener, stopping.clone());
-        tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                error!(%error, "HTTP ended");
-            }
-        });
-    }
-}
-
 fn runtime() -> Result<Runtime> {
     Builder::new_current_thread().enable_all().build().map_err(|e| internal(&e))
 }
@@ -419,34 +322,7 @@ fn core_door() -> (CoreDoor, mpsc::Receiver<Accepted>) {
     (CoreDoor { sender, open: Arc::default() }, inbox)
 }
 
-/// Binds an address for a runtime to take over.
-fn bind(address: &str, key: &str) -> Result<std::net::TcpListener> {
-    let unavailable =
-        |why: &str| Error::new(ErrorCode::AddressUnavailable, format!("{key} = {address}: {why}"));
-    let addresses = address.to_socket_addrs().map_err(|e| unavailable(&e.to_string()))?;
-    let mut last = unavailable("no such address");
-    for address in addresses {
-        match listen(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = unavailable(&error.to_string()),
-        }
-    }
-    Err(last)
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(WAITING_CONNECTIONS_MAX)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
-fn local_addr(listener: &std::net::TcpListener) -> Result<SocketAddr> {
-    listener.local_addr().map_err(|e| internal(&e))
-}
-
-fn internal(error: &std::io::Error) -> Error {
+/// A failure of the system that nobody can do anything about.
+pub(crate) fn internal(error: &std::io::Error) -> Error {
     Error::new(ErrorCode::Internal, error.to_string())
 }

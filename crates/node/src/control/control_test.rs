@@ -184,7 +184,7 @@ async fn a_node_is_emptied_and_leaves() {
     until("it holds nothing", || world.all(|view| held_by(view, gone) == 0)).await;
     until("it can stop but for its vote", || {
         let facts = elsewhere.control.facts();
-        facts.health.under_replicated == 0
+        facts.health_with(&[]).under_replicated == 0
     })
     .await;
     let unknown = elsewhere.control.set_intent(&NodeId::new("x"), Intent::Drain).await;

@@ -10,176 +10,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use isogrid_core::{Error, ErrorCode, MapId, Op, PartitionId, Reply, Result, Target, Timestamp};
-use isogrid_proto::frame::{self, FrameHead, OpOptions};
-use isogrid_replica::{Event, Now, ReadMode, Receipt, Request, Ticket, Ticks};
-use isogrid_store::KeyHash;
+use isogrid_core::{Error, ErrorCode, Op, PartitionId, Reply, Timestamp};
+use isogrid_replica::{Event, Now, Receipt, Request, Ticket};
 use parking_lot::MutexGuard;
 
+use super::Engine;
+use super::batch::{Batch, Deadline, NamedMap};
 use super::hands::{Present, Replies};
 use super::late::{Late, Waiter};
-use super::routed::Asked;
-use super::slot::{Place, Slot, tag_of};
-use super::{Engine, MapInfo, Partitions};
+use super::slot::{Place, Slot};
 use crate::clock;
 
 /// How many operations are in flight to memory at once. 16 to 64 are alike; see docs/performance.md.
 const WINDOW: usize = 32;
-
-/// The most operations that a batch can number, whatever is configured: their index shares 32 bits with the partition.
-pub(crate) const BATCH_OPS_HARD_MAX: usize = 1 << 16;
-
-/// The number of a map that does not exist. The store answers for it as for an empty map.
-const NO_MAP: MapId = MapId(u32::MAX);
-
-/// Until when the caller waits.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(Option<Ticks>);
-
-impl Deadline {
-    /// A deadline so many milliseconds from now; zero for none.
-    pub(crate) fn after_ms(ms: u32) -> Self {
-        Self((ms != 0).then(|| clock::ticks().plus_ms(u64::from(ms))))
-    }
-
-    /// No deadline.
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-
-    fn has_passed(self, now: Ticks) -> bool {
-        self.0.is_some_and(|at| now >= at)
-    }
-
-    /// The same moment on the wall clock.
-    fn on_wall(self, now: Now) -> Option<Timestamp> {
-        self.0.map(|at| Timestamp(now.wall.0 + at.ms_since(now.ticks)))
-    }
-
-    /// How many milliseconds are left; `None` without a deadline.
-    pub(crate) fn left_ms(self) -> Option<u64> {
-        self.0.map(|at| at.ms_since(clock::ticks()))
-    }
-}
-
-/// An operation on its way to its partition.
-struct Routed<'a> {
-    op: Op<'a>,
-    options: OpOptions,
-    mode: ReadMode,
-    hash: KeyHash,
-    map: MapId,
-    partition: u16,
-}
-
-/// Operations to be executed together.
-pub(crate) struct Batch<'a> {
-    engine: &'a Engine,
-    partitions: Option<&'a Partitions>,
-    head: FrameHead,
-    ops: Vec<Routed<'a>>,
-    /// `partition << 16 | index`: sorts by partition, and keeps the order within it.
-    order: Vec<u32>,
-    /// Operations that were refused before they reached a partition.
-    refused: Vec<(usize, Error)>,
-    /// The maps of the batch, by the caller's index.
-    maps: Vec<NamedMap>,
-    /// Whether an operation may change data. Reads never do, so a batch of reads leaves the accounts alone.
-    may_change: bool,
-}
-
-struct NamedMap {
-    info: Option<Arc<MapInfo>>,
-}
-
-impl<'a> Batch<'a> {
-    /// A batch that names these maps and will hold about so many operations.
-    pub(crate) fn new(
-        engine: &'a Engine,
-        head: FrameHead,
-        maps: impl IntoIterator<Item = &'a str>,
-        ops: usize,
-    ) -> Self {
-        let resolve = |name| NamedMap { info: engine.maps.find(name) };
-        Self {
-            engine,
-            partitions: engine.partitions.get(),
-            head,
-            ops: Vec::with_capacity(ops),
-            order: Vec::with_capacity(ops),
-            refused: Vec::new(),
-            maps: maps.into_iter().map(resolve).collect(),
-            may_change: false,
-        }
-    }
-
-    /// Adds an operation on the map with this index. One that cannot be executed gets its error as its reply.
-    #[inline]
-    pub(crate) fn push(&mut self, map: usize, mut op: Op<'a>, options: OpOptions) {
-        let index = self.ops.len();
-        if let Op::Scan(scan) = &mut op {
-            scan.entries_max = scan.entries_max.min(self.engine.limits.scan_entries_max as u32);
-        }
-        let mode = self.mode(map, &options);
-        let (map, partition, hash) = match self.route(map, &op) {
-            Ok(place) => {
-                self.may_change |= !op.is_read();
-                self.order.push(u32::from(place.1) << 16 | index as u32);
-                place
-            }
-            Err(error) => {
-                self.refused.push((index, error));
-                (NO_MAP, 0, KeyHash::default())
-            }
-        };
-        self.ops.push(Routed { op, options, mode, hash, map, partition });
-    }
-
-    /// How a read is done: as it says itself, else as its map says.
-    #[inline]
-    fn mode(&self, map: usize, options: &OpOptions) -> ReadMode {
-        match options.mode {
-            None => self.maps[map].info.as_ref().map_or(ReadMode::Lease, |info| info.read),
-            Some(frame::ReadMode::Lease) => ReadMode::Lease,
-            Some(frame::ReadMode::Confirmed) => ReadMode::Confirmed,
-            Some(frame::ReadMode::Backup { staleness_ms }) => {
-                ReadMode::Backup { staleness_ms_max: u64::from(staleness_ms) }
-            }
-            Some(frame::ReadMode::Any) => ReadMode::Any,
-        }
-    }
-
-    #[inline]
-    fn route(&mut self, map: usize, op: &Op<'_>) -> Result<(MapId, u16, KeyHash)> {
-        let partitions = self.partitions.ok_or_else(|| {
-            Error::new(ErrorCode::NotReady, "the node has not joined its cluster yet")
-        })?;
-        let (partition, hash) = partitions.place(op)?;
-        if let Target::Key(key) = op.target() {
-            self.engine.limits.check_key(key)?;
-        }
-        self.engine.limits.check_value(op.value().unwrap_or_default())?;
-        let id = self.maps[map].info.as_ref().map_or(NO_MAP, |info| info.id);
-        if id == NO_MAP && op.may_grow() {
-            // Whoever made the batch has made its maps; this one was dropped since.
-            return Err(Error::new(ErrorCode::NotReady, "the map is being made"));
-        }
-        Ok((id, partition.0, hash))
-    }
-
-    /// How many operations it has.
-    pub(crate) fn len(&self) -> usize {
-        self.ops.len()
-    }
-
-    /// What is asked beside an operation.
-    #[inline]
-    fn asked(&self, routed: &Routed<'_>, deadline: Option<Timestamp>) -> Asked {
-        let at_least = routed.options.at_least.map(|at_least| at_least.position);
-        let tag = tag_of(&self.head, &routed.options);
-        Asked { tag, mode: routed.mode, at_least, deadline }
-    }
-}
 
 /// Where the replies of a batch go that come during its execution, and how many bytes they are by now.
 struct Counted<F> {

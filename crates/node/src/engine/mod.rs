@@ -9,7 +9,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `execute` | batches of operations |
+//! | `batch` | operations on their way to their partitions |
+//! | `execute` | executes a batch |
 //! | `slot` | one partition's place: its replica, who waits, what is deferred |
 //! | `hands` | what a step wants done |
 //! | `late` | answers that do not come at once |
@@ -19,6 +20,7 @@
 //! | `maps` | names, numbers, settings and sizes |
 //! | `watching` | watchers, and what wakes them |
 
+mod batch;
 mod execute;
 mod face;
 mod hands;
@@ -47,7 +49,7 @@ use isogrid_store::{KeyHash, hash_key};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-pub(crate) use execute::{BATCH_OPS_HARD_MAX, Batch, Deadline};
+pub(crate) use batch::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use hands::Wire;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};

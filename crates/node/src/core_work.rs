@@ -1,0 +1,112 @@
+//! What one core does: serves its connections, keeps its links, and keeps house.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tracing::{error, info};
+
+use crate::acceptor::{Accepted, Acceptor};
+use crate::connection::Connection;
+use crate::handler::Handler;
+use crate::janitor::{CoreConnections, Janitor};
+use crate::node::Shared;
+use crate::pulse::Pulse;
+use crate::{grpc, http};
+
+/// How long a stopping node waits for requests in progress.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The node's listeners; the first core looks after them.
+pub(crate) struct Entrance {
+    pub(crate) acceptor: Acceptor,
+    pub(crate) grpc_listener: std::net::TcpListener,
+    pub(crate) http_listener: std::net::TcpListener,
+}
+
+/// What one core does.
+pub(crate) struct CoreWork {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) core: usize,
+    pub(crate) inbox: mpsc::Receiver<Accepted>,
+    pub(crate) services: Routes,
+    pub(crate) connections: Arc<CoreConnections>,
+    pub(crate) janitor: Janitor,
+    pub(crate) pulse: Pulse,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) cut_off: CancellationToken,
+}
+
+impl CoreWork {
+    pub(crate) fn run(self, runtime: &Runtime, entrance: Option<Entrance>) {
+        let _context = runtime.enter();
+        if let Some(entrance) = entrance {
+            entrance.open(&self.shared, &self.stopping);
+        }
+        tokio::spawn(self.janitor.run());
+        tokio::spawn(self.pulse.run());
+        tokio::spawn(Arc::clone(&self.shared.peers).run_core(self.core, self.stopping.clone()));
+        let connections = self.connections;
+        let incoming = ReceiverStream::new(self.inbox).map(move |accepted| {
+            connections.add(&accepted.state);
+            let socket = tokio::net::TcpStream::from_std(accepted.socket)?;
+            Ok(Connection::new(socket, accepted.state))
+        });
+        let stopping = self.stopping.clone();
+        let shared = Arc::clone(&self.shared);
+        let handler = Arc::new(Handler {
+            engine: Arc::clone(&shared.engine),
+            control: Arc::clone(&shared.control),
+            council: Arc::clone(&shared.council),
+            relay: Arc::clone(&shared.relay),
+            shared: Arc::clone(&shared),
+        });
+        let doors = grpc::Doors { services: self.services, handler };
+        let serving = grpc::serve(shared, doors, self.core, incoming, stopping.clone());
+        let impatience = async {
+            stopping.cancelled().await;
+            let _ = tokio::time::timeout(STOP_PATIENCE, self.cut_off.cancelled()).await;
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                served = serving => if let Err(error) = served {
+                    error!(core = self.core, %error, "serving ended");
+                },
+                () = impatience => info!(core = self.core, "requests in progress were cut off"),
+            }
+            if self.core == 0 {
+                self.shared.gossip.stop().await;
+                self.shared.council.stop().await;
+            }
+        });
+    }
+}
+
+impl Entrance {
+    /// Lets clients in. Must be called within a runtime.
+    fn open(self, shared: &Arc<Shared>, stopping: &CancellationToken) {
+        let listeners = TcpListener::from_std(self.grpc_listener)
+            .and_then(|grpc| Ok((grpc, TcpListener::from_std(self.http_listener)?)));
+        let (grpc_listener, http_listener) = match listeners {
+            Ok(listeners) => listeners,
+            Err(error) => return error!(%error, "cannot listen"),
+        };
+        let closing = stopping.clone();
+        let accepting = self.acceptor.run(grpc_listener);
+        tokio::spawn(async move {
+            tokio::select! { () = accepting => {}, () = closing.cancelled() => {} }
+        });
+        let serving = http::serve(Arc::clone(shared), http_listener, stopping.clone());
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                error!(%error, "HTTP ended");
+            }
+        });
+    }
+}
