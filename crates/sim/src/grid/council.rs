@@ -132,7 +132,7 @@ impl CouncilService {
         }
         self.suspect(node, &own, now);
         let offset = beat.wall.0 as i64 - wall_ms as i64;
-        self.evidence.clock_offsets.insert(node.clone(), offset);
+        self.evidence.note_clock(node, offset, now);
         for session in &beat.sessions {
             self.evidence.sessions.insert(*session, now);
         }
