@@ -98,7 +98,7 @@ impl Evidence {
         }
         self.suspect(beat, council, now, silent_ms);
         let offset = beat.wall.0 as i64 - wall.0 as i64;
-        self.clock_offsets.insert(node.clone(), offset);
+        self.note_clock(node, offset, now);
         self.sessions.extend(beat.sessions.iter().map(|session| (*session, now)));
         for lead in &beat.leads {
             let report = PartitionReport {
