@@ -50,7 +50,7 @@ pub(crate) struct Health {
 /// How the cluster is, by a node's view and by what the node itself leads: a backup whose copy is being mended counts for
 /// nothing. `has_quorum` says whether the council's leader answers this node.
 pub(crate) fn assess(view: &View, leads: &[Lead], has_quorum: bool) -> Health {
-    let copies = view.copies();
+    let copies = view.copies_possible();
     let leads: BTreeMap<PartitionId, &Lead> =
         leads.iter().map(|lead| (lead.partition, lead)).collect();
     let (mut unassigned, mut without_primary, mut under_replicated, mut fewest) =

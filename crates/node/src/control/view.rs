@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use isogrid_cluster::council::{Cluster, LossRecord, MapRecord};
+use isogrid_cluster::council::{Cluster, Intent, LossRecord, MapRecord};
 use isogrid_core::{MapId, NodeId, PartitionCount, Replica, SessionId, Table, TableVersion};
 
 use super::news::{Known, Leader, News, NodeNews};
@@ -88,6 +88,13 @@ impl View {
         let of_cluster = self.cluster.as_ref().map_or(1, |cluster| usize::from(cluster.copies));
         let of_maps = self.maps.values().map(|map| map.mode.copies(of_cluster));
         of_maps.max().unwrap_or(of_cluster)
+    }
+
+    /// How many copies there can be: no more than there are nodes for them. Those that are down belong to the cluster still.
+    pub(crate) fn copies_possible(&self) -> usize {
+        let holds = |news: &&NodeNews| news.member.weight > 0 && news.intent != Intent::Leave;
+        let holders = self.nodes.values().filter(holds).count();
+        self.copies().min(holders.max(1))
     }
 
     /// Whether this life of a node is the present one and serves.

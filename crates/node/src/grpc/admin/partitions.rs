@@ -79,7 +79,7 @@ fn state(view: &View, entry: &PartitionEntry) -> &'static str {
         "unassigned"
     } else if !live.iter().any(leads) {
         "no_primary"
-    } else if live.len() < view.copies() {
+    } else if live.len() < view.copies_possible() {
         "under_replicated"
     } else {
         "ok"
