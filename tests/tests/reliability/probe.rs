@@ -29,7 +29,11 @@ pub(crate) fn keys(partitions: u16) -> Vec<String> {
 }
 
 /// From a moment on until a write to each partition that began then was acknowledged; `None` for one that failed.
-pub(crate) async fn writable(grid: &Grid, partitions: u16, since: Instant) -> Vec<Option<Duration>> {
+pub(crate) async fn writable(
+    grid: &Grid,
+    partitions: u16,
+    since: Instant,
+) -> Vec<Option<Duration>> {
     let map = grid.map::<String, u64>("probes");
     let mut probes = JoinSet::new();
     for key in keys(partitions) {

@@ -1,15 +1,18 @@
 //! A cluster of real processes on loopback: started, killed, paused, stopped and started again by name.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use isogrid_client::{ClusterStatus, Grid};
+use isogrid_client::Grid;
+
+use crate::topology::{self, Topology};
 
 /// How long a cluster may take to form, or to be whole again.
-const WHOLE_MAX: Duration = Duration::from_secs(60);
+const WHOLE_MAX: Duration = Duration::from_secs(150);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// One node: its addresses stay, its processes come and go.
@@ -87,10 +90,8 @@ impl Cluster {
         member.lives += 1;
         let log = folder.join(format!("{}-{}.log", member.name, member.lives));
         let log = File::create(log).expect("a log");
-        let binary = std::env::var("ISOGRID_TEST_BINARY");
-        let binary = binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_isogrid").to_owned());
         let level = std::env::var("ISOGRID_TEST_LOG");
-        let mut command = Command::new(binary);
+        let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("ISOGRID") {
                 command.env_remove(name);
@@ -120,18 +121,18 @@ impl Cluster {
 
     /// Pauses a node's process.
     pub(crate) fn pause(&self, node: usize) {
-        self.signal(node, libc_signal::STOP);
+        self.signal(node, signal_name::STOP);
     }
 
     /// Lets a paused one go on.
     pub(crate) fn resume(&self, node: usize) {
-        self.signal(node, libc_signal::CONT);
+        self.signal(node, signal_name::CONT);
     }
 
     /// Stops a node politely; tells how long it took.
     pub(crate) async fn stop(&mut self, node: usize) -> Duration {
         let begun = Instant::now();
-        self.signal(node, libc_signal::TERM);
+        self.signal(node, signal_name::TERM);
         let mut process = self.members[node].process.take().expect("it is running");
         loop {
             if let Some(status) = process.try_wait().expect("it is our child") {
@@ -145,6 +146,22 @@ impl Cluster {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Empties a node, stops it and lets the cluster forget it.
+    pub(crate) async fn leave(&mut self, name: &str) {
+        let node = self.index(name).expect("a node");
+        let left: Vec<&str> =
+            ["cluster", "leave", name, "--yes", "--wait", "--timeout", "60s"].to_vec();
+        let other = self.endpoint(0);
+        let ran = tokio::process::Command::new(binary())
+            .args(left)
+            .args(["--endpoint", &other])
+            .output()
+            .await
+            .expect("the binary runs");
+        assert!(ran.status.success(), "leave {name}: {}", String::from_utf8_lossy(&ran.stderr));
+        self.stop(node).await;
     }
 
     fn signal(&self, node: usize, name: &str) {
@@ -197,85 +214,60 @@ impl Cluster {
         }
     }
 
-    /// What a running node says.
-    pub(crate) async fn status(&self) -> Option<ClusterStatus> {
+    /// What the running nodes say: the newest.
+    pub(crate) async fn topology(&self) -> Option<Topology> {
+        let copies = usize::from(self.setup.backups + 1).min(self.endpoints().len());
+        let mut newest: Option<Topology> = None;
         for endpoint in self.endpoints() {
-            let asking = async {
-                let grid = Grid::builder().seeds([endpoint]).gateway(true).build().await.ok()?;
-                let status = grid.status().await.ok();
-                let _ = grid.close().await;
-                status
-            };
-            let asked = tokio::time::timeout(Duration::from_secs(2), asking).await;
-            if let Ok(Some(status)) = asked {
-                return Some(status);
+            let told = topology::ask(&endpoint, copies).await;
+            if let Some(told) = told
+                && newest.as_ref().is_none_or(|newest| newest.version < told.version)
+            {
+                newest = Some(told);
             }
         }
-        None
+        newest
     }
 
     /// The node that leads the council.
     pub(crate) async fn council_leader(&self) -> Option<usize> {
-        self.status().await.and_then(|status| self.index(&status.council.leader))
+        let grid = self.grid().await;
+        let status = tokio::time::timeout(Duration::from_secs(2), grid.status()).await;
+        let _ = grid.close().await;
+        self.index(&status.ok()?.ok()?.council.leader)
+    }
+
+    /// The names of the running nodes.
+    pub(crate) fn running(&self) -> BTreeSet<String> {
+        let running = self.members.iter().filter(|member| member.process.is_some());
+        running.map(|member| member.name.clone()).collect()
     }
 
     /// Waits until every running node is a member and every partition has all its copies; tells how long it took.
     pub(crate) async fn until_whole(&self) -> Duration {
+        self.until("whole", Topology::is_whole).await
+    }
+
+    /// Waits until the topology is as wanted.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        is_so: impl Fn(&Topology, &BTreeSet<String>) -> bool,
+    ) -> Duration {
         let begun = Instant::now();
-        let running = self.members.iter().filter(|member| member.process.is_some());
-        let mut running: Vec<&str> = running.map(|member| member.name.as_str()).collect();
-        running.sort_unstable();
+        let running = self.running();
         let mut last = None;
         while begun.elapsed() < WHOLE_MAX {
-            if let Some(status) = self.status().await {
-                let active = status.members.iter().filter(|m| m.state == "active" && m.is_live);
-                let mut active: Vec<&str> = active.map(|m| m.node_id.as_str()).collect();
-                active.sort_unstable();
-                let copies = status.members.iter().map(|m| m.primaries + m.backups).sum::<u32>();
-                let wanted = u32::from(self.setup.partitions)
-                    * u32::from(self.setup.backups + 1).min(running.len() as u32);
-                if active == running
-                    && status.members.len() == running.len()
-                    && status.partitions_without_primary == 0
-                    && status.partitions_under_replicated == 0
-                    && copies >= wanted
-                    && status.members.iter().all(|m| m.learners == 0)
-                    && status.moves.is_empty()
-                {
+            if let Some(topology) = self.topology().await {
+                if is_so(&topology, &running) {
                     return begun.elapsed();
                 }
-                last = Some(status);
+                last = Some(topology);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        let last = last.map(|status| summary(&status));
-        panic!("not whole in time, logs in {}: {last:?}", self.folder.display());
+        panic!("not {what} in time, logs in {}: {last:?}", self.folder.display());
     }
-}
-
-/// A status in a line.
-pub(crate) fn summary(status: &ClusterStatus) -> String {
-    let members = status.members.iter().map(|m| {
-        format!(
-            "{}:{}{} {}+{}+{}",
-            m.node_id,
-            m.state,
-            if m.is_live { "" } else { "(silent)" },
-            m.primaries,
-            m.backups,
-            m.learners
-        )
-    });
-    format!(
-        "{} table {} leader {} under {} without {} moves {} [{}]",
-        status.health,
-        status.table_version,
-        status.council.leader,
-        status.partitions_under_replicated,
-        status.partitions_without_primary,
-        status.moves.len(),
-        members.collect::<Vec<_>>().join(", ")
-    )
 }
 
 impl Drop for Cluster {
@@ -295,8 +287,19 @@ impl Drop for Cluster {
     }
 }
 
+/// The program: the one that was built beside this test, unless another is named.
+fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os("ISOGRID_TEST_BINARY") {
+        return named.into();
+    }
+    let own = std::env::current_exe().expect("a test is a program");
+    let built = own.ancestors().nth(2).expect("target/PROFILE/deps/TEST").join("isogrid");
+    assert!(built.exists(), "{} is missing: cargo build -p isogrid", built.display());
+    built
+}
+
 /// The names that `kill` takes.
-mod libc_signal {
+mod signal_name {
     pub(super) const STOP: &str = "-STOP";
     pub(super) const CONT: &str = "-CONT";
     pub(super) const TERM: &str = "-TERM";
