@@ -14,6 +14,8 @@ use crate::topology::{self, Topology};
 /// How long a cluster may take to form, or to be whole again.
 const WHOLE_MAX: Duration = Duration::from_secs(150);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long it must stay so: longer than a backup may lag before it is removed.
+const STEADY: Duration = Duration::from_millis(1_500);
 
 /// One node: its addresses stay, its processes come and go.
 struct Member {
@@ -237,6 +239,11 @@ impl Cluster {
         self.index(&status.ok()?.ok()?.council.leader)
     }
 
+    /// How often the cluster has declared that it may have lost something.
+    pub(crate) async fn losses(&self) -> u64 {
+        self.topology().await.map_or(0, |topology| topology.losses)
+    }
+
     /// The names of the running nodes.
     pub(crate) fn running(&self) -> BTreeSet<String> {
         let running = self.members.iter().filter(|member| member.process.is_some());
@@ -257,10 +264,13 @@ impl Cluster {
         let begun = Instant::now();
         let running = self.running();
         let mut last = None;
+        let mut since = None;
         while begun.elapsed() < WHOLE_MAX {
             if let Some(topology) = self.topology().await {
-                if is_so(&topology, &running) {
-                    return begun.elapsed();
+                if !is_so(&topology, &running) {
+                    since = None;
+                } else if since.get_or_insert_with(Instant::now).elapsed() >= STEADY {
+                    return begun.elapsed() - STEADY;
                 }
                 last = Some(topology);
             }

@@ -57,6 +57,8 @@ async fn kill_cycles(cycles: u32) {
         let victim = victim(&cluster, cycle).await;
         let was_leader = cluster.council_leader().await == Some(victim);
         let (before, _, _) = load.oracle.latency();
+        // One fault at a time is promised: a backup that lagged meanwhile must be back first.
+        cluster.until_whole().await;
         cluster.kill(victim);
         let since = Instant::now();
         let worst = figures.add(probe::writable(&grid, cluster.partitions(), since).await);
@@ -64,8 +66,9 @@ async fn kill_cycles(cycles: u32) {
         let (_, slowest, _) = load.oracle.latency();
         cluster.run(victim);
         let whole = cluster.until_whole().await;
+        let losses = cluster.losses().await;
         say(&format!(
-            "cycle {cycle}: {}{} killed; writable after {worst:?}, slowest operation {slowest:?}, whole {whole:?} after its start; p99 before {before:?}, load average {}",
+            "cycle {cycle}: {}{} killed; writable after {worst:?}, slowest operation {slowest:?}, whole {whole:?} after its start; {losses} declared losses; p99 before {before:?}, load average {}",
             cluster.name(victim),
             if was_leader { " (leader)" } else { "" },
             load_average()

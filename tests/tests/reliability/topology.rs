@@ -21,6 +21,8 @@ pub(crate) struct Topology {
     pub(crate) without_primary: u32,
     /// How many have fewer copies in sync than asked for.
     pub(crate) short: u32,
+    /// How often the cluster has declared that a partition may have lost something.
+    pub(crate) losses: u64,
 }
 
 /// Asks a node; nothing when it does not answer.
@@ -41,9 +43,11 @@ async fn ask_patiently(endpoint: &str, copies: usize) -> Option<Topology> {
         roles: BTreeMap::new(),
         without_primary: 0,
         short: 0,
+        losses: 0,
     };
     for (_, entry) in table.iter() {
         let in_sync: BTreeSet<String> = entry.in_sync.iter().map(|r| r.node.to_string()).collect();
+        topology.losses += u64::from(entry.loss_generation);
         topology.short += u32::from(in_sync.len() < copies);
         let primary = entry.primary.as_ref().map(ToString::to_string);
         topology.without_primary += u32::from(primary.is_none());
