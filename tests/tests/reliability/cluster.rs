@@ -40,7 +40,9 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { nodes: 3, spare: 0, backups: 1, partitions: 256 }
+        let partitions = crate::from_environment("ISOGRID_TEST_PARTITIONS", 64);
+        let partitions = u16::try_from(partitions).expect("at most 16,384");
+        Setup { nodes: 3, spare: 0, backups: 1, partitions }
     }
 }
 
@@ -170,11 +172,6 @@ impl Cluster {
         let process = self.members[node].process.as_ref().expect("it is running");
         let sent = Command::new("kill").args([name, &process.id().to_string()]).status();
         assert!(sent.expect("there is a kill").success(), "kill {name}");
-    }
-
-    /// Whether a node's process is there.
-    pub(crate) fn is_running(&self, node: usize) -> bool {
-        self.members[node].process.is_some()
     }
 
     pub(crate) fn name(&self, node: usize) -> &str {

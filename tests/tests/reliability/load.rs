@@ -163,7 +163,14 @@ impl Load {
             failures: std::mem::take(&mut *oracle.failures.lock()),
         };
         let wrong = std::mem::take(&mut *oracle.wrong.lock());
-        crate::say(&format!("{outcomes:?}"));
+        crate::say(&format!(
+            "{} operations, {} failed; {} unique writes and {} increments acknowledged, {} increments unknown",
+            outcomes.operations,
+            outcomes.failed,
+            outcomes.unique,
+            outcomes.increments,
+            outcomes.unknown
+        ));
         assert!(wrong.is_empty(), "{wrong:#?}");
         outcomes
     }

@@ -76,6 +76,7 @@ async fn kill_cycles(cycles: u32) {
     }
     say(&format!("kill -9: {figures}"));
     let outcomes = load.judge(&grid).await;
+    assert!(outcomes.operations > 0 && outcomes.unique > 0 && outcomes.increments > 0);
     assert_eq!(figures.failed(), 0, "every partition became writable");
     assert_eq!(outcomes.failed, 0, "the client rode it out: {:#?}", outcomes.failures);
     let bound = Duration::from_millis(from_environment("ISOGRID_TEST_WRITABLE_MS", 5_000).into());
@@ -132,7 +133,7 @@ async fn watch_staleness(endpoint: String, oracle: std::sync::Arc<load::Oracle>)
 
 async fn pause_cycles(cycles: u32) {
     let _one = ONE.lock().await;
-    let mut cluster = Cluster::start(Setup::default()).await;
+    let cluster = Cluster::start(Setup::default()).await;
     let grid = cluster.grid().await;
     probe::writable(&grid, cluster.partitions(), Instant::now()).await;
     let load = Load::start(&grid);
