@@ -1,0 +1,313 @@
+//! A cluster of real processes on loopback: started, killed, paused, stopped and started again by name.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use isogrid_client::Grid;
+
+use crate::topology::{self, Topology};
+
+/// How long a cluster may take to form, or to be whole again.
+const WHOLE_MAX: Duration = Duration::from_secs(150);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long it must stay so: longer than a backup may lag before it is removed.
+const STEADY: Duration = Duration::from_millis(1_500);
+
+/// One node: its addresses stay, its processes come and go.
+struct Member {
+    name: String,
+    grpc: String,
+    gossip: String,
+    http: String,
+    process: Option<Child>,
+    /// How often it was started: each life has a log of its own.
+    lives: u32,
+}
+
+/// How the nodes are set up.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) nodes: usize,
+    /// How many further nodes may be started later.
+    pub(crate) spare: usize,
+    pub(crate) backups: u8,
+    pub(crate) partitions: u16,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let partitions = crate::from_environment("ISOGRID_TEST_PARTITIONS", 64);
+        let partitions = u16::try_from(partitions).expect("at most 16,384");
+        Setup { nodes: 3, spare: 0, backups: 1, partitions }
+    }
+}
+
+/// A cluster; all its processes end with it, also when a test panics.
+pub(crate) struct Cluster {
+    setup: Setup,
+    folder: PathBuf,
+    members: Vec<Member>,
+}
+
+impl Cluster {
+    /// Starts the nodes and waits until they are whole.
+    pub(crate) async fn start(setup: Setup) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder").keep();
+        // All are held until all are chosen, so that none is chosen twice.
+        let sockets: Vec<_> = (0..setup.nodes + setup.spare)
+            .map(|_| {
+                let tcp = || TcpListener::bind("127.0.0.1:0").expect("a port");
+                (tcp(), tcp(), UdpSocket::bind("127.0.0.1:0").expect("a port"))
+            })
+            .collect();
+        let members = sockets.iter().enumerate().map(|(node, (grpc, http, gossip))| Member {
+            name: format!("n{node}"),
+            grpc: grpc.local_addr().expect("bound").to_string(),
+            http: http.local_addr().expect("bound").to_string(),
+            gossip: gossip.local_addr().expect("bound").to_string(),
+            process: None,
+            lives: 0,
+        });
+        let members = members.collect();
+        drop(sockets);
+        let mut cluster = Cluster { setup, folder, members };
+        for node in 0..setup.nodes {
+            cluster.run(node);
+        }
+        cluster.until_whole().await;
+        cluster
+    }
+
+    /// Starts a node that is not running.
+    pub(crate) fn run(&mut self, node: usize) {
+        let seeds: Vec<&str> =
+            self.members[..self.setup.nodes].iter().map(|m| m.gossip.as_str()).collect();
+        let seeds = seeds.join(",");
+        let setup = self.setup;
+        let folder = self.folder.clone();
+        let member = &mut self.members[node];
+        assert!(member.process.is_none(), "{} is running", member.name);
+        member.lives += 1;
+        let log = folder.join(format!("{}-{}.log", member.name, member.lives));
+        let log = File::create(log).expect("a log");
+        let level = std::env::var("ISOGRID_TEST_LOG");
+        let mut command = Command::new(binary());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ISOGRID") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(["start", "--stop-with-stdin", "--name", &member.name])
+            .args(["--grpc-addr", &member.grpc, "--gossip-addr", &member.gossip])
+            .args(["--http-addr", &member.http])
+            .env("ISOGRID__CLUSTER__SEEDS", seeds)
+            .env("ISOGRID__CLUSTER__EXPECT", setup.nodes.to_string())
+            .env("ISOGRID__CLUSTER__BACKUPS", setup.backups.to_string())
+            .env("ISOGRID__NODE__PARTITIONS", setup.partitions.to_string())
+            .env("ISOGRID__NODE__CORES", "1")
+            .env("ISOGRID__LOG__LEVEL", level.as_deref().unwrap_or("info,openraft=error"));
+        let errors = log.try_clone().expect("a log");
+        let child = command.stdin(Stdio::piped()).stdout(log).stderr(errors).spawn();
+        member.process = Some(child.expect("the binary runs"));
+    }
+
+    /// Ends a node's process at once.
+    pub(crate) fn kill(&mut self, node: usize) {
+        let mut process = self.members[node].process.take().expect("it is running");
+        process.kill().expect("it is our child");
+        process.wait().expect("it is our child");
+    }
+
+    /// Pauses a node's process.
+    pub(crate) fn pause(&self, node: usize) {
+        self.signal(node, signal_name::STOP);
+    }
+
+    /// Lets a paused one go on.
+    pub(crate) fn resume(&self, node: usize) {
+        self.signal(node, signal_name::CONT);
+    }
+
+    /// Stops a node politely; tells how long it took.
+    pub(crate) async fn stop(&mut self, node: usize) -> Duration {
+        let begun = Instant::now();
+        self.signal(node, signal_name::TERM);
+        let mut process = self.members[node].process.take().expect("it is running");
+        loop {
+            if let Some(status) = process.try_wait().expect("it is our child") {
+                assert!(status.success(), "{} ended with {status}", self.members[node].name);
+                return begun.elapsed();
+            }
+            if begun.elapsed() > WHOLE_MAX {
+                let _ = process.kill();
+                let _ = process.wait();
+                panic!("{} does not stop", self.members[node].name);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Empties a node, stops it and lets the cluster forget it.
+    pub(crate) async fn leave(&mut self, name: &str) {
+        let node = self.index(name).expect("a node");
+        let left: Vec<&str> =
+            ["cluster", "leave", name, "--yes", "--wait", "--timeout", "60s"].to_vec();
+        let other = self.endpoint(0);
+        let ran = tokio::process::Command::new(binary())
+            .args(left)
+            .args(["--endpoint", &other])
+            .output()
+            .await
+            .expect("the binary runs");
+        assert!(ran.status.success(), "leave {name}: {}", String::from_utf8_lossy(&ran.stderr));
+        self.stop(node).await;
+    }
+
+    fn signal(&self, node: usize, name: &str) {
+        let process = self.members[node].process.as_ref().expect("it is running");
+        let sent = Command::new("kill").args([name, &process.id().to_string()]).status();
+        assert!(sent.expect("there is a kill").success(), "kill {name}");
+    }
+
+    pub(crate) fn name(&self, node: usize) -> &str {
+        &self.members[node].name
+    }
+
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.members.iter().position(|member| member.name == name)
+    }
+
+    pub(crate) fn endpoint(&self, node: usize) -> String {
+        self.members[node].grpc.clone()
+    }
+
+    /// Where clients find the cluster.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        let running = self.members.iter().filter(|member| member.process.is_some());
+        running.map(|member| member.grpc.clone()).collect()
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.setup.partitions
+    }
+
+    /// A client of the running nodes.
+    pub(crate) async fn grid(&self) -> Grid {
+        let begun = Instant::now();
+        loop {
+            let built = Grid::builder()
+                .seeds(self.endpoints())
+                .client_name("reliability")
+                .request_timeout(crate::load::PATIENCE)
+                .build();
+            match built.await {
+                Ok(grid) => return grid,
+                Err(error) => assert!(begun.elapsed() < WHOLE_MAX, "no client: {error:?}"),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// What the running nodes say: the newest.
+    pub(crate) async fn topology(&self) -> Option<Topology> {
+        let copies = usize::from(self.setup.backups + 1).min(self.endpoints().len());
+        let mut newest: Option<Topology> = None;
+        for endpoint in self.endpoints() {
+            let told = topology::ask(&endpoint, copies).await;
+            if let Some(told) = told
+                && newest.as_ref().is_none_or(|newest| newest.version < told.version)
+            {
+                newest = Some(told);
+            }
+        }
+        newest
+    }
+
+    /// The node that leads the council.
+    pub(crate) async fn council_leader(&self) -> Option<usize> {
+        let grid = self.grid().await;
+        let status = tokio::time::timeout(Duration::from_secs(2), grid.status()).await;
+        let _ = grid.close().await;
+        self.index(&status.ok()?.ok()?.council.leader)
+    }
+
+    /// How often the cluster has declared that it may have lost something.
+    pub(crate) async fn losses(&self) -> u64 {
+        self.topology().await.map_or(0, |topology| topology.losses)
+    }
+
+    /// The names of the running nodes.
+    pub(crate) fn running(&self) -> BTreeSet<String> {
+        let running = self.members.iter().filter(|member| member.process.is_some());
+        running.map(|member| member.name.clone()).collect()
+    }
+
+    /// Waits until every running node is a member and every partition has all its copies; tells how long it took.
+    pub(crate) async fn until_whole(&self) -> Duration {
+        self.until("whole", Topology::is_whole).await
+    }
+
+    /// Waits until the topology is as wanted.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        is_so: impl Fn(&Topology, &BTreeSet<String>) -> bool,
+    ) -> Duration {
+        let begun = Instant::now();
+        let running = self.running();
+        let mut last = None;
+        let mut since = None;
+        while begun.elapsed() < WHOLE_MAX {
+            if let Some(topology) = self.topology().await {
+                if !is_so(&topology, &running) {
+                    since = None;
+                } else if since.get_or_insert_with(Instant::now).elapsed() >= STEADY {
+                    return begun.elapsed() - STEADY;
+                }
+                last = Some(topology);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        panic!("not {what} in time, logs in {}: {last:?}", self.folder.display());
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            if let Some(mut process) = member.process.take() {
+                // It may have ended already; a paused one ends too.
+                let _ = process.kill();
+                let _ = process.wait();
+            }
+        }
+        if std::thread::panicking() || std::env::var_os("ISOGRID_TEST_KEEP").is_some() {
+            crate::say(&format!("logs in {}", self.folder.display()));
+        } else {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// The program: the one that was built beside this test, unless another is named.
+fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os("ISOGRID_TEST_BINARY") {
+        return named.into();
+    }
+    let own = std::env::current_exe().expect("a test is a program");
+    let built = own.ancestors().nth(2).expect("target/PROFILE/deps/TEST").join("isogrid");
+    assert!(built.exists(), "{} is missing: cargo build -p isogrid", built.display());
+    built
+}
+
+/// The names that `kill` takes.
+mod signal_name {
+    pub(super) const STOP: &str = "-STOP";
+    pub(super) const CONT: &str = "-CONT";
+    pub(super) const TERM: &str = "-TERM";
+}
