@@ -84,6 +84,7 @@ async fn kill_cycles(cycles: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute of real processes; see docs/reliability.md"]
 async fn killed_nodes_lose_nothing() {
     kill_cycles(3).await;
 }
@@ -170,6 +171,7 @@ async fn pause_cycles(cycles: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute of real processes; see docs/reliability.md"]
 async fn a_paused_node_is_passed_over_and_never_answers_stale() {
     pause_cycles(1).await;
 }
@@ -207,6 +209,7 @@ async fn rolling_restarts(rounds: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute of real processes; see docs/reliability.md"]
 async fn a_rolling_restart_fails_no_request() {
     rolling_restarts(1).await;
 }
@@ -218,6 +221,7 @@ async fn rolling_restarts_fail_no_request_for_long() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a minute of real processes; see docs/reliability.md"]
 async fn three_five_three_nodes_fail_no_request() {
     let _one = ONE.lock().await;
     let mut cluster = Cluster::start(Setup { spare: 2, ..Setup::default() }).await;
