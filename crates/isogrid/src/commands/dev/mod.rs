@@ -8,7 +8,7 @@
 //! | [`keeper`] | a task that has one node, restarts it, and says how it is |
 //! | [`fleet`] | all nodes |
 //! | [`action`] | what is done to them, by a key or a line |
-//! | [`announce`] | what is printed once they are there |
+//! | [`mod@announce`] | what is printed once they are there |
 //! | [`view`] | the live view |
 
 mod action;
