@@ -3,6 +3,7 @@
 use isogrid_core::{MapId, Replica};
 use isogrid_store::{WalkCursor, Walked};
 
+use super::target::Standing;
 use super::{Primary, find};
 use crate::effects::Effects;
 use crate::image::put_record;
@@ -78,9 +79,11 @@ impl Primary {
         }
     }
 
-    /// A backup's data differ from these.
+    /// A backup's data differ from these. One that learns already is being mended, and what it said as a backup came late:
+    /// remembered, it would remove the mended copy again.
     pub(crate) fn differs(&mut self, from: &Replica, effects: &mut dyn Effects) {
-        if let Some(target) = find(&mut self.targets, from, true) {
+        let target = find(&mut self.targets, from, true);
+        if let Some(target) = target.filter(|target| target.standing != Standing::Learner) {
             target.differs = true;
             effects.notice(Notice::DigestMismatch);
         }
