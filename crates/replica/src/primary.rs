@@ -20,7 +20,7 @@ mod write;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use isogrid_core::{Epoch, NodeId, PartitionEntry, Replica, Timestamp};
+use isogrid_core::{Epoch, PartitionEntry, Replica, Timestamp};
 
 use crate::effects::{Effects, Refusal, Response};
 use crate::event::Ticket;
@@ -75,7 +75,7 @@ pub(crate) struct Primary {
     pending: Option<Pending>,
     handover: Option<Handover>,
     retiring: Option<Replica>,
-    removed: BTreeMap<NodeId, Removed>,
+    removed: BTreeMap<Replica, Removed>,
     /// Pieces of copies that show what is not committed yet.
     pieces: Vec<(u64, Replica, Chunk)>,
     digest: Option<DigestAt>,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use isogrid_core::{
-    Condition, Effect, Expiry, Incarnation, Limits, LogPosition, MapId, Op, PartitionId, SessionId,
+    Condition, Effect, Expiry, Incarnation, Limits, LogPosition, MapId, NodeId, Op, PartitionId,
+    SessionId,
 };
 use isogrid_store::{Partition, hash_key};
 

@@ -60,7 +60,7 @@ impl Primary {
             return self.propose(state, ProposedChange::Remove(replica), now, effects);
         }
         if self.is_open || !state.settings.rules.barrier {
-            self.propose_addition(state, now, effects);
+            self.tend_addition(state, now, effects);
         }
     }
 
@@ -94,19 +94,30 @@ impl Primary {
             && target.matched > 0
     }
 
-    /// A learner that is complete, has nearly everything and has been well for long enough.
-    fn propose_addition(&mut self, state: &State, now: Now, effects: &mut dyn Effects) {
-        let ready = self.targets.iter_mut().find(|target| {
+    /// A learner that is close and has been well for long enough joins: from now on commits wait for it (R6), so that it
+    /// comes to hold all that is committed however fast writes come in. Then it is proposed.
+    fn tend_addition(&mut self, state: &State, now: Now, effects: &mut dyn Effects) {
+        let lag_ms_max = state.settings.lag_ms_max;
+        let joins = |target: &Target| {
             target.standing == Standing::Learner
-                && is_caught_up(state, target)
-                && target.trouble_ms(now) < state.settings.lag_ms_max
-                && is_forgiven(&state.settings, self.removed.get(&target.replica.node), target, now)
-        });
-        let Some(target) = ready else { return };
+                && is_close(state, target)
+                && target.trouble_ms(now) < lag_ms_max
+                && is_forgiven(&state.settings, self.removed.get(&target.replica), target, now)
+        };
+        let joining = self.targets.iter().position(|target| target.standing == Standing::Joining);
+        let Some(index) = joining.or_else(|| self.targets.iter().position(joins)) else { return };
+        let target = &mut self.targets[index];
+        if !is_close(state, target) || target.trouble_ms(now) >= lag_ms_max {
+            target.standing = Standing::Learner;
+            target.healthy_since = None;
+            return;
+        }
         target.standing = Standing::Joining;
-        let replica = target.replica.clone();
-        effects.notice(Notice::AdditionProposed { node: replica.node.clone() });
-        self.propose(state, ProposedChange::Add(replica), now, effects);
+        if target.matched >= state.commit.min(state.log.last().seq) {
+            let replica = target.replica.clone();
+            effects.notice(Notice::AdditionProposed { node: replica.node.clone() });
+            self.propose(state, ProposedChange::Add(replica), now, effects);
+        }
     }
 
     fn propose(
@@ -200,7 +211,9 @@ impl Primary {
     /// A backup has left the in-sync set. If it was only not needed there any more, that says nothing of its health.
     pub(super) fn note_removed(&mut self, replica: &Replica) {
         if self.retiring.as_ref() != Some(replica) {
-            self.removed.entry(replica.node.clone()).or_insert(Removed { times: 0 }).times += 1;
+            // A new life begins anew: whether the node flaps is the steward's to judge.
+            self.removed.retain(|known, _| known.node != replica.node || known == replica);
+            self.removed.entry(replica.clone()).or_insert(Removed { times: 0 }).times += 1;
         }
     }
 
@@ -208,19 +221,19 @@ impl Primary {
     pub(super) fn judge_health(&mut self, state: &State, replica: &Replica, now: Now) {
         let target = self.targets.iter_mut().find(|target| target.replica == *replica);
         if let Some(target) = target {
-            let is_well = is_caught_up(state, target);
+            let is_close = is_close(state, target);
             target.healthy_since =
-                if is_well { target.healthy_since.or(Some(now.ticks)) } else { None };
+                if is_close { target.healthy_since.or(Some(now.ticks)) } else { None };
         }
     }
 }
 
-/// Its lag is under one batch.
-fn is_caught_up(state: &State, target: &Target) -> bool {
-    target.is_placed
-        && target.is_complete
-        && target.matched >= state.commit.min(state.log.last().seq)
-        && state.log.bytes_after(target.matched) <= state.settings.append_bytes_max as u64
+/// It is whole, and lacks no more than one message carries.
+fn is_close(state: &State, target: &Target) -> bool {
+    let lag = state.log.last().seq.saturating_sub(target.matched);
+    let lag_bytes = state.log.bytes_after(target.matched);
+    let is_one_message = lag <= 1 || lag_bytes <= state.settings.append_bytes_max as u64;
+    target.is_placed && target.is_complete && is_one_message
 }
 
 /// A backup that was removed before comes back only after a time in good health that doubles with every removal.

@@ -14,7 +14,7 @@ use crate::time::{Now, Ticks};
 pub(crate) enum Standing {
     /// In the committed in-sync set.
     InSync,
-    /// Proposed for it: required until a later table is read (R6).
+    /// About to be proposed for it, or proposed: required until a later table is read (R6).
     Joining,
     /// Catching up.
     Learner,
