@@ -289,6 +289,7 @@ impl Replica {
             Some(follower) => Follower::after(follower.fresh()),
             None => Follower::default(),
         };
+        let predecessor = self.follower().and_then(|follower| follower.primary.clone());
         let role = std::mem::replace(&mut self.role, Role::Learner(Box::default()));
         let is_learning = matches!(&role, Role::Learner(learner) if learner.copy.is_some());
         self.role = match (role, name) {
@@ -302,6 +303,9 @@ impl Replica {
             }
             (_, name) => self.lead_or_follow(name, follower, now, effects),
         };
+        if let (Role::Primary(primary), Some(predecessor)) = (&mut self.role, predecessor) {
+            primary.succeed(&self.state, &predecessor, now);
+        }
         self.assert_sound();
     }
 

@@ -4,8 +4,8 @@
 
 use isogrid_core::{NodeId, Replica};
 
-use super::Primary;
 use super::target::{Standing, Target};
+use super::{Primary, find};
 use crate::effects::{Effects, Proposal, ProposedChange};
 use crate::notice::Notice;
 use crate::settings::{Settings, WhenLagging};
@@ -206,6 +206,17 @@ impl Primary {
     #[inline]
     pub(super) fn is_handing_over(&self) -> bool {
         self.handover.is_some()
+    }
+
+    /// Who led before is silent since it was last heard, not only since this replica leads: most likely it is dead. But it is
+    /// given the time to answer.
+    pub(crate) fn succeed(&mut self, state: &State, predecessor: &Replica, now: Now) {
+        let settings = &state.settings;
+        let counted_ms = settings.lag_ms_max.saturating_sub(settings.resend_ms);
+        let earliest = Ticks(now.ticks.0.saturating_sub(counted_ms * 1_000));
+        if let Some(target) = find(&mut self.targets, predecessor, true) {
+            target.was_silent(state.last_acked.clamp(earliest, now.ticks));
+        }
     }
 
     /// A backup has left the in-sync set. If it was only not needed there any more, that says nothing of its health.

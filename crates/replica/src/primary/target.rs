@@ -271,6 +271,11 @@ impl Target {
         false
     }
 
+    /// It was silent before it was a target.
+    pub(crate) fn was_silent(&mut self, since: Ticks) {
+        self.since = since;
+    }
+
     /// It left the in-sync set and learns now: whether it is well shows from here on.
     pub(crate) fn was_removed(&mut self) {
         self.differs = false;
