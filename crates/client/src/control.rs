@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use isogrid_core::{Error, ErrorCode, SessionId};
 use isogrid_proto::pb;
 use isogrid_proto::pb::grid_client::GridClient;
@@ -14,8 +16,12 @@ use crate::link::Link;
 use crate::retry::Retry;
 use crate::session::{call_error, endpoint};
 
-/// A node says something every second. One that is silent for so long is given up: it may be cut off.
-const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// A node says something every half a second. One that is silent for so long is given up: it may be cut off or paused, and
+/// what was sent to it waits until another node says so.
+const SILENCE_MAX: Duration = Duration::from_millis(1_200);
+
+/// How long a node is waited for before the next one is asked as well.
+const HEAD_START: Duration = Duration::from_millis(200);
 
 /// How soon a session is asked for again when none could be opened.
 const SESSION_RETRY: Duration = Duration::from_secs(1);
@@ -203,13 +209,25 @@ async fn find(link: &Arc<Link>) -> Following {
     for round in 1.. {
         let addresses = link.addresses.lock().in_order();
         let mut others = 0;
-        for address in &addresses {
-            match find_at(link, address).await {
-                Ok(following) => {
+        let mut waiting = addresses.iter();
+        let mut asked = FuturesUnordered::new();
+        loop {
+            if let Some(address) = waiting.next() {
+                asked.push(async move { (address, find_at(link, address).await) });
+            } else if asked.is_empty() {
+                break;
+            }
+            let answer = tokio::select! {
+                answer = asked.next() => answer,
+                () = tokio::time::sleep(HEAD_START), if waiting.len() > 0 => None,
+            };
+            match answer {
+                None => {}
+                Some((address, Ok(following))) => {
                     link.addresses.lock().prefer(address);
                     return following;
                 }
-                Err(error) => {
+                Some((_, Err(error))) => {
                     others += usize::from(error.code() == ErrorCode::WrongCluster);
                     tracing::debug!(%error, "no topology there");
                 }

@@ -93,7 +93,10 @@ fn control_settings(config: &Config, identity: &Arc<Identity>, member: Member) -
         loss_policy: cluster.loss_policy(false),
         drain_timeout: Duration::from_millis(cluster.drain_timeout_ms),
         maps: config.maps.clone(),
-        steward: StewardSettings::default(),
+        steward: StewardSettings {
+            back_off_ms_max: cluster.flapping_wait_max_ms,
+            ..StewardSettings::default()
+        },
         pace: Pace::default(),
     }
 }

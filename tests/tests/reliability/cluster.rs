@@ -1,11 +1,11 @@
 //! A cluster of real processes on loopback: started, killed, paused, stopped and started again by name.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use isogrid_client::Grid;
 
@@ -26,6 +26,8 @@ struct Member {
     process: Option<Child>,
     /// How often it was started: each life has a log of its own.
     lives: u32,
+    /// When it was started last, in milliseconds of the wall clock: its incarnation is not smaller.
+    started: u64,
 }
 
 /// How the nodes are set up.
@@ -71,6 +73,7 @@ impl Cluster {
             gossip: gossip.local_addr().expect("bound").to_string(),
             process: None,
             lives: 0,
+            started: 0,
         });
         let members = members.collect();
         drop(sockets);
@@ -92,6 +95,8 @@ impl Cluster {
         let member = &mut self.members[node];
         assert!(member.process.is_none(), "{} is running", member.name);
         member.lives += 1;
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        member.started = since_1970.expect("after 1970").as_millis() as u64;
         let log = folder.join(format!("{}-{}.log", member.name, member.lives));
         let log = File::create(log).expect("a log");
         let level = std::env::var("ISOGRID_TEST_LOG");
@@ -110,6 +115,7 @@ impl Cluster {
             .env("ISOGRID__CLUSTER__BACKUPS", setup.backups.to_string())
             .env("ISOGRID__NODE__PARTITIONS", setup.partitions.to_string())
             .env("ISOGRID__NODE__CORES", "1")
+            .env("ISOGRID__CLUSTER__FLAPPING_WAIT_MAX_MS", "1000")
             .env("ISOGRID__LOG__LEVEL", level.as_deref().unwrap_or("info,openraft=error"));
         let errors = log.try_clone().expect("a log");
         let child = command.stdin(Stdio::piped()).stdout(log).stderr(errors).spawn();
@@ -241,10 +247,10 @@ impl Cluster {
         self.topology().await.map_or(0, |topology| topology.losses)
     }
 
-    /// The names of the running nodes.
-    pub(crate) fn running(&self) -> BTreeSet<String> {
+    /// The running nodes, and the least incarnation that each has now.
+    fn running(&self) -> BTreeMap<String, u64> {
         let running = self.members.iter().filter(|member| member.process.is_some());
-        running.map(|member| member.name.clone()).collect()
+        running.map(|member| (member.name.clone(), member.started)).collect()
     }
 
     /// Waits until every running node is a member and every partition has all its copies; tells how long it took.
@@ -256,7 +262,7 @@ impl Cluster {
     pub(crate) async fn until(
         &self,
         what: &str,
-        is_so: impl Fn(&Topology, &BTreeSet<String>) -> bool,
+        is_so: impl Fn(&Topology, &BTreeMap<String, u64>) -> bool,
     ) -> Duration {
         let begun = Instant::now();
         let running = self.running();

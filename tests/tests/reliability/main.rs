@@ -7,7 +7,7 @@ mod load;
 mod probe;
 mod topology;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -229,7 +229,7 @@ async fn three_five_three_nodes_fail_no_request() {
     probe::writable(&grid, cluster.partitions(), Instant::now()).await;
     let load = Load::start(&grid);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let settled = |topology: &Topology, nodes: &BTreeSet<String>| {
+    let settled = |topology: &Topology, nodes: &BTreeMap<String, u64>| {
         topology.is_whole(nodes) && topology.is_even(nodes)
     };
     let (before, _, _) = load.oracle.latency();

@@ -14,8 +14,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Topology {
     pub(crate) version: u64,
-    /// Name and state of each member.
-    pub(crate) members: BTreeMap<String, String>,
+    /// Name, state and life of each member.
+    pub(crate) members: BTreeMap<String, (String, u64)>,
     /// How many partitions each member leads, backs up and learns.
     pub(crate) roles: BTreeMap<String, [u32; 3]>,
     pub(crate) without_primary: u32,
@@ -36,7 +36,9 @@ async fn ask_patiently(endpoint: &str, copies: usize) -> Option<Topology> {
     let update = updates.message().await.ok()??;
     let delta: TableDelta = rmp_serde::from_slice(&update.table).ok()?;
     let table = Table::unassigned(PartitionCount::new(delta.partitions)?).apply(&delta).ok()?;
-    let members = update.members.into_iter().map(|member| (member.node_id, member.state)).collect();
+    let members = update.members.into_iter();
+    let members = members.map(|member| (member.node_id, (member.state, member.incarnation)));
+    let members = members.collect();
     let mut topology = Topology {
         version: table.version().0,
         members,
@@ -63,19 +65,21 @@ async fn ask_patiently(endpoint: &str, copies: usize) -> Option<Topology> {
 }
 
 impl Topology {
-    /// Whether exactly these are members, all partitions have their copies, and nothing is under way.
-    pub(crate) fn is_whole(&self, nodes: &BTreeSet<String>) -> bool {
-        let active = self.members.iter().filter(|(_, state)| *state == "active");
-        let active: BTreeSet<String> = active.map(|(name, _)| name.clone()).collect();
-        active == *nodes
+    /// Whether exactly these are members, in these lives or later ones, all partitions have their copies, and nothing is
+    /// under way.
+    pub(crate) fn is_whole(&self, nodes: &BTreeMap<String, u64>) -> bool {
+        let active = || self.members.iter().filter(|(_, (state, _))| state == "active");
+        let is_due = |name: &String, life: u64| nodes.get(name).is_some_and(|due| life >= *due);
+        active().count() == nodes.len()
+            && active().all(|(name, (_, life))| is_due(name, *life))
             && self.without_primary == 0
             && self.short == 0
             && self.roles.values().all(|[_, _, learners]| *learners == 0)
     }
 
     /// Whether every node leads about as many as any other.
-    pub(crate) fn is_even(&self, nodes: &BTreeSet<String>) -> bool {
-        let leads = nodes.iter().map(|node| self.roles.get(node).map_or(0, |roles| roles[0]));
+    pub(crate) fn is_even(&self, nodes: &BTreeMap<String, u64>) -> bool {
+        let leads = nodes.keys().map(|node| self.roles.get(node).map_or(0, |roles| roles[0]));
         let leads: Vec<u32> = leads.collect();
         leads.iter().max().zip(leads.iter().min()).is_some_and(|(max, min)| max - min <= 1)
     }

@@ -31,6 +31,9 @@ pub struct ClusterConfig {
     pub loss_policy: Option<LossPolicy>,
     /// How long a node that is asked to end waits until what it leads is handed over, in milliseconds.
     pub drain_timeout_ms: u64,
+    /// A node that goes down again and again waits longer each time before it takes copies: the most it waits, in
+    /// milliseconds.
+    pub flapping_wait_max_ms: u64,
 }
 
 impl ClusterConfig {
@@ -56,7 +59,8 @@ impl Default for ClusterConfig {
             expect: 1,
             backups: 1,
             loss_policy: None,
-            drain_timeout_ms: 10_000,
+            drain_timeout_ms: 25_000,
+            flapping_wait_max_ms: 60_000,
         }
     }
 }

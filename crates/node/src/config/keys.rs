@@ -153,7 +153,14 @@ pub const KEYS: &[Key] = &[
     key(
         "cluster.drain_timeout_ms",
         Kind::Integer { min: 0, max: 3_600_000 },
-        "How long a node that is asked to end waits until what it leads is handed over, in milliseconds.",
+        "How long a node that is asked to end waits until what it leads is handed over, in milliseconds. With backups, \
+         that includes partitions that nobody else has whole at that moment.",
+    ),
+    key(
+        "cluster.flapping_wait_max_ms",
+        Kind::Integer { min: 0, max: 3_600_000 },
+        "A node that goes down again and again waits longer each time before it takes copies: the most it waits, in \
+         milliseconds.",
     ),
     key(
         "memory.limit",

@@ -217,14 +217,19 @@ fn left_to_do(view: &View, own: &NodeId, intent: Intent) -> usize {
     view.table.iter().filter(|(_, entry)| entry.holders().any(|h| h.node == *own)).count()
 }
 
-/// How many partitions a node leads that another member could lead.
+/// How many partitions a node leads that another member could lead; where backups are wanted, also those that nobody else
+/// has whole now: as long as another node stays, one is made there, and ending first would lose them.
 fn to_hand_over(view: &View, own: &NodeId) -> usize {
-    let could_lead = |replica: &isogrid_core::Replica| {
-        let stays = view.nodes.get(&replica.node).is_some_and(|news| news.intent == Intent::Stay);
-        replica.node != *own && stays && view.is_live(replica)
+    let stays = |node: &NodeId| {
+        *node != *own && view.nodes.get(node).is_some_and(|news| news.intent == Intent::Stay)
     };
+    let could_lead = |replica: &isogrid_core::Replica| stays(&replica.node) && view.is_live(replica);
+    let serves = |(node, news): (&NodeId, &super::news::NodeNews)| {
+        stays(node) && news.member.state.is_serving() && news.member.weight > 0
+    };
+    let is_replaced = view.copies() > 1 && view.nodes.iter().any(serves);
     let led = view.table.iter().filter(|(_, entry)| entry.primary.as_ref() == Some(own));
-    led.filter(|(_, entry)| entry.in_sync.iter().any(could_lead)).count()
+    led.filter(|(_, entry)| is_replaced || entry.in_sync.iter().any(could_lead)).count()
 }
 
 fn refused(why: Refusal) -> Error {

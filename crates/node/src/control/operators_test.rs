@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use isogrid_core::{Member, MemberState};
+use isogrid_cluster::council::{Cluster, LossPolicy};
+use isogrid_cluster::ClusterId;
+use isogrid_core::{Member, MemberState, PartitionEntry, PartitionId, TableDelta, TableVersion};
 
 use super::*;
 use crate::control::news::NodeNews;
@@ -46,4 +48,53 @@ fn errors_name_what_was_refused() {
         (ErrorCode::ChangeRefused, "x: the node still holds copies")
     );
     assert_eq!(refused(Refusal::NoCluster).code(), ErrorCode::StillJoining);
+}
+
+/// A view of a cluster with two copies of its only partition: `a` leads it, and these have it whole.
+fn led_by_a(nodes: &[(&str, MemberState, Intent)], in_sync: &[&str]) -> View {
+    let mut view = view(nodes);
+    let copy = |node: &&str| isogrid_core::Replica {
+        node: NodeId::new(node),
+        incarnation: Member::new("x").incarnation,
+    };
+    let entry = PartitionEntry {
+        primary: Some(NodeId::new("a")),
+        in_sync: in_sync.iter().map(copy).collect(),
+        ..PartitionEntry::default()
+    };
+    let delta = TableDelta {
+        since: view.table.version(),
+        version: TableVersion(1),
+        partitions: 1,
+        entries: vec![(PartitionId(0), entry)],
+    };
+    view.table = view.table.apply(&delta).unwrap();
+    view.cluster = Some(Cluster {
+        id: ClusterId(1),
+        format: 1,
+        feature_level: 1,
+        copies: 2,
+        loss_policy: LossPolicy::Reset,
+    });
+    view
+}
+
+#[test]
+fn what_nobody_else_has_whole_is_waited_for_while_somebody_stays() {
+    use Intent::{Restart, Stay};
+    use MemberState::{Active, Down};
+    for (other, in_sync, left) in [
+        (("b", Active, Stay), vec!["a", "b"], 1),
+        (("b", Active, Stay), vec!["a"], 1),
+        (("b", Active, Restart), vec!["a", "b"], 0),
+        (("b", Active, Restart), vec!["a"], 0),
+        (("b", Down, Stay), vec!["a"], 0),
+        (("b", Down, Stay), vec!["a", "b"], 0),
+    ] {
+        let view = led_by_a(&[("a", Active, Restart), other], &in_sync);
+        assert_eq!(to_hand_over(&view, &NodeId::new("a")), left, "{other:?} {in_sync:?}");
+    }
+    let mut single = led_by_a(&[("a", Active, Restart), ("b", Active, Stay)], &["a"]);
+    single.cluster.as_mut().unwrap().copies = 1;
+    assert_eq!(to_hand_over(&single, &NodeId::new("a")), 0, "no backups are wanted");
 }
