@@ -73,20 +73,10 @@ impl Control {
         let serving = council.nodes().values().filter(|record| record.is_serving());
         let everybody_stops = serving.clone().all(|record| record.intent == Intent::Stop);
         let serves = |node: &NodeId| serving.clone().any(|record| record.member.id == *node);
-        let missing =
-            if everybody_stops { None } else { self.quorum_without(&question.node, serves) };
+        let votes = if everybody_stops { None } else { self.votes_without(&question.node, serves) };
+        let missing = votes.filter(|(have, need)| have < need);
+        let missing = missing.map(|(have, need)| BlockedBy::Quorum { have, need });
         LeaderAnswer::Done(with_blocker(answer, missing))
-    }
-
-    /// What stands in the way of a stop if too few voters would be left for a majority.
-    fn quorum_without(&self, node: &NodeId, serves: impl Fn(&NodeId) -> bool) -> Option<BlockedBy> {
-        let voters = self.faces.council.voters();
-        if !voters.values().any(|voter| voter == node) {
-            return None;
-        }
-        let need = voters.len() / 2 + 1;
-        let have = voters.values().filter(|voter| *voter != node && serves(voter)).count();
-        (have < need).then_some(BlockedBy::Quorum { have, need })
     }
 
     fn not_confirmed<T>(&self, failed: ProposeFailed) -> LeaderAnswer<T> {

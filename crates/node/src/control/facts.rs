@@ -23,6 +23,8 @@ pub(crate) struct ClusterFacts {
     pub(crate) has_quorum: bool,
     /// Who votes, by this node's own word if it does, else by the leader's.
     pub(crate) voters: BTreeSet<NodeId>,
+    /// Those of them that live with the log that votes.
+    pub(crate) voters_present: BTreeSet<NodeId>,
     /// The nodes that are heard of, this one included.
     pub(crate) live: BTreeSet<NodeId>,
 }
@@ -39,7 +41,8 @@ impl Control {
         let view = self.now_known();
         let has_quorum = self.has_leader();
         let live = self.live();
-        ClusterFacts { leader: view.leader.clone(), has_quorum, voters: self.voters(), live, view }
+        let (voters, voters_present) = self.voters();
+        ClusterFacts { leader: view.leader.clone(), has_quorum, voters, voters_present, live, view }
     }
 
     /// Who is heard of: over links, which is the quickest word of all, or by gossip where there is none.
@@ -55,12 +58,16 @@ impl Control {
         nodes.filter(is_live).chain([self.node()]).cloned().collect()
     }
 
-    /// Who votes: the own voter knows it, or else the leader has said it.
-    fn voters(&self) -> BTreeSet<NodeId> {
+    /// Who votes, and whose vote counts now: the own voter knows it, or else the leader has said it.
+    fn voters(&self) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
         let own: BTreeSet<NodeId> = self.faces.council.voters().into_values().collect();
         let votes = own.contains(self.node()) || own.len() > 1;
-        let told = self.own.lock().voters.clone();
-        if votes || told.is_empty() { own } else { told }
+        let told = self.own.lock();
+        if votes || told.voters.is_empty() {
+            (own, self.voters_present().into_values().collect())
+        } else {
+            (told.voters.clone(), told.voters_present.clone())
+        }
     }
 }
 
@@ -80,7 +87,7 @@ impl ClusterFacts {
         if voters < VOTERS_SAFE_MIN {
             return self.view.nodes.keys().filter(|node| serves(node)).count() < VOTERS_SAFE_MIN;
         }
-        let up = self.voters.iter().filter(|node| serves(node)).count();
+        let up = self.voters_present.iter().filter(|node| serves(node)).count();
         up > voters / 2 + 1
     }
 }

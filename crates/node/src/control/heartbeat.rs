@@ -147,7 +147,11 @@ impl Control {
     }
 
     fn beat_answered(&self, from: &NodeId, sent_at: Ticks, answer: BeatAnswer) {
-        self.own.lock().voters = answer.voters;
+        {
+            let mut own = self.own.lock();
+            own.voters = answer.voters;
+            own.voters_present = answer.voters_present;
+        }
         if !answer.serves {
             return self.must_register();
         }
@@ -183,7 +187,8 @@ impl Control {
         let known = super::news::Known::of(&council);
         let (term, cluster) = (stewardship.leader.term, council.cluster().cloned());
         let voters = self.faces.council.voters().into_values().collect();
-        LeaderAnswer::Done(BeatAnswer { serves, term, known, cluster, voters })
+        let voters_present = self.voters_present().into_values().collect();
+        LeaderAnswer::Done(BeatAnswer { serves, term, known, cluster, voters, voters_present })
     }
 
     /// Whether this node leads the council as that leader.

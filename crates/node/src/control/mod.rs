@@ -22,6 +22,7 @@
 //! | `heartbeat` | tells the leader what this node sees |
 //! | `stewardship` | the leader: evidence, steward, orders |
 //! | `voters` | the leader: who votes in the council |
+//! | `votes` | whose vote counts now |
 //! | `spread` | news: follows the own council, pushes, pulls |
 //! | `neighbours` | gossip and addresses of the other nodes |
 //! | `batch` | proposals of primaries, many in one command |
@@ -48,6 +49,7 @@ mod spread;
 mod stewardship;
 pub(crate) mod view;
 mod voters;
+mod votes;
 
 #[cfg(test)]
 mod control_test;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use isogrid_cluster::council::{Durability, Intent, MapMode, MapRecord, Refusal};
 use isogrid_cluster::steward::CanStop;
-use isogrid_cluster::{Command, Outcome};
-use isogrid_core::{Error, ErrorCode, MapId, MapSettings, NodeId, Result, SessionId};
+use isogrid_cluster::{Command, Directive, Outcome};
+use isogrid_core::{
+    Error, ErrorCode, MapId, MapSettings, NodeId, PartitionId, Replica, Result, SessionId,
+};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -20,6 +22,10 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// How long an end of this node tells the council about it: without a leader it ends anyway.
 const INTENT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long primaries get to let a node go that ends, and how soon they are asked again.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
+const LEAVE_AGAIN: Duration = Duration::from_millis(200);
 
 impl Control {
     /// Opens sessions; returns the first number.
@@ -122,7 +128,7 @@ impl Control {
     }
 
     /// Makes this node ready to end, within the time that is set for it: what it leads is handed over to members that
-    /// have everything, and so is its vote if it is the only one. Returns also when that cannot be done.
+    /// have everything, and the council has a majority without it. Returns also when that cannot be done.
     pub(crate) async fn prepare_stop(&self) {
         let view = self.now_known();
         if view.registered.is_none() {
@@ -137,33 +143,41 @@ impl Control {
         let mut view = self.view();
         loop {
             let known = view.borrow_and_update().clone();
-            let (to_hand_over, votes_alone) =
-                (left_to_do(&known, self.node(), intent), self.votes_alone(&known));
-            if intent == Intent::Stop || (to_hand_over == 0 && !votes_alone) {
+            let to_hand_over = left_to_do(&known, self.node(), intent);
+            let vote_missed = self.is_vote_missed(&known);
+            if intent == Intent::Stop || (to_hand_over == 0 && !vote_missed) {
                 break;
             }
             if Instant::now() >= deadline {
                 warn!(
                     partitions = to_hand_over,
-                    votes_alone, "this node ends before all was handed over"
+                    vote_missed, "this node ends before all was handed over"
                 );
                 return;
             }
             tokio::select! { _ = view.changed() => {}, () = sleep(LOOK) => {} }
         }
+        if intent != Intent::Stop {
+            self.take_leave().await;
+        }
         info!(?intent, "this node is ready to end");
     }
 
-    /// Whether this node's vote is the only one, and another node could take it.
-    fn votes_alone(&self, view: &View) -> bool {
-        let voters = self.faces.council.voters();
-        let alone = voters.len() == 1 && voters.values().all(|node| node == self.node());
-        let could_take_it = |news: &super::news::NodeNews| {
-            news.member.id != *self.node()
-                && news.member.state.is_serving()
-                && news.intent == Intent::Stay
-        };
-        alone && view.nodes.values().any(could_take_it)
+    /// Asks primaries to wait for this node no more: otherwise their writes would stand still until they notice its end.
+    async fn take_leave(&self) {
+        let deadline = Instant::now() + LEAVE_MAX;
+        let mut view = self.view();
+        loop {
+            let known = view.borrow_and_update().clone();
+            let waiting = waits_for(&known, &self.settings.me());
+            if waiting.is_empty() || Instant::now() >= deadline {
+                return;
+            }
+            for (partition, primary) in waiting {
+                self.direct(Directive::Retire { partition, primary, member: self.settings.me() });
+            }
+            tokio::select! { _ = view.changed() => {}, () = sleep(LEAVE_AGAIN) => {} }
+        }
     }
 
     async fn decide_on_map(&self, command: &Command) -> Result<MapId> {
@@ -195,6 +209,17 @@ impl Control {
     }
 }
 
+/// The partitions whose primary, another node that serves, waits for a node's acknowledgements.
+fn waits_for(view: &View, own: &Replica) -> Vec<(PartitionId, NodeId)> {
+    let serves =
+        |node: &NodeId| view.nodes.get(node).is_some_and(|news| news.member.state.is_serving());
+    let others = view.table.iter().filter_map(|(partition, entry)| {
+        let primary = entry.primary.as_ref().filter(|primary| **primary != own.node)?;
+        (entry.in_sync.contains(own) && serves(primary)).then(|| (partition, primary.clone()))
+    });
+    others.collect()
+}
+
 /// With what intent a node ends: what its operator wants already, a stop of all if all others stop, or a restart.
 fn intent_to_end(view: &View, own: &NodeId) -> Intent {
     let wanted = view.nodes.get(own).map_or(Intent::Stay, |news| news.intent);
@@ -223,7 +248,7 @@ fn to_hand_over(view: &View, own: &NodeId) -> usize {
     let stays = |node: &NodeId| {
         *node != *own && view.nodes.get(node).is_some_and(|news| news.intent == Intent::Stay)
     };
-    let could_lead = |replica: &isogrid_core::Replica| stays(&replica.node) && view.is_live(replica);
+    let could_lead = |replica: &Replica| stays(&replica.node) && view.is_live(replica);
     let serves = |(node, news): (&NodeId, &super::news::NodeNews)| {
         stays(node) && news.member.state.is_serving() && news.member.weight > 0
     };

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use isogrid_cluster::council::{Cluster, LossPolicy};
 use isogrid_cluster::ClusterId;
+use isogrid_cluster::council::{Cluster, LossPolicy};
 use isogrid_core::{Member, MemberState, PartitionEntry, PartitionId, TableDelta, TableVersion};
 
 use super::*;
@@ -60,6 +60,8 @@ fn led_by_a(nodes: &[(&str, MemberState, Intent)], in_sync: &[&str]) -> View {
     let entry = PartitionEntry {
         primary: Some(NodeId::new("a")),
         in_sync: in_sync.iter().map(copy).collect(),
+        epoch: isogrid_core::Epoch(1),
+        ver: 1,
         ..PartitionEntry::default()
     };
     let delta = TableDelta {

@@ -49,6 +49,9 @@ pub(super) struct BeatAnswer {
     /// Who votes in the council.
     #[serde(default)]
     pub(super) voters: BTreeSet<NodeId>,
+    /// Those of them that live with the log that votes.
+    #[serde(default)]
+    pub(super) voters_present: BTreeSet<NodeId>,
 }
 
 /// A question about a map.

@@ -61,6 +61,8 @@ pub(super) struct Own {
     pub(super) answered: Option<Instant>,
     /// Who votes in the council, by the leader's last answer.
     pub(super) voters: BTreeSet<NodeId>,
+    /// Those of them that live with the log that votes.
+    pub(super) voters_present: BTreeSet<NodeId>,
 }
 
 /// What tasks wake each other with.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::StreamExt;
 use isogrid_cluster::{Council, Directive, Evidence, Orders, Steward};
 use isogrid_core::{Incarnation, NodeId};
 use tokio::time::{Duration, MissedTickBehavior, interval, sleep};
@@ -15,6 +16,9 @@ use crate::peers::message::LinkMessage;
 
 /// The least time between two looks: a look costs something with many partitions.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// The most proposals of the steward that are under way at once.
+const PROPOSALS_MAX: usize = 64;
 
 /// What only the leader of a term has.
 pub(super) struct Stewardship {
@@ -91,17 +95,22 @@ impl Control {
         for directive in orders.directives {
             self.direct(directive);
         }
-        for command in orders.commands {
+        // Many are under way at once, so that they share the council's writes to disk. Each says for which state it is meant:
+        // one that comes too late is refused, and one that is lost is ordered again.
+        let proposals = orders.commands.into_iter().map(|command| {
             debug!(?command, "the steward proposes");
-            // In their order, one after the other; a lost one is ordered again.
-            if let Err(failed) = self.faces.council.propose(command).await {
+            self.faces.council.propose(command)
+        });
+        let mut decided = futures::stream::iter(proposals).buffered(PROPOSALS_MAX);
+        while let Some(outcome) = decided.next().await {
+            if let Err(failed) = outcome {
                 debug!(?failed, "the steward's command was not decided");
                 return;
             }
         }
     }
 
-    fn direct(&self, directive: Directive) {
+    pub(super) fn direct(&self, directive: Directive) {
         let to = directive.primary().clone();
         debug!(?directive, "the steward asks a primary");
         if to == *self.node() {

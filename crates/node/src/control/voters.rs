@@ -33,7 +33,7 @@ pub(super) async fn run(control: Arc<Control>) {
         }
         let council = Arc::clone(&control.faces.council.state().borrow());
         let voters = control.faces.council.voters();
-        let electors = up.electors(&control, &council, voters.len() == 1);
+        let electors = up.electors(&control, &council, &voters);
         let Some(next) = better(&voters, &electors, &council) else { continue };
         info!(from = ?voters, to = ?next, "the council's voters change");
         if let Err(error) = control.faces.council.change_voters(next).await {
@@ -86,10 +86,15 @@ impl Upness {
     }
 
     /// The nodes that could vote: they serve, and nobody wants them to go.
-    fn electors(&self, control: &Control, council: &Council, is_alone: bool) -> Vec<Elector> {
+    fn electors(
+        &self,
+        control: &Control,
+        council: &Council,
+        voters: &BTreeMap<VoterId, NodeId>,
+    ) -> Vec<Elector> {
         // Until the council has spread, the loss of its only voter is the end of it: nobody is watched for long.
         let stable = control.settings.pace.stable;
-        let stable = if is_alone { stable.min(STABLE_AT_FIRST_MAX) } else { stable };
+        let stable = if voters.len() == 1 { stable.min(STABLE_AT_FIRST_MAX) } else { stable };
         let mut electors = Vec::new();
         for (node, (life, voter, since)) in &self.0 {
             let Some(record) = council.node(node) else { continue };
@@ -97,8 +102,10 @@ impl Upness {
             if !record.is_serving() || record.incarnation() != *life || !stays {
                 continue;
             }
+            // Its vote was lost with its log: until the new one takes its place, one more loss may be the end of the council.
+            let lost_its_vote = voters.iter().any(|(known, owner)| owner == node && known != voter);
             // What is configured stands for the usual time.
-            let is_stable = since.elapsed() >= stable;
+            let is_stable = lost_its_vote || since.elapsed() >= stable;
             electors.push(Elector {
                 node: node.clone(),
                 voter: *voter,
