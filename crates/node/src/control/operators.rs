@@ -23,8 +23,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long an end of this node tells the council about it: without a leader it ends anyway.
 const INTENT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long primaries get to let a node go that ends, and how soon they are asked again.
-const LEAVE_MAX: Duration = Duration::from_secs(1);
+/// How long primaries get to let a node go that ends, and how soon they are asked again. A new primary first waits until the
+/// leases of the old one have lapsed.
+const LEAVE_MAX: Duration = Duration::from_secs(3);
 const LEAVE_AGAIN: Duration = Duration::from_millis(200);
 
 impl Control {
