@@ -4,10 +4,11 @@
 //! level at a time, primaries first. At each level a partition asks the first member of its order that may take it: one
 //! that holds no copy of it yet, in a zone that has room for it. A member asked by more partitions than its share (the
 //! mean by weight, rounded up) keeps the first of them; the others walk on along their order to the first member with
-//! room.
+//! room. Primaries are stricter: everybody has its share rounded down, and those that are left over go, one each, to the
+//! members that the first of those that walk prefer.
 //!
-//! So nobody gets more primaries than its share, and hardly ever more copies: only when every member with room holds
-//! the partition already or is in a zone that is full. When a member joins or leaves, only these copies can move: those
+//! So everybody has its share of the primaries to within one, and hardly ever more copies than its share: only when every
+//! member with room holds the partition already or is in a zone that is full. When a member joins or leaves, only these copies can move: those
 //! that the preference moves, and those that walk before or after. docs/placement.md has the figures.
 
 mod preference;
@@ -54,8 +55,11 @@ struct Plan {
 
 /// The bounds of one level of copies.
 struct Bounds {
-    /// The most copies of all partitions per member.
+    /// How many copies of all partitions each member has room for.
     copies_per_member: Vec<u64>,
+    /// How many members may have as many as this instead.
+    left_over: u64,
+    copies_per_member_max: Vec<u64>,
     /// The most copies of one partition per zone.
     copies_per_zone: usize,
 }
@@ -87,14 +91,7 @@ impl Plan {
     /// Places one more copy of every partition.
     fn place_next_copy(&mut self) {
         let copies = self.holders[0].len() + 1;
-        let bounds = Bounds {
-            copies_per_member: shares::copies_per_member_max(
-                &self.members,
-                self.orders.len() as u64,
-                copies,
-            ),
-            copies_per_zone: shares::copies_per_zone_max(&self.zone_sizes, copies),
-        };
+        let mut bounds = self.bounds(copies);
         let mut walking = Vec::new();
         for (member, asking) in self.first_choices(&bounds).into_iter().enumerate() {
             let room = bounds.copies_per_member[member].saturating_sub(self.loads[member]);
@@ -107,9 +104,26 @@ impl Plan {
         walking.sort_unstable();
         for partition in walking {
             let member = self.walk(partition, &bounds);
+            let is_full = self.loads[member as usize] >= bounds.copies_per_member[member as usize];
+            bounds.left_over = bounds.left_over.saturating_sub(u64::from(is_full));
             self.assign(partition, member);
         }
         debug_assert!(self.holders.iter().all(|holders| holders.len() == copies));
+    }
+
+    fn bounds(&self, copies: usize) -> Bounds {
+        let partitions = self.orders.len() as u64;
+        let copies_per_zone = shares::copies_per_zone_max(&self.zone_sizes, copies);
+        let copies_per_member_max =
+            shares::copies_per_member_max(&self.members, partitions, copies);
+        let (copies_per_member, left_over) = if copies == 1 {
+            let least = shares::primaries_per_member_min(&self.members, partitions);
+            let left_over = partitions - least.iter().sum::<u64>();
+            (least, left_over)
+        } else {
+            (copies_per_member_max.clone(), 0)
+        };
+        Bounds { copies_per_member, left_over, copies_per_member_max, copies_per_zone }
     }
 
     /// Per member, the partitions whose first choice it is for the next copy, in their order.
@@ -128,9 +142,13 @@ impl Plan {
     /// The most preferred member that may take the next copy and has room, else the one with the least excess: zones
     /// go before evenness.
     fn walk(&self, partition: usize, bounds: &Bounds) -> u32 {
+        let room = match bounds.left_over {
+            0 => &bounds.copies_per_member,
+            _ => &bounds.copies_per_member_max,
+        };
         let excess = |member: &u32| {
             let member = *member as usize;
-            self.loads[member].saturating_sub(bounds.copies_per_member[member].saturating_sub(1))
+            (self.loads[member] + 1).saturating_sub(room[member])
         };
         // `min_by_key` gives the first of equals, and room is an excess of zero.
         self.allowed(partition, bounds)

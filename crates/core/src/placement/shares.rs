@@ -33,6 +33,11 @@ impl Fraction {
         }
     }
 
+    fn floor(self) -> u64 {
+        u64::try_from(self.numerator / self.denominator)
+            .expect("a share is at most the number of copies")
+    }
+
     fn ceil(self) -> u64 {
         let rounded_up = self.numerator.div_ceil(self.denominator);
         u64::try_from(rounded_up).expect("a share is at most the number of copies")
@@ -91,6 +96,15 @@ pub(super) fn copies_per_member_max(
     partitions: u64,
     copies: usize,
 ) -> Vec<u64> {
+    shares(members, partitions, copies).into_iter().map(Fraction::ceil).collect()
+}
+
+/// How many primaries each member has at least: its share, rounded down.
+pub(super) fn primaries_per_member_min(members: &[(usize, u32)], partitions: u64) -> Vec<u64> {
+    shares(members, partitions, 1).into_iter().map(Fraction::floor).collect()
+}
+
+fn shares(members: &[(usize, u32)], partitions: u64, copies: usize) -> Vec<Fraction> {
     let mut members_of_zone: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, &(zone, _)) in members.iter().enumerate() {
         members_of_zone.entry(zone).or_default().push(index);
@@ -108,17 +122,17 @@ pub(super) fn copies_per_member_max(
         .collect();
     let total = Fraction::whole(partitions * copies as u64);
 
-    let mut caps = vec![0; members.len()];
+    let mut shares = vec![Fraction::whole(0); members.len()];
     for (inside, share) in members_of_zone.values().zip(divide(total, &zones)) {
         let takers: Vec<Taker> = inside
             .iter()
             .map(|&index| Taker { weight: weight_of(index), copies_max: partitions })
             .collect();
         for (&index, share) in inside.iter().zip(divide(share, &takers)) {
-            caps[index] = share.ceil();
+            shares[index] = share;
         }
     }
-    caps
+    shares
 }
 
 #[cfg(test)]
@@ -171,6 +185,8 @@ mod tests {
             let caps = copies_per_member_max(&members, partitions, copies);
             prop_assert!(caps.iter().sum::<u64>() >= partitions * copies as u64);
             prop_assert!(caps.iter().all(|&cap| cap <= partitions));
+            let least: u64 = primaries_per_member_min(&members, partitions).iter().sum();
+            prop_assert!(least <= partitions && partitions - least < members.len() as u64);
         }
     }
 }
