@@ -18,6 +18,8 @@ pub(crate) struct Topology {
     pub(crate) members: BTreeMap<String, (String, u64)>,
     /// How many partitions each member leads, backs up and learns.
     pub(crate) roles: BTreeMap<String, [u32; 3]>,
+    /// Who has each partition whole.
+    pub(crate) copies: BTreeSet<(u16, String)>,
     pub(crate) without_primary: u32,
     /// How many have fewer copies in sync than asked for.
     pub(crate) short: u32,
@@ -43,16 +45,18 @@ async fn ask_patiently(endpoint: &str, copies: usize) -> Option<Topology> {
         version: table.version().0,
         members,
         roles: BTreeMap::new(),
+        copies: BTreeSet::new(),
         without_primary: 0,
         short: 0,
         losses: 0,
     };
-    for (_, entry) in table.iter() {
+    for (partition, entry) in table.iter() {
         let in_sync: BTreeSet<String> = entry.in_sync.iter().map(|r| r.node.to_string()).collect();
         topology.losses += u64::from(entry.loss_generation);
         topology.short += u32::from(in_sync.len() < copies);
         let primary = entry.primary.as_ref().map(ToString::to_string);
         topology.without_primary += u32::from(primary.is_none());
+        topology.copies.extend(in_sync.iter().map(|node| (partition.0, node.clone())));
         for node in &in_sync {
             let role = usize::from(Some(node) != primary.as_ref());
             topology.roles.entry(node.clone()).or_default()[role] += 1;
@@ -77,10 +81,23 @@ impl Topology {
             && self.roles.values().all(|[_, _, learners]| *learners == 0)
     }
 
-    /// Whether every node leads about as many as any other.
+    /// Whether every node leads as many partitions as it should, to within one.
     pub(crate) fn is_even(&self, nodes: &BTreeMap<String, u64>) -> bool {
         let leads = nodes.keys().map(|node| self.roles.get(node).map_or(0, |roles| roles[0]));
         let leads: Vec<u32> = leads.collect();
-        leads.iter().max().zip(leads.iter().min()).is_some_and(|(max, min)| max - min <= 1)
+        let (sum, len) = (leads.iter().sum::<u32>(), leads.len() as u32);
+        leads.iter().all(|leads| (leads * len).abs_diff(sum) <= len)
+    }
+
+    /// How many copies were made since an earlier topology, and how many had to be: those of nodes that came, or those of
+    /// nodes that went.
+    pub(crate) fn copied_since(&self, earlier: &Topology) -> (usize, usize) {
+        let held = |copies: &BTreeSet<(u16, String)>, other: &BTreeMap<String, [u32; 3]>| {
+            copies.iter().filter(|(_, node)| !other.contains_key(node)).count()
+        };
+        let made = self.copies.difference(&earlier.copies).count();
+        let came = held(&self.copies, &earlier.roles);
+        let went = held(&earlier.copies, &self.roles);
+        (made, came.max(went))
     }
 }
