@@ -121,6 +121,31 @@ fn lines_on_standard_input_do_things_to_nodes() {
 }
 
 #[test]
+fn a_node_that_is_cut_off_is_given_up_and_comes_back() {
+    let (mut dev, line) = Running::start(&["dev", "--port-base", "0", "-o", "json"]);
+    let announced: Value = serde_json::from_str(&line).expect("one JSON object");
+    let endpoint = |node: usize| announced["nodes"][node]["grpc"].as_str().expect("an address");
+    let status = |node: usize| isogrid(&["status", "-o", "json", "--endpoint", endpoint(node)]);
+    let state = |of: &str| -> Option<String> {
+        let told: Value = serde_json::from_slice(&status(0).stdout).ok()?;
+        let members = told["members"].as_array()?;
+        let member = members.iter().find(|member| member["node"] == of)?;
+        Some(member["state"].as_str()?.to_owned())
+    };
+    let mut stdin = dev.0.stdin.take().expect("piped");
+    writeln!(stdin, "cut node-2").expect("it listens");
+    eventually("the others give it up", || state("node-2").as_deref() == Some("down"));
+    let put = isogrid(&["map", "put", "m", "k", "v", "--endpoint", endpoint(0)]);
+    assert_eq!(put.code, 0, "{}", put.stderr);
+    assert_ne!(status(2).code, 0, "alone it knows that it is not safe");
+    writeln!(stdin, "cut node-2").expect("it listens");
+    eventually("it is back", || state("node-2").as_deref() == Some("active"));
+    writeln!(stdin, "quit").expect("it listens");
+    assert_eq!(dev.wait().code(), Some(0));
+    assert!(dev.stderr().contains("node-2: cut off"), "{}", dev.stderr());
+}
+
+#[test]
 fn the_same_folder_has_the_same_node() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("text");

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::acceptor::{Accepted, Acceptor, CoreDoor, HANDOVER_QUEUE_LEN_MAX};
 use crate::boot::{self, Booted};
@@ -205,6 +205,14 @@ impl Node {
                 text(why.ok().and_then(|why| why.as_ref().map(ToString::to_string)))
             }
         }
+    }
+
+    /// Cuts the node off from all others, or connects it again: everything between them is lost, as if the network did it.
+    /// Its clients still reach it. For who wants to see what happens then.
+    pub fn cut_off(&self, is_cut: bool) {
+        warn!(is_cut, "told to lose everything between this node and the others");
+        self.shared.peers.cut_off(is_cut);
+        self.shared.gossip.cut_off(is_cut);
     }
 
     /// Stops the node: what it leads is handed over, then no new connections and operations, requests in progress are

@@ -59,21 +59,32 @@ pub(crate) fn run(args: &StartArgs, format: Format) -> CommandResult {
     if format == Format::Json {
         print_json(&describe(&node))?;
     }
-    let failure = runtime.block_on(async {
-        tokio::select! {
-            cause = signals.next() => {
-                info!(cause, "isogrid stopping");
-                None
-            }
-            why = node.failed() => Some(why),
-        }
-    });
+    let failure = runtime.block_on(attend(&node, &mut signals));
     if let Some(why) = failure {
         error!(%why, "the node cannot go on");
         runtime.block_on(stop(node, &mut signals))?;
         return Ok(Exit::Failed);
     }
     runtime.block_on(stop(node, &mut signals))
+}
+
+/// Until the node is to stop, or cannot go on: then says why.
+async fn attend(node: &Node, signals: &mut StopSignals) -> Option<String> {
+    let mut orders = signals.take_orders();
+    let mut next_order = async || match &mut orders {
+        Some(orders) => orders.recv().await,
+        None => None,
+    };
+    loop {
+        tokio::select! {
+            cause = signals.next() => {
+                info!(cause, "isogrid stopping");
+                return None;
+            }
+            why = node.failed() => return Some(why),
+            Some(is_cut) = next_order() => node.cut_off(is_cut),
+        }
+    }
 }
 
 fn describe(node: &Node) -> RunningNode {

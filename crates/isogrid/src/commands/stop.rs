@@ -1,16 +1,30 @@
-//! When to stop: SIGTERM, SIGINT, or the end of standard input.
+//! When to stop: SIGTERM, SIGINT, or the end of standard input. Until that ends, its lines are orders to the node.
 
-use std::io::{self, Read};
+use std::io;
 use std::thread;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+
+/// The line on standard input that cuts a node off from the others, and the one that connects it again.
+pub(crate) const CUT_OFF: &str = "cut-off";
+pub(crate) const CONNECT: &str = "connect";
+
+/// How many orders may wait.
+const ORDERS_MAX: usize = 16;
 
 /// What tells a process to stop.
 pub(crate) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
-    stdin_end: Option<oneshot::Receiver<()>>,
+    stdin: Option<Stdin>,
+}
+
+/// Standard input, read by a thread of its own: the runtime's would have to be waited for at the end.
+struct Stdin {
+    end: oneshot::Receiver<()>,
+    /// Whether the node is to be cut off; taken by who carries that out.
+    orders: Option<mpsc::Receiver<bool>>,
 }
 
 impl StopSignals {
@@ -19,17 +33,22 @@ impl StopSignals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            stdin_end: with_stdin.then(stdin_end).transpose()?,
+            stdin: with_stdin.then(read_stdin).transpose()?,
         })
+    }
+
+    /// What comes over standard input: whether the node is to be cut off.
+    pub(crate) fn take_orders(&mut self) -> Option<mpsc::Receiver<bool>> {
+        self.stdin.as_mut()?.orders.take()
     }
 
     /// Waits for whatever comes first, and says what it was.
     pub(crate) async fn next(&mut self) -> &'static str {
-        let Some(stdin_end) = self.stdin_end.as_mut() else { return self.next_signal().await };
+        let Some(stdin) = self.stdin.as_mut() else { return self.next_signal().await };
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = stdin_end => "end of standard input",
+            _ = &mut stdin.end => "end of standard input",
         }
     }
 
@@ -42,14 +61,20 @@ impl StopSignals {
     }
 }
 
-/// Resolves when standard input ends. A thread of its own reads it: the runtime's would have to be waited for at the end.
-fn stdin_end() -> io::Result<oneshot::Receiver<()>> {
-    let (ended, when_ended) = oneshot::channel();
+fn read_stdin() -> io::Result<Stdin> {
+    let (ended, end) = oneshot::channel();
+    let (order, orders) = mpsc::channel(ORDERS_MAX);
     thread::Builder::new().name("stdin".into()).spawn(move || {
-        let mut ignored = [0; 256];
-        while io::stdin().read(&mut ignored).is_ok_and(|bytes| bytes > 0) {}
+        for line in io::stdin().lines().map_while(Result::ok) {
+            // Nobody carries it out when the process is stopping already.
+            let _ = match line.trim() {
+                CUT_OFF => order.blocking_send(true),
+                CONNECT => order.blocking_send(false),
+                _ => Ok(()),
+            };
+        }
         // The process may be stopping for another reason already.
         let _ = ended.send(());
     })?;
-    Ok(when_ended)
+    Ok(Stdin { end, orders: Some(orders) })
 }

@@ -33,6 +33,7 @@ mod socket;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use isogrid_core::{Error, ErrorCode, NodeId, Result};
@@ -143,6 +144,8 @@ struct Shared {
     also_try: Mutex<Vec<SocketAddr>>,
     /// `None` when it broke and is to be bound again.
     socket: Mutex<Option<Arc<UdpSocket>>>,
+    /// Whether all datagrams are lost, for who wants to see what happens then.
+    is_cut: AtomicBool,
     /// The running chitchat.
     chitchat: Mutex<Option<Arc<chitchat::ChitchatHandle>>>,
 }
@@ -180,6 +183,7 @@ impl Gossip {
             seeds: Mutex::default(),
             also_try: Mutex::default(),
             socket: Mutex::new(Some(Arc::new(socket))),
+            is_cut: AtomicBool::new(false),
             chitchat: Mutex::new(None),
             settings,
         });
@@ -205,6 +209,11 @@ impl Gossip {
     pub(crate) fn clock_offsets(&self) -> BTreeMap<NodeId, i64> {
         let own = (self.shared.settings.node.clone(), 0);
         seen::clock_offsets(&self.shared.members.borrow()).into_iter().chain([own]).collect()
+    }
+
+    /// Loses all datagrams from now on, or none any more.
+    pub(crate) fn cut_off(&self, is_cut: bool) {
+        self.shared.is_cut.store(is_cut, Ordering::Relaxed);
     }
 
     /// Where the others reach this node.

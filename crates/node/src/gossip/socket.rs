@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use chitchat::transport::{Socket, Transport};
@@ -99,6 +100,9 @@ impl Socket for SealedSocket {
 
 impl SealedSocket {
     async fn send_one(&mut self, to: SocketAddr, message: &ChitchatMessage) {
+        if self.shared.is_cut.load(Ordering::Relaxed) {
+            return;
+        }
         let counters = &self.shared.counters;
         self.message.clear();
         message.serialize(&mut self.message);
@@ -129,6 +133,9 @@ impl SealedSocket {
                 }
             };
             errors = 0;
+            if self.shared.is_cut.load(Ordering::Relaxed) {
+                continue;
+            }
             match read(&self.shared, &mut self.buffer[..length]) {
                 Ok(message) => {
                     self.shared.counters.received(length);

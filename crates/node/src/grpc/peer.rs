@@ -62,7 +62,7 @@ impl PeerService {
         mut batches: Streaming<LinkBatch>,
     ) -> Result<(), Status> {
         while let Some(LinkBatch { batch, .. }) = batches.message().await? {
-            if batch.is_empty() {
+            if batch.is_empty() || self.peers.is_cut_off() {
                 continue;
             }
             let mut messages = decode(&batch).map_err(|malformed| {
@@ -145,6 +145,7 @@ impl Peer for PeerService {
         &self,
         request: Request<Streaming<LinkBatch>>,
     ) -> Result<Response<LinkEnd>, Status> {
+        self.peers.until_connected().await;
         let connection = connection(&request);
         let mut batches = request.into_inner();
         let first = batches.message().await?.and_then(|batch| batch.hello);
@@ -169,6 +170,7 @@ impl Peer for PeerService {
     }
 
     async fn ask(&self, request: Request<PeerQuestion>) -> Result<Response<PeerAnswer>, Status> {
+        self.peers.until_connected().await;
         let connection = connection(&request);
         let question = request.into_inner();
         // A stranger may ask, but its connection counts like a client's.

@@ -86,7 +86,7 @@ async fn speak(peers: &Peers, core: usize, peer: &Peer, channel: Channel) -> Lin
     loop {
         tokio::select! {
             ended = &mut call => return ended,
-            _ = pings.tick(), if core == 0 => lane.ping(),
+            _ = pings.tick(), if core == 0 && !peers.is_cut_off() => lane.ping(),
         }
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Peers {
     places: Arc<Semaphore>,
     /// Where connections for questions live: on the first core.
     runtime: watch::Sender<Option<Handle>>,
+    /// Whether everything between this node and the others is lost, for who wants to see what happens then.
+    is_cut: watch::Sender<bool>,
 }
 
 /// One life of another node at one address.
@@ -119,7 +121,24 @@ impl Peers {
             evidence: watch::Sender::new(0),
             places: Arc::new(Semaphore::new(LINKS_MAX)),
             runtime: watch::Sender::new(None),
+            is_cut: watch::Sender::new(false),
         })
+    }
+
+    /// Loses everything between this node and the others from now on, or nothing any more: as if the network did.
+    pub(crate) fn cut_off(&self, is_cut: bool) {
+        self.is_cut.send_replace(is_cut);
+    }
+
+    /// Whether everything between this node and the others is lost.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        *self.is_cut.borrow()
+    }
+
+    /// Until what others say arrives.
+    pub(crate) async fn until_connected(&self) {
+        // Fails only when the sender is gone, and `self` owns it.
+        let _ = self.is_cut.subscribe().wait_for(|is_cut| !is_cut).await;
     }
 
     /// This node.
@@ -171,6 +190,9 @@ impl Peers {
     /// Packs a message for a node, to be sent at the next flush. Never waits. A node without an address is told nothing,
     /// and what has no room is dropped: the protocols repeat what matters.
     pub(crate) fn send(&self, core: usize, to: &NodeId, message: &LinkMessage) {
+        if self.is_cut_off() {
+            return;
+        }
         if let Some(lane) = self.lanes[core].read().get(to) {
             lane.push(message);
         }
@@ -199,6 +221,9 @@ impl Peers {
             return Err(unreachable("too many questions are under way"));
         };
         let deadline = tokio::time::Instant::now() + timeout;
+        if tokio::time::timeout_at(deadline, self.until_connected()).await.is_err() {
+            return Err(unreachable("no answer in time"));
+        }
         let mut runtime = self.runtime.subscribe();
         let opening = async {
             // Connections live on the first core: who asks may be gone before the answer to another one is here.

@@ -18,7 +18,7 @@ pub(super) enum Action {
 
 /// The words of standard input.
 pub(super) const WORDS: &str =
-    "kill NODE, restart NODE, pause NODE (and again to go on), add, quit";
+    "kill NODE, restart NODE, pause NODE, cut NODE (each again to go on), add, quit";
 
 impl Action {
     /// Reads a line; an error is what to tell.
@@ -29,6 +29,7 @@ impl Action {
             ["kill", node] => to(node, Order::Kill),
             ["restart", node] => to(node, Order::Restart),
             ["pause" | "continue", node] => to(node, Order::PauseOrContinue),
+            ["cut" | "connect", node] => to(node, Order::CutOffOrConnect),
             ["add"] => Ok(Action::Add),
             ["quit"] => Ok(Action::Quit),
             _ => Err(format!("{line:?}: known are {WORDS}")),
@@ -69,6 +70,8 @@ mod tests {
     #[test]
     fn lines_are_actions() {
         assert_eq!(Action::parse(" kill  node-1 "), Ok(Action::To("node-1".into(), Order::Kill)));
+        let cut = Action::To("node-1".into(), Order::CutOffOrConnect);
+        assert_eq!(Action::parse("cut node-1"), Ok(cut));
         assert_eq!(Action::parse("add"), Ok(Action::Add));
         for wrong in ["", "kill", "kill a b", "burn node-1"] {
             assert!(Action::parse(wrong).is_err_and(|text| text.contains(WORDS)), "{wrong}");

@@ -5,16 +5,17 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{self, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use crate::commands::start::RunningNode;
+use crate::commands::stop::{CONNECT, CUT_OFF};
 use crate::output::tell;
 
 use super::signal::{self, Signal};
 
 /// How long a node may take to stop by itself.
-const STOP_WAIT_MAX: Duration = Duration::from_secs(15);
+const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Where a node's log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,13 @@ impl Child {
             Some(pid) => signal::send(pid, signal),
             None => Err(io::Error::other("it has ended")),
         }
+    }
+
+    /// Cuts it off from the other nodes, or connects it again.
+    pub(super) async fn cut_off(&mut self, is_cut: bool) -> io::Result<()> {
+        let stdin = self.stdin.as_mut().ok_or_else(|| io::Error::other("it is stopping"))?;
+        let line = if is_cut { CUT_OFF } else { CONNECT };
+        stdin.write_all(format!("{line}\n").as_bytes()).await
     }
 
     /// Lets the node stop gracefully, and kills it if that takes too long. It must not be paused.

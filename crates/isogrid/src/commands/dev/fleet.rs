@@ -91,13 +91,13 @@ impl Fleet {
         self.keepers.iter().find(|keeper| keeper.name == name)
     }
 
-    /// The nodes that clients can connect to, the paused ones last.
+    /// The nodes that clients can connect to, those last that know nothing of the others.
     pub(super) fn reachable(&self) -> Vec<RunningNode> {
         let phases: Vec<Phase> = self.keepers.iter().map(Keeper::phase).collect();
-        let is_paused = |phase: &Phase| matches!(phase, Phase::Paused(_));
-        let running = phases.iter().filter(|phase| !is_paused(phase));
-        let paused = phases.iter().filter(|phase| is_paused(phase));
-        running.chain(paused).filter_map(|phase| phase.node().cloned()).collect()
+        let is_apart = |phase: &Phase| matches!(phase, Phase::Paused(_) | Phase::CutOff(_));
+        let running = phases.iter().filter(|phase| !is_apart(phase));
+        let apart = phases.iter().filter(|phase| is_apart(phase));
+        running.chain(apart).filter_map(|phase| phase.node().cloned()).collect()
     }
 
     /// How many nodes the cluster began with.

@@ -34,6 +34,8 @@ pub(super) enum Order {
     Restart,
     /// Stand still, or go on.
     PauseOrContinue,
+    /// Lose everything between it and the other nodes, or nothing any more.
+    CutOffOrConnect,
     /// Stop gracefully, for good.
     Stop,
 }
@@ -47,6 +49,8 @@ pub(super) enum Phase {
     Running(RunningNode),
     /// It was told to stand still.
     Paused(RunningNode),
+    /// It was cut off from the other nodes.
+    CutOff(RunningNode),
     /// It was told to stop and has not ended yet.
     Stopping,
     /// It has ended.
@@ -64,7 +68,7 @@ impl Phase {
     /// The node, if it has a process that clients could connect to.
     pub(super) fn node(&self) -> Option<&RunningNode> {
         match self {
-            Phase::Running(node) | Phase::Paused(node) => Some(node),
+            Phase::Running(node) | Phase::Paused(node) | Phase::CutOff(node) => Some(node),
             Phase::Starting | Phase::Stopping | Phase::Ended { .. } => None,
         }
     }
@@ -75,6 +79,7 @@ impl Phase {
             Phase::Starting => "starting",
             Phase::Running(_) => "running",
             Phase::Paused(_) => "paused",
+            Phase::CutOff(_) => "cut off",
             Phase::Stopping => "stopping",
             Phase::Ended { how, .. } => how,
         }
@@ -168,7 +173,9 @@ impl Kept {
                 None => match self.inbox.recv().await {
                     None | Some(Order::Stop) => After::End,
                     Some(Order::Restart) => After::Restart,
-                    Some(Order::Kill | Order::PauseOrContinue) => After::Wait,
+                    Some(Order::Kill | Order::PauseOrContinue | Order::CutOffOrConnect) => {
+                        After::Wait
+                    }
                 },
             };
             match after {
@@ -226,6 +233,7 @@ impl Kept {
                     let _ = child.kill();
                 }
                 Some(Order::PauseOrContinue) => self.pause_or_continue(&child),
+                Some(Order::CutOffOrConnect) => self.cut_off_or_connect(&mut child).await,
                 Some(Order::Restart) => {
                     self.stop(&mut child).await;
                     return After::Restart;
@@ -251,7 +259,22 @@ impl Kept {
         }
     }
 
+    async fn cut_off_or_connect(&self, child: &mut Child) {
+        let (is_cut, next) = match &*self.tell.borrow() {
+            Phase::Running(node) => (true, Phase::CutOff(node.clone())),
+            Phase::CutOff(node) => (false, Phase::Running(node.clone())),
+            _ => return,
+        };
+        if child.cut_off(is_cut).await.is_ok() {
+            self.tell.send_replace(next);
+        }
+    }
+
     async fn stop(&self, child: &mut Child) {
+        if matches!(*self.tell.borrow(), Phase::CutOff(_)) {
+            // It hands over to the others, if it can reach them.
+            let _ = child.cut_off(false).await;
+        }
         if matches!(*self.tell.borrow(), Phase::Paused(_)) {
             // Otherwise it would not see that it is to stop. If it has ended, that is what was wanted.
             let _ = child.signal(Signal::Continue);

@@ -156,8 +156,7 @@ impl Frame<'_> {
             Some(endpoint) => format!("isogrid://{endpoint}"),
             None => "nobody to connect to".into(),
         };
-        let keys =
-            "up/down choose   k kill -9   r restart   p pause/continue   a add a node   q quit";
+        let keys = "up/down choose   k kill -9   r restart   p pause/continue   c cut off/connect   a add a node   q quit";
         vec![(Look::Plain, connect), (Look::Dim, keys.into())]
     }
 }

@@ -146,6 +146,7 @@ impl View {
             KeyCode::Char('k') => to(Order::Kill),
             KeyCode::Char('r') => to(Order::Restart),
             KeyCode::Char('p') => to(Order::PauseOrContinue),
+            KeyCode::Char('c') => to(Order::CutOffOrConnect),
             _ => Pressed::Nothing,
         }
     }
