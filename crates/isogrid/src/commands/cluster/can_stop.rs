@@ -10,7 +10,7 @@ use crate::commands::status::json::position;
 use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{Format, print, print_json, table, table_text};
 
-use super::{LOOK_INTERVAL, WaitArgs, counted};
+use super::{LOOK_INTERVAL, WaitArgs, ask_patiently, counted};
 
 /// How many reasons are listed for people; `-o json` has all.
 const BLOCKERS_SHOWN_MAX: usize = 20;
@@ -48,7 +48,8 @@ pub(super) async fn report(
 async fn verdict(operator: &Operator, node: &str, wait: WaitArgs) -> Result<StopVerdict, Failure> {
     let begun = Instant::now();
     loop {
-        let verdict = operator.can_stop(node).await?;
+        let ask = async || operator.can_stop(node).await;
+        let verdict = if wait.wait { ask_patiently(ask).await? } else { ask().await? };
         let is_late = wait.timeout.is_some_and(|timeout| begun.elapsed() >= timeout);
         if !wait.wait || is_late || matches!(verdict, StopVerdict::Yes(_)) {
             return Ok(verdict);

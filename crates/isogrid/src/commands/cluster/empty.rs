@@ -9,7 +9,7 @@ use crate::exit::{CommandResult, Exit, Failure};
 use crate::output::{Format, print_json, tell};
 use crate::progress;
 
-use super::LOOK_INTERVAL;
+use super::{LOOK_INTERVAL, ask_patiently};
 
 /// Waits until a node is empty, or is no member any more. `wanted`: what was asked of it, and how long it may take.
 pub(super) async fn wait(
@@ -20,10 +20,11 @@ pub(super) async fn wait(
 ) -> CommandResult {
     let (intent, timeout) = wanted;
     let begun = Instant::now();
-    let at_first = held(&operator.status(false).await?, node).unwrap_or(0);
+    let ask = async || operator.status(false).await;
+    let at_first = held(&ask_patiently(ask).await?, node).unwrap_or(0);
     let bar = progress::bar("copies moved away", Some(at_first));
     loop {
-        let status = operator.status(false).await?;
+        let status = ask_patiently(ask).await?;
         check_intent(&status, node, intent)?;
         let left = held(&status, node);
         // It may hold more than at first: copies that were under way have arrived.

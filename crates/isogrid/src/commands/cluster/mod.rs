@@ -9,7 +9,7 @@ mod plan;
 mod remove;
 mod stop;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use isogrid_client::{ClusterStatus, MemberStatus};
@@ -24,6 +24,9 @@ use crate::exit::{CommandResult, Failure, wrong_argument};
 
 /// How often the cluster is asked while a command waits.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// For how long nobody may answer a command that waits.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What to do with the cluster.
 #[derive(Debug, Subcommand)]
@@ -76,6 +79,20 @@ pub(crate) fn run(command: ClusterCommand, global: &Global) -> CommandResult {
         ClusterCommand::CanStop(args) => can_stop::run(&operator, &args, format).await,
         ClusterCommand::Stop(args) => stop::run(&operator, &args, format).await,
     })
+}
+
+/// Asks for what changes nothing, again and again: a node that is busy for a moment ends no command that waits.
+async fn ask_patiently<T>(
+    ask: impl AsyncFn() -> isogrid_client::Result<T>,
+) -> Result<T, Failure> {
+    let begun = Instant::now();
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if begun.elapsed() >= PATIENCE => return Err(error.into()),
+            Err(_) => tokio::time::sleep(LOOK_INTERVAL).await,
+        }
+    }
 }
 
 /// The member of this name, or an error that names the nearest.
