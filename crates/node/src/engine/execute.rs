@@ -275,12 +275,7 @@ impl Engine {
         }
     }
 
-    fn place<'e>(
-        &'e self,
-        batch: &Batch<'_>,
-        index: usize,
-        conditions: &Conditions<'_>,
-    ) -> Place<'e> {
+    fn place(&self, batch: &Batch<'_>, index: usize, conditions: &Conditions<'_>) -> Place<'_> {
         Place {
             engine: self,
             core: conditions.core,
