@@ -53,6 +53,8 @@ pub struct Log {
     end: u64,
     runs: VecDeque<Run>,
     segments: VecDeque<Segment>,
+    /// The memory of all segments but the last, which still grows: the whole is asked for after every write.
+    sealed: usize,
     /// One dropped buffer, kept for the next segment.
     spare: Option<Segment>,
 }
@@ -69,6 +71,7 @@ impl Log {
             end: 0,
             runs: VecDeque::new(),
             segments: VecDeque::new(),
+            sealed: 0,
             spare: None,
         }
     }
@@ -105,7 +108,8 @@ impl Log {
 
     /// The memory behind the window: full buffers, offsets, and what is kept for reuse.
     pub fn bytes_allocated(&self) -> usize {
-        self.segments.iter().chain(&self.spare).map(Segment::allocated).sum()
+        let growing = self.segments.back().into_iter().chain(&self.spare);
+        self.sealed + growing.map(Segment::allocated).sum::<usize>()
     }
 
     /// How many bytes the entries after this one take; those still in the window, if it lies before.
@@ -266,6 +270,7 @@ impl Log {
         while self.segments.back().is_some_and(|segment| segment.first > seq) {
             let dropped = self.segments.pop_back();
             self.recycle(dropped);
+            self.sealed -= self.segments.back().map_or(0, Segment::allocated);
         }
         let segment = self.segments.back_mut().expect("the window is not empty");
         segment.truncate((seq - segment.first + 1) as usize);
@@ -334,7 +339,8 @@ impl Log {
     fn add_segment(&mut self, first: u64, len: usize) {
         let mut segment = self.spare.take().unwrap_or_default();
         segment.begin(first, self.end);
-        if !self.segments.is_empty() {
+        if let Some(full) = self.segments.back() {
+            self.sealed += full.allocated();
             // A log that filled one segment fills the next; an idle one stays small.
             segment.bytes.reserve_exact(self.segment_bytes.max(len));
         }
@@ -349,6 +355,7 @@ impl Log {
     fn clear(&mut self) {
         self.runs.clear();
         self.segments.clear();
+        self.sealed = 0;
         self.spare = None;
     }
 }

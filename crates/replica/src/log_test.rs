@@ -145,6 +145,9 @@ fn step_both(log: &mut Log, model: &mut Model, step: Step) {
 }
 
 fn compare(log: &Log, model: &Model) {
+    let segments = log.segments.iter().chain(&log.spare);
+    let allocated = segments.map(super::segment::Segment::allocated).sum::<usize>();
+    assert_eq!(log.bytes_allocated(), allocated, "the running sum is the sum");
     assert_eq!((log.base(), log.last()), (model.base, model.last()));
     assert_eq!(log.len(), model.entries.len() as u64);
     assert_eq!(log.bytes(), model.bytes(0).len() as u64);

@@ -1,5 +1,6 @@
 //! Isogrid: a node that keeps nothing on disk, and `isogrid bench kv` against it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -23,7 +24,7 @@ fn threads(benchmark: Benchmark) -> u32 {
     if benchmark.batch > 1 { cores.min(benchmark.callers) } else { 1 }
 }
 
-/// A running node.
+/// A running node, or the one of a cluster that a client asks first.
 pub(super) struct Isogrid {
     /// Its process.
     pub(super) server: Server,
@@ -48,12 +49,31 @@ pub(super) struct Benchmark {
 impl Isogrid {
     /// Starts one.
     pub(super) fn start(binary: &Path) -> Result<Self> {
+        Self::start_with(binary, free_udp_address()?, &[])
+    }
+
+    /// Starts one that gossips at this address, with these settings.
+    pub(super) fn start_with(
+        binary: &Path,
+        gossip: SocketAddr,
+        settings: &[String],
+    ) -> Result<Self> {
         let address = free_tcp_address()?;
         let mut command = Command::new(binary);
         command.args(["start", "--grpc-addr", &address.to_string()]);
-        command.args(["--gossip-addr", &free_udp_address()?.to_string()]);
+        command.args(["--gossip-addr", &gossip.to_string()]);
         command.args(["--http-addr", &free_tcp_address()?.to_string()]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
         Ok(Isogrid { server: Server::start(command, address)?, binary: binary.to_owned() })
+    }
+
+    /// What `isogrid status` says.
+    pub(super) fn status(&self) -> Result<String> {
+        let mut command = Command::new(&self.binary);
+        command.args(["status", "-o", "json", "--endpoint", &self.server.address.to_string()]);
+        run_client(command, GRACE).map(|finished| finished.output)
     }
 
     /// Writes so many keys: the benchmark does it before it reads them for a second.

@@ -14,6 +14,8 @@
 //! | [`loads`] | throughput and latency, in turns |
 //! | [`memory`] | memory per entry |
 //! | [`start`] | time to connectable, and memory when idle |
+//! | [`isogrid_cluster`], [`redis_cluster`] | start three nodes, or three masters with their replicas |
+//! | [`three_nodes`], [`three_nodes_table`] | what a synchronous backup costs |
 //! | [`report`] | all raw figures |
 //! | [`rows`], [`table`] | the figures that have targets, and how they are printed |
 
@@ -21,16 +23,20 @@ mod accounting;
 mod fill;
 mod install;
 mod isogrid;
+mod isogrid_cluster;
 mod load;
 mod loads;
 mod memory;
 mod os;
 mod processes;
 mod redis;
+mod redis_cluster;
 mod report;
 mod rows;
 mod start;
 mod table;
+mod three_nodes;
+mod three_nodes_table;
 
 use std::path::{Path, PathBuf};
 
@@ -79,6 +85,8 @@ enum Section {
     Memory,
     /// Time from start to connectable, and memory when idle.
     Start,
+    /// Three nodes with a synchronous backup, beside one node and beside a redis cluster.
+    ThreeNodes,
 }
 
 impl Options {
@@ -117,6 +125,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     }
     if options.wants(Section::Memory) {
         report.memory = memory::measure(&binary, &setting)?;
+    }
+    if options.wants(Section::ThreeNodes) {
+        report.three_nodes = three_nodes::measure(&binary, &setting)?;
     }
 
     if let Some(path) = &options.json {

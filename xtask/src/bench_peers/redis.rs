@@ -1,5 +1,6 @@
 //! redis: a server that keeps nothing on disk, and `redis-benchmark` against it.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -56,10 +57,7 @@ impl Redis {
 
     /// How many operations take so long.
     pub(super) fn requests_in(&self, seconds: u32, benchmark: Benchmark) -> Result<u32> {
-        let trial = TRIAL_REQUESTS + TRIAL_REQUESTS_PER_PIPELINED * benchmark.pipeline;
-        let outcome = self.bench(benchmark, trial, Duration::from_secs(120))?;
-        let requests = outcome.ops_per_second * f64::from(seconds);
-        Ok(requests.clamp(f64::from(TRIAL_REQUESTS), REQUESTS_MAX) as u32)
+        benchmark.requests_in(self.server.address, &[], seconds)
     }
 
     /// Runs `redis-benchmark`.
@@ -69,15 +67,41 @@ impl Redis {
         requests: u32,
         timeout: Duration,
     ) -> Result<Outcome> {
+        benchmark.run(self.server.address, &[], requests, timeout)
+    }
+}
+
+impl Benchmark {
+    /// How many operations take so long.
+    pub(super) fn requests_in(
+        self,
+        address: SocketAddr,
+        further: &[&str],
+        seconds: u32,
+    ) -> Result<u32> {
+        let trial = TRIAL_REQUESTS + TRIAL_REQUESTS_PER_PIPELINED * self.pipeline;
+        let outcome = self.run(address, further, trial, Duration::from_secs(120))?;
+        let requests = outcome.ops_per_second * f64::from(seconds);
+        Ok(requests.clamp(f64::from(TRIAL_REQUESTS), REQUESTS_MAX) as u32)
+    }
+
+    /// Runs `redis-benchmark` with these further arguments.
+    pub(super) fn run(
+        self,
+        address: SocketAddr,
+        further: &[&str],
+        requests: u32,
+        timeout: Duration,
+    ) -> Result<Outcome> {
         let mut command = Command::new("redis-benchmark");
-        let operation = benchmark.operation.to_string().to_lowercase();
-        command.args(["-h", "127.0.0.1", "--csv", "-t", &operation]);
+        let operation = self.operation.to_string().to_lowercase();
+        command.args(["-h", "127.0.0.1", "--csv", "-t", &operation]).args(further);
         for (option, number) in [
-            ("-p", u32::from(self.server.address.port())),
-            ("-r", benchmark.keys),
+            ("-p", u32::from(address.port())),
+            ("-r", self.keys),
             ("-d", VALUE_BYTES),
-            ("-c", benchmark.connections),
-            ("-P", benchmark.pipeline),
+            ("-c", self.connections),
+            ("-P", self.pipeline),
             ("-n", requests),
         ] {
             command.args([option, &number.to_string()]);

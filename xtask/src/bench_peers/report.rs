@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::load::{Load, Measured, Sample};
 use super::memory::PerEntry;
 use super::start::Starts;
+use super::three_nodes;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -37,6 +38,8 @@ pub(super) struct Report {
     pub(super) memory: Vec<PerEntry>,
     /// Starts.
     pub(super) starts: Starts,
+    /// Three nodes.
+    pub(super) three_nodes: Vec<three_nodes::Measured>,
 }
 
 impl Report {
@@ -52,6 +55,7 @@ impl Report {
             loads: Vec::new(),
             memory: Vec::new(),
             starts: Starts::default(),
+            three_nodes: Vec::new(),
         })
     }
 

@@ -6,6 +6,7 @@ use super::load::{Measured, Sample};
 use super::redis::LATENCY_STEP_US;
 use super::report::Report;
 use super::rows::{Row, Target, Unit, count, rows};
+use super::three_nodes_table;
 
 /// Above this, in percent of a core, the other peer was not idle.
 const IDLE_PERCENT_MAX: f64 = 1.0;
@@ -13,10 +14,13 @@ const IDLE_PERCENT_MAX: f64 = 1.0;
 /// The whole text. It has no title: it goes into a document.
 pub(super) fn markdown(report: &Report) -> String {
     let mut text = heading(report);
-    text.push_str("\n| figure | redis | isogrid | ratio | target | met? |\n");
-    text.push_str("|---|--:|--:|--:|--:|---|\n");
-    for row in rows(report) {
-        push_line(&mut text, &cells(&row));
+    let rows = rows(report);
+    if !rows.is_empty() || report.three_nodes.is_empty() {
+        text.push_str("\n| figure | redis | isogrid | ratio | target | met? |\n");
+        text.push_str("|---|--:|--:|--:|--:|---|\n");
+    }
+    for row in &rows {
+        push_line(&mut text, &cells(row));
     }
     if !report.loads.is_empty() {
         text.push_str(
@@ -32,6 +36,7 @@ pub(super) fn markdown(report: &Report) -> String {
             "\nredis-benchmark rounds latencies up to steps of {LATENCY_STEP_US} µs; the mean of ops/s is exact."
         );
     }
+    text.push_str(&three_nodes_table::markdown(&report.three_nodes));
     text
 }
 
@@ -86,7 +91,8 @@ fn amount(value: f64, unit: Unit) -> String {
     }
 }
 
-fn per_second(value: f64) -> String {
+/// `1.23M`, `456k`.
+pub(super) fn per_second(value: f64) -> String {
     if value >= 1e6 { format!("{:.2}M", value / 1e6) } else { format!("{:.0}k", value / 1e3) }
 }
 

@@ -7,6 +7,7 @@
 //! partitions send what the window wrote. What has its answer by then is answered at once; everything else is answered when
 //! it can be, through the batch's [`Late`].
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,7 +17,7 @@ use parking_lot::MutexGuard;
 
 use super::Engine;
 use super::batch::{Batch, Deadline, NamedMap};
-use super::hands::{Present, Replies};
+use super::hands::Replies;
 use super::late::{Late, Waiter};
 use super::slot::{Place, Slot};
 use crate::clock;
@@ -24,11 +25,19 @@ use crate::clock;
 /// How many operations are in flight to memory at once. 16 to 64 are alike; see docs/performance.md.
 const WINDOW: usize = 32;
 
-/// Where the replies of a batch go that come during its execution, and how many bytes they are by now.
+/// Where the replies of a batch go that come during its execution, how many bytes they are by now, and whose they are.
 struct Counted<F> {
     sink: F,
     bytes: usize,
     count: usize,
+    /// A bit for each operation.
+    answered: Vec<u64>,
+}
+
+impl<F> Counted<F> {
+    fn is_answered(&self, index: usize) -> bool {
+        self.answered[index / 64] >> (index % 64) & 1 == 1
+    }
 }
 
 impl<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize> Replies for Counted<F> {
@@ -36,18 +45,30 @@ impl<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize> Replies for Counted
     fn put(&mut self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) {
         self.bytes = (self.sink)(index, reply, receipt);
         self.count += 1;
+        self.answered[index / 64] |= 1 << (index % 64);
     }
 }
 
 /// What a batch is executed under.
 struct Conditions<'a> {
     core: usize,
-    number: u64,
     now: Now,
     deadline: Deadline,
     deadline_wall: Option<Timestamp>,
     over_mark: bool,
-    late: &'a dyn Fn() -> Arc<dyn Late>,
+    late: LateOnce<'a>,
+}
+
+/// Takes the late answers of a batch: made when the first is needed, for most batches have none.
+struct LateOnce<'a> {
+    make: &'a dyn Fn() -> Arc<dyn Late>,
+    made: OnceCell<Arc<dyn Late>>,
+}
+
+impl LateOnce<'_> {
+    fn get(&self) -> Arc<dyn Late> {
+        Arc::clone(self.made.get_or_init(self.make))
+    }
 }
 
 impl Engine {
@@ -63,7 +84,8 @@ impl Engine {
         reply: impl FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize,
     ) -> usize {
         let mut batch = batch;
-        let mut replies = Counted { sink: reply, bytes: 0, count: 0 };
+        let answered = vec![0; batch.len().div_ceil(64)];
+        let mut replies = Counted { sink: reply, bytes: 0, count: 0, answered };
         for (index, error) in std::mem::take(&mut batch.refused) {
             replies.put(index, &Reply::Failed(error), None);
         }
@@ -81,12 +103,11 @@ impl Engine {
         let now = clock::both();
         let conditions = Conditions {
             core,
-            number: self.batches.fetch_add(1, Ordering::Relaxed) + 1,
             now,
             deadline,
             deadline_wall: deadline.on_wall(now),
             over_mark: self.memory.is_over(),
-            late,
+            late: LateOnce { make: late, made: OnceCell::new() },
         };
         order.sort_unstable();
         let mut guards = Vec::with_capacity(WINDOW);
@@ -122,7 +143,11 @@ impl Engine {
         for (position, &key) in window.iter().enumerate() {
             let op = &batch.ops[index_of(key)];
             if last != Some(op.partition) {
-                guards.push(partitions.cells[usize::from(op.partition)].0.lock());
+                let mut guard = partitions.cells[usize::from(op.partition)].0.lock();
+                if let Some(held) = &mut guard.held {
+                    held.waiters.begin_batch();
+                }
+                guards.push(guard);
                 last = Some(op.partition);
             }
             let slot = guards.len() - 1;
@@ -139,15 +164,36 @@ impl Engine {
                 }
             }
         }
-        let mut tickets = [Ticket(0); WINDOW];
+        let answered_before = replies.count;
+        let mut tickets = [None; WINDOW];
         for (position, &key) in window.iter().enumerate() {
             let slot = &mut guards[usize::from(slot_of[position])];
             tickets[position] = self.step_request(batch, index_of(key), slot, conditions, replies);
         }
-        self.end_window(batch, (window, &slot_of, &tickets), conditions, guards, replies);
+        if batch.may_change {
+            self.flush_window(batch, (window, &slot_of), conditions, guards, replies);
+        }
+        if replies.count - answered_before < window.len() {
+            self.wait_for_answers(
+                (batch, window),
+                (&slot_of, &tickets),
+                conditions,
+                guards,
+                replies,
+            );
+        }
+        let mut of_slot = [0u16; WINDOW];
+        for (&key, &slot) in window.iter().zip(&slot_of) {
+            of_slot[usize::from(slot)] = batch.ops[index_of(key)].partition;
+        }
+        for (mut slot, partition) in guards.drain(..).zip(of_slot) {
+            if batch.may_change {
+                self.count(PartitionId(partition), &mut slot);
+            }
+        }
     }
 
-    /// One operation reaches its replica. Returns its ticket; zero when it has none.
+    /// One operation reaches its replica. Returns its ticket, unless it is answered for sure.
     #[inline]
     fn step_request<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize>(
         &self,
@@ -156,87 +202,85 @@ impl Engine {
         slot: &mut Slot,
         conditions: &Conditions<'_>,
         replies: &mut Counted<F>,
-    ) -> Ticket {
+    ) -> Option<Ticket> {
         let routed = &batch.ops[index];
         if replies.bytes > self.limits.frame_bytes_max {
             let full = Error::new(ErrorCode::ReplyTooLarge, "");
             replies.put(index, &Reply::Failed(full), None);
-            return Ticket(0);
+            return None;
         }
         let Some(held) = slot.held.as_mut().filter(|held| held.closed_since.is_none()) else {
             replies.put(index, &Reply::Failed(Error::new(ErrorCode::NotOwner, "")), None);
-            return Ticket(0);
+            return None;
         };
-        let ticket = held.waiters.add(Waiter {
-            batch: conditions.number,
-            index: index as u32,
-            late: None,
-            until: conditions.deadline.0,
-            is_deferred: false,
-        });
+        let ticket = held.waiters.ticket(index);
         let mut request = Request::new(ticket, routed.map, routed.hash, routed.op);
         batch.asked(routed, conditions.deadline_wall).apply(&mut request);
         request.over_mark = conditions.over_mark;
-        let place = Place {
-            engine: self,
-            core: conditions.core,
-            partition: PartitionId(routed.partition),
-            now: conditions.now,
-        };
-        let mut present = Present { batch: conditions.number, replies };
-        held.request(place, request, &mut present);
+        let place = self.place(batch, index, conditions);
+        held.request(place, request, Some(replies));
         if returns_old(&routed.op) {
             // Its reply may be large: where it can be given at once, it counts before the next is executed.
-            held.step(place, Event::Flush, Some(&mut present));
+            held.step(place, Event::Flush, Some(replies));
         }
-        ticket
+        Some(ticket)
     }
 
-    /// Sends what a window wrote; whoever has no answer then waits for it.
-    fn end_window<'e, F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize>(
-        &'e self,
+    /// Sends what a window wrote.
+    fn flush_window<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize>(
+        &self,
         batch: &Batch<'_>,
-        (window, slot_of, tickets): (&[u32], &[u8; WINDOW], &[Ticket; WINDOW]),
+        (window, slot_of): (&[u32], &[u8; WINDOW]),
         conditions: &Conditions<'_>,
-        guards: &mut Vec<MutexGuard<'e, Slot>>,
+        guards: &mut [MutexGuard<'_, Slot>],
         replies: &mut Counted<F>,
     ) {
-        if batch.may_change {
-            let mut last = usize::MAX;
-            for (&key, &slot) in window.iter().zip(slot_of) {
-                let slot = usize::from(slot);
-                if slot == last {
-                    continue;
-                }
-                last = slot;
-                let Some(held) = guards[slot].held.as_mut() else { continue };
-                let place = Place {
-                    engine: self,
-                    core: conditions.core,
-                    partition: PartitionId(batch.ops[index_of(key)].partition),
-                    now: conditions.now,
-                };
-                let mut present = Present { batch: conditions.number, replies };
-                held.step(place, Event::Flush, Some(&mut present));
-            }
-        }
-        for (position, &slot) in slot_of.iter().take(window.len()).enumerate() {
-            let Some(held) = guards[usize::from(slot)].held.as_mut() else { continue };
-            if held.waiters.is_empty() {
+        let mut last = usize::MAX;
+        for (&key, &slot) in window.iter().zip(slot_of) {
+            let slot = usize::from(slot);
+            if slot == last {
                 continue;
             }
-            if let Some(waiter) = held.waiters.get_mut(tickets[position]) {
-                waiter.late = Some((conditions.late)());
+            last = slot;
+            let Some(held) = guards[slot].held.as_mut() else { continue };
+            let place = self.place(batch, index_of(key), conditions);
+            held.step(place, Event::Flush, Some(replies));
+        }
+    }
+
+    /// Whoever of a window has no answer by now waits for it.
+    #[cold]
+    fn wait_for_answers<F>(
+        &self,
+        (batch, window): (&Batch<'_>, &[u32]),
+        (slot_of, tickets): (&[u8; WINDOW], &[Option<Ticket>; WINDOW]),
+        conditions: &Conditions<'_>,
+        guards: &mut [MutexGuard<'_, Slot>],
+        replies: &Counted<F>,
+    ) {
+        for (position, &key) in window.iter().enumerate() {
+            let Some(ticket) = tickets[position].filter(|_| !replies.is_answered(index_of(key)))
+            else {
+                continue;
+            };
+            let Some(held) = guards[usize::from(slot_of[position])].held.as_mut() else { continue };
+            let is_deferred = held.is_deferred(ticket);
+            let until = conditions.deadline.0;
+            held.waiters.keep(ticket, Waiter { late: conditions.late.get(), until, is_deferred });
+        }
+        for (position, &key) in window.iter().enumerate() {
+            if let Some(held) = guards[usize::from(slot_of[position])].held.as_mut() {
+                held.end_batch(self.place(batch, index_of(key), conditions));
             }
         }
-        let mut of_slot = [0u16; WINDOW];
-        for (&key, &slot) in window.iter().zip(slot_of) {
-            of_slot[usize::from(slot)] = batch.ops[index_of(key)].partition;
-        }
-        for (mut slot, partition) in guards.drain(..).zip(of_slot) {
-            if batch.may_change {
-                self.count(PartitionId(partition), &mut slot);
-            }
+    }
+
+    fn place(&self, batch: &Batch<'_>, index: usize, conditions: &Conditions<'_>) -> Place<'_> {
+        Place {
+            engine: self,
+            core: conditions.core,
+            partition: PartitionId(batch.ops[index].partition),
+            now: conditions.now,
         }
     }
 

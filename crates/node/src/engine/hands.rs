@@ -5,7 +5,7 @@ use isogrid_core::{Error, ErrorCode, NodeId, Outcome, PartitionId, Replica, Repl
 use isogrid_replica::{Effects, Message, Notice, Proposal, Receipt, Refusal, Response, Ticket};
 
 use super::Engine;
-use super::late::Waiters;
+use super::late::{Waiters, index_in_batch};
 use crate::peers::message::LinkMessage;
 
 /// The way to other nodes, as the engine needs it.
@@ -22,19 +22,14 @@ pub(crate) trait Replies {
     fn put(&mut self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>);
 }
 
-/// The batch that is being executed.
-pub(super) struct Present<'a> {
-    pub(super) batch: u64,
-    pub(super) replies: &'a mut dyn Replies,
-}
-
 /// The hands of one partition's replica during a step.
 pub(super) struct Hands<'a, 'p> {
     pub(super) engine: &'a Engine,
     pub(super) core: usize,
     pub(super) partition: PartitionId,
     pub(super) waiters: &'a mut Waiters,
-    pub(super) present: Option<&'a mut Present<'p>>,
+    /// The replies of the batch that is being executed, if one is.
+    pub(super) present: Option<&'a mut (dyn Replies + 'p)>,
     /// The request of this step waits for better times.
     pub(super) deferred: Option<Ticket>,
     /// The deferred requests are to be presented again.
@@ -43,15 +38,14 @@ pub(super) struct Hands<'a, 'p> {
 
 impl Hands<'_, '_> {
     fn answer(&mut self, ticket: Ticket, reply: &Reply<'_>, receipt: Option<&Receipt>) {
-        // Nobody: its client stopped waiting.
-        let Some(waiter) = self.waiters.take(ticket) else { return };
         match &mut self.present {
-            Some(present) if present.batch == waiter.batch => {
-                present.replies.put(waiter.index as usize, reply, receipt);
+            Some(replies) if self.waiters.is_present(ticket) => {
+                replies.put(index_in_batch(ticket), reply, receipt);
             }
+            // Nobody: its client stopped waiting.
             _ => {
-                if let Some(late) = waiter.late {
-                    late.answer(waiter.index as usize, reply, receipt);
+                if let Some(waiter) = self.waiters.take(ticket) {
+                    waiter.late.answer(index_in_batch(ticket), reply, receipt);
                 }
             }
         }

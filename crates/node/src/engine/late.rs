@@ -1,10 +1,13 @@
 //! Answers that do not come at once: a write waits until every in-sync replica holds it, a read until what it shows is
 //! committed. Whoever asked leaves a [`Late`] behind; the partition keeps it with a [`Waiter`] until it knows the answer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use isogrid_core::{Error, ErrorCode, Outcome, Reply};
 use isogrid_replica::{Receipt, Ticket, Ticks};
+
+use super::batch::BATCH_OPS_HARD_MAX;
 
 /// Takes the answers of a batch that come late. Called under a partition's lock: it must not wait for anything.
 pub(crate) trait Late: Send + Sync {
@@ -12,81 +15,95 @@ pub(crate) trait Late: Send + Sync {
     fn answer(&self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>);
 }
 
-/// Who waits for an answer.
+/// Who waits for an answer after its batch has ended without it.
 pub(crate) struct Waiter {
-    /// The batch it belongs to: answers during its execution go straight into its replies.
-    pub(crate) batch: u64,
-    /// Which of its operations.
-    pub(crate) index: u32,
-    /// Where the answer goes when the batch's execution has ended without it.
-    pub(crate) late: Option<Arc<dyn Late>>,
+    /// Where the answer goes.
+    pub(crate) late: Arc<dyn Late>,
     /// When the client stops waiting.
     pub(crate) until: Option<Ticks>,
     /// Whether nothing can have happened yet: the request was deferred.
     pub(crate) is_deferred: bool,
 }
 
-/// All who wait at one partition, by ticket. A ticket is used once: its upper half counts the uses of its place.
+/// All who wait at one partition. Requests are numbered in the order in which they reach the replica. Most are answered
+/// within their batch and never come here: until its batch ends, a request is known by its number alone.
+///
+/// A ticket is the request's number and, in its lowest bits, its index in its batch.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    places: Vec<Place>,
-    free: Vec<u32>,
+    next: u64,
+    /// The number of the first request of the batch that is being executed, or was last.
+    present: u64,
+    /// By number, ascending.
+    waiting: VecDeque<(Ticket, Waiter)>,
 }
 
-#[derive(Default)]
-struct Place {
-    uses: u32,
-    waiter: Option<Waiter>,
+/// How many bits of a ticket are the index: as many as a batch may have.
+const INDEX_BITS: u32 = BATCH_OPS_HARD_MAX.ilog2();
+
+/// The index of a request in its batch.
+pub(crate) fn index_in_batch(ticket: Ticket) -> usize {
+    ticket.0 as usize & (BATCH_OPS_HARD_MAX - 1)
 }
 
 impl Waiters {
-    /// Adds one who waits.
+    /// The requests from here on are of the batch that is being executed.
     #[inline]
-    pub(crate) fn add(&mut self, waiter: Waiter) -> Ticket {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
-            self.places.len() as u32 - 1
-        });
-        let place = &mut self.places[index as usize];
-        place.uses = place.uses.wrapping_add(1);
-        place.waiter = Some(waiter);
-        Ticket(u64::from(place.uses) << 32 | u64::from(index))
+    pub(crate) fn begin_batch(&mut self) {
+        self.present = self.next;
+    }
+
+    /// A ticket for the next request. It is used once.
+    #[inline]
+    pub(crate) fn ticket(&mut self, index: usize) -> Ticket {
+        debug_assert!(index < BATCH_OPS_HARD_MAX, "a batch has no more operations");
+        let ticket = Ticket(self.next << INDEX_BITS | index as u64);
+        self.next += 1;
+        ticket
+    }
+
+    /// Whether this is a request of the batch that is being executed.
+    #[inline]
+    pub(crate) fn is_present(&self, ticket: Ticket) -> bool {
+        ticket.0 >> INDEX_BITS >= self.present
+    }
+
+    /// Keeps one who waits. Tickets come in their order.
+    pub(crate) fn keep(&mut self, ticket: Ticket, waiter: Waiter) {
+        debug_assert!(self.waiting.back().is_none_or(|(last, _)| *last < ticket), "in their order");
+        self.waiting.push_back((ticket, waiter));
     }
 
     /// Whoever waits with this ticket, if the answer was not given up.
-    #[inline]
     pub(crate) fn get_mut(&mut self, ticket: Ticket) -> Option<&mut Waiter> {
-        let place = self.places.get_mut(ticket.0 as u32 as usize)?;
-        place.waiter.as_mut().filter(|_| u64::from(place.uses) == ticket.0 >> 32)
+        let place = self.place(ticket)?;
+        self.waiting.get_mut(place).map(|(_, waiter)| waiter)
     }
 
     /// Takes out whoever waits with this ticket.
-    #[inline]
     pub(crate) fn take(&mut self, ticket: Ticket) -> Option<Waiter> {
-        let index = ticket.0 as u32;
-        let place = self.places.get_mut(index as usize)?;
-        if u64::from(place.uses) != ticket.0 >> 32 {
-            return None;
+        // Writes are answered in their order.
+        if self.waiting.front().is_some_and(|(first, _)| *first == ticket) {
+            return self.waiting.pop_front().map(|(_, waiter)| waiter);
         }
-        let waiter = place.waiter.take()?;
-        self.free.push(index);
-        Some(waiter)
+        let place = self.place(ticket)?;
+        self.waiting.remove(place).map(|(_, waiter)| waiter)
     }
 
-    /// Whether nobody waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.free.len() == self.places.len()
+    fn place(&self, ticket: Ticket) -> Option<usize> {
+        self.waiting.binary_search_by_key(&ticket, |(other, _)| *other).ok()
     }
 
     /// Ends the waiting of those whose clients do not wait any more, or of all.
     pub(crate) fn end(&mut self, which: impl Fn(&Waiter) -> bool, why: impl Fn(&Waiter) -> Error) {
-        for (index, place) in self.places.iter_mut().enumerate() {
-            let Some(waiter) = place.waiter.take_if(|waiter| which(waiter)) else { continue };
-            self.free.push(index as u32);
-            if let Some(late) = &waiter.late {
-                late.answer(waiter.index as usize, &Reply::Failed(why(&waiter)), None);
+        self.waiting.retain(|(ticket, waiter)| {
+            let ends = which(waiter);
+            if ends {
+                let index = index_in_batch(*ticket);
+                waiter.late.answer(index, &Reply::Failed(why(waiter)), None);
             }
-        }
+            !ends
+        });
     }
 
     /// Ends the waiting of those whose clients do not wait any more.
@@ -104,26 +121,47 @@ impl Waiters {
 mod tests {
     use super::*;
 
-    fn waiter(index: u32) -> Waiter {
-        Waiter { batch: 1, index, late: None, until: None, is_deferred: false }
+    struct Nobody;
+
+    impl Late for Nobody {
+        fn answer(&self, _: usize, _: &Reply<'_>, _: Option<&Receipt>) {}
+    }
+
+    fn keep(waiters: &mut Waiters, index: usize, until: Option<Ticks>) -> Ticket {
+        let ticket = waiters.ticket(index);
+        waiters.keep(ticket, Waiter { late: Arc::new(Nobody), until, is_deferred: false });
+        ticket
     }
 
     #[test]
     fn a_ticket_is_good_once() {
         let mut waiters = Waiters::default();
-        let first = waiters.add(waiter(7));
-        assert_eq!(waiters.take(first).map(|waiter| waiter.index), Some(7));
-        assert!(waiters.take(first).is_none() && waiters.is_empty());
-        let second = waiters.add(waiter(8));
-        assert_ne!(first, second, "the same place, another ticket");
-        assert!(waiters.get_mut(first).is_none() && waiters.get_mut(second).is_some());
+        let tickets = [7, 3, BATCH_OPS_HARD_MAX - 1].map(|index| keep(&mut waiters, index, None));
+        assert_eq!(tickets.map(index_in_batch), [7, 3, BATCH_OPS_HARD_MAX - 1]);
+        for ticket in [tickets[1], tickets[0], tickets[2]] {
+            assert!(waiters.get_mut(ticket).is_some());
+            assert!(waiters.take(ticket).is_some());
+            assert!(waiters.get_mut(ticket).is_none() && waiters.take(ticket).is_none());
+        }
+        assert!(waiters.waiting.is_empty());
+    }
+
+    #[test]
+    fn only_the_requests_since_the_batch_began_are_present() {
+        let mut waiters = Waiters::default();
+        waiters.begin_batch();
+        let earlier = waiters.ticket(5);
+        assert!(waiters.is_present(earlier));
+        waiters.begin_batch();
+        let later = waiters.ticket(0);
+        assert!(!waiters.is_present(earlier) && waiters.is_present(later));
     }
 
     #[test]
     fn whoever_waits_too_long_is_told_so_and_not_answered_again() {
         let mut waiters = Waiters::default();
-        let late = waiters.add(Waiter { until: Some(Ticks(10)), ..waiter(1) });
-        let patient = waiters.add(Waiter { until: Some(Ticks(11)), ..waiter(2) });
+        let late = keep(&mut waiters, 1, Some(Ticks(10)));
+        let patient = keep(&mut waiters, 2, Some(Ticks(11)));
         waiters.end_late(Ticks(10));
         assert!(waiters.take(late).is_none());
         assert!(waiters.take(patient).is_some());

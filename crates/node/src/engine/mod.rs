@@ -91,7 +91,6 @@ pub(crate) struct Engine {
     is_leading: AtomicBool,
     /// Where the next eviction on behalf of another partition begins.
     eviction_turn: AtomicU64,
-    batches: AtomicU64,
     wire: Arc<dyn Wire>,
     proposals: mpsc::Sender<Proposal>,
     notices: Notices,
@@ -141,7 +140,6 @@ impl Engine {
             stopping: AtomicBool::new(false),
             is_leading: AtomicBool::new(false),
             eviction_turn: AtomicU64::new(0),
-            batches: AtomicU64::new(0),
             wire,
             proposals,
             notices: Notices::default(),

@@ -1,10 +1,8 @@
-//! What a request carries beside its operation, and a place for answers that nobody takes.
+//! What a request carries beside its operation.
 
-use isogrid_core::{LogPosition, Reply, Timestamp};
+use isogrid_core::{LogPosition, Timestamp};
 use isogrid_replica::entry::Tag;
-use isogrid_replica::{ReadMode, Receipt, Request};
-
-use super::hands::Replies;
+use isogrid_replica::{ReadMode, Request};
 
 /// What is asked beside the operation.
 #[derive(Clone, Copy, Debug)]
@@ -38,14 +36,5 @@ impl Asked {
         request.mode = self.mode;
         request.at_least = self.at_least;
         request.deadline = self.deadline;
-    }
-}
-
-/// Takes no reply: for steps outside of a batch.
-pub(super) struct Nobody;
-
-impl Replies for Nobody {
-    fn put(&mut self, _: usize, _: &Reply<'_>, _: Option<&Receipt>) {
-        debug_assert!(false, "no batch has number zero");
     }
 }

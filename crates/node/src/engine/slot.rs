@@ -11,9 +11,9 @@ use isogrid_store::KeyHash;
 use parking_lot::Mutex;
 
 use super::Engine;
-use super::hands::{Hands, Present};
+use super::hands::{Hands, Replies};
 use super::late::Waiters;
-use super::routed::{self, Asked};
+use super::routed::Asked;
 use super::watching::Signals;
 
 /// A slot behind its lock, on cache lines of its own. A mutex and not a channel: the lock covers one synchronous call and
@@ -37,7 +37,10 @@ pub(super) struct Held {
     /// Since when it takes no part.
     pub(super) closed_since: Option<Millis>,
     pub(super) waiters: Waiters,
+    /// In the order of their tickets.
     deferred: Vec<Deferred>,
+    /// The deferred requests are presented again once the batch has ended: before, it is not known who waits.
+    resume_is_due: bool,
 }
 
 /// A request that waits until its partition can serve it.
@@ -61,7 +64,13 @@ pub(super) struct Place<'a> {
 
 impl Held {
     pub(super) fn new(replica: Replica) -> Self {
-        Held { replica, closed_since: None, waiters: Waiters::default(), deferred: Vec::new() }
+        Held {
+            replica,
+            closed_since: None,
+            waiters: Waiters::default(),
+            deferred: Vec::new(),
+            resume_is_due: false,
+        }
     }
 
     /// Something happens to the replica that is not a request.
@@ -69,8 +78,9 @@ impl Held {
         &mut self,
         place: Place<'_>,
         event: Event<'_>,
-        present: Option<&mut Present<'_>>,
+        present: Option<&mut dyn Replies>,
     ) {
+        let is_in_batch = present.is_some();
         let resumed = {
             let mut hands = Hands {
                 engine: place.engine,
@@ -85,18 +95,19 @@ impl Held {
             hands.resumed
         };
         if resumed {
-            self.resume(place);
+            self.resume(is_in_batch, place);
         }
     }
 
-    /// A client's request. Says whether it is deferred.
+    /// A client's request.
     #[inline]
     pub(super) fn request(
         &mut self,
         place: Place<'_>,
         request: Request<'_>,
-        present: &mut Present<'_>,
+        present: Option<&mut dyn Replies>,
     ) {
+        let is_in_batch = present.is_some();
         let (ticket, map, hash, op) = (request.ticket, request.map, request.hash, request.op);
         let asked = Asked::of(&request);
         let (deferred, resumed) = {
@@ -105,7 +116,7 @@ impl Held {
                 core: place.core,
                 partition: place.partition,
                 waiters: &mut self.waiters,
-                present: Some(present),
+                present,
                 deferred: None,
                 resumed: false,
             };
@@ -116,7 +127,7 @@ impl Held {
             self.keep(ticket, (map, hash), &op, asked);
         }
         if resumed {
-            self.resume(place);
+            self.resume(is_in_batch, place);
         }
     }
 
@@ -132,9 +143,26 @@ impl Held {
         self.deferred.push(Deferred { ticket, map, hash, asked, frame });
     }
 
+    /// Whether the request waits until its partition can serve it.
+    pub(super) fn is_deferred(&self, ticket: Ticket) -> bool {
+        self.deferred.binary_search_by_key(&ticket, |deferred| deferred.ticket).is_ok()
+    }
+
+    /// The batch has ended, and whoever has no answer yet waits.
+    #[inline]
+    pub(super) fn end_batch(&mut self, place: Place<'_>) {
+        if std::mem::take(&mut self.resume_is_due) {
+            self.resume(false, place);
+        }
+    }
+
     /// Presents deferred requests again, in their order.
     #[cold]
-    fn resume(&mut self, place: Place<'_>) {
+    fn resume(&mut self, is_in_batch: bool, place: Place<'_>) {
+        if is_in_batch {
+            self.resume_is_due = true;
+            return;
+        }
         for deferred in std::mem::take(&mut self.deferred) {
             let Some(waiter) = self.waiters.get_mut(deferred.ticket) else { continue };
             waiter.is_deferred = false;
@@ -143,10 +171,7 @@ impl Held {
             let mut request = Request::new(deferred.ticket, deferred.map, deferred.hash, op);
             deferred.asked.apply(&mut request);
             request.over_mark = place.engine.memory().is_over();
-            let mut nobody = routed::Nobody;
-            // No batch has number zero: all answers go to those who wait.
-            let mut present = Present { batch: 0, replies: &mut nobody };
-            self.request(place, request, &mut present);
+            self.request(place, request, None);
         }
         self.step(place, Event::Flush, None);
     }

@@ -2,6 +2,7 @@
 
 use isogrid_core::Timestamp;
 
+use crate::log::segment::Segment;
 use crate::log::{Log, SEGMENT_BYTES_MAX};
 
 /// What bounds a log's window.
@@ -84,6 +85,8 @@ impl Log {
         }
         while self.segments.front().is_some_and(|segment| segment.last() <= seq) {
             let dropped = self.segments.pop_front();
+            // The window is not empty: the last segment, which is not counted among these, stays.
+            self.sealed -= dropped.as_ref().map_or(0, Segment::allocated);
             self.recycle(dropped);
         }
         while self.runs.get(1).is_some_and(|run| run.first <= seq + 1) {

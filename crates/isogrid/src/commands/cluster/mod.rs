@@ -82,9 +82,7 @@ pub(crate) fn run(command: ClusterCommand, global: &Global) -> CommandResult {
 }
 
 /// Asks for what changes nothing, again and again: a node that is busy for a moment ends no command that waits.
-async fn ask_patiently<T>(
-    ask: impl AsyncFn() -> isogrid_client::Result<T>,
-) -> Result<T, Failure> {
+async fn ask_patiently<T>(ask: impl AsyncFn() -> isogrid_client::Result<T>) -> Result<T, Failure> {
     let begun = Instant::now();
     loop {
         match ask().await {
