@@ -94,7 +94,9 @@ impl Held {
             self.replica.step(event, place.now, &mut hands);
             hands.resumed
         };
-        if resumed {
+        // A batch that answered all its requests at once left it to the next step.
+        let is_overdue = !is_in_batch && self.resume_is_due;
+        if resumed || is_overdue {
             self.resume(is_in_batch, place);
         }
     }
@@ -163,6 +165,7 @@ impl Held {
             self.resume_is_due = true;
             return;
         }
+        self.resume_is_due = false;
         for deferred in std::mem::take(&mut self.deferred) {
             let Some(waiter) = self.waiters.get_mut(deferred.ticket) else { continue };
             waiter.is_deferred = false;
