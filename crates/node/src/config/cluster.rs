@@ -29,7 +29,8 @@ pub struct ClusterConfig {
     /// copy. Without it: reset while data are in memory only, since a full restart has lost them anyway, else block.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss_policy: Option<LossPolicy>,
-    /// How long a node that is asked to end waits until what it leads is handed over, in milliseconds.
+    /// How long a node that is asked to end waits until what it leads is handed over, in milliseconds. With backups, that
+    /// includes partitions that nobody else has whole at that moment.
     pub drain_timeout_ms: u64,
     /// A node that goes down again and again waits longer each time before it takes copies: the most it waits, in
     /// milliseconds.
