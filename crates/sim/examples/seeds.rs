@@ -28,6 +28,10 @@ fn main() {
             let first = &progress.summary.violations[0].violation;
             println!("seed {}: {first}", progress.seed);
         }
+        let operations = progress.summary.operations.total();
+        if operations < u64::from(options.operations) {
+            println!("seed {}: only {operations} operations: clients were held up", progress.seed);
+        }
     });
     println!("{}", summary.to_text());
 }

@@ -143,10 +143,11 @@ impl Client {
             }
             return sent;
         };
-        // What is stuck does not hold up the rest.
+        // What is stuck does not hold up the rest: for a while not at all, and when the faults are over nothing does.
         let busy = self.open.values().filter(|open| open.tries < 4).count();
+        let has_room = self.open.len() < 2 * OPEN_MAX || self.pace.is_late(at);
         if busy < OPEN_MAX
-            && self.open.len() < 2 * OPEN_MAX
+            && has_room
             && self.pace.is_due(at, &mut self.random)
         {
             self.begin(at, history);

@@ -26,6 +26,11 @@ impl Pace {
         self.begun == self.total
     }
 
+    /// Whether all should have begun by now.
+    pub(super) fn is_late(&self, at: SimTime) -> bool {
+        at > self.until
+    }
+
     /// Whether one begins now.
     pub(super) fn is_due(&mut self, at: SimTime, random: &mut Random) -> bool {
         let part = u128::from(self.total) * u128::from(at.0) / u128::from(self.until.0.max(1));
