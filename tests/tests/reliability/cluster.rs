@@ -161,17 +161,22 @@ impl Cluster {
     /// Empties a node, stops it and lets the cluster forget it.
     pub(crate) async fn leave(&mut self, name: &str) {
         let node = self.index(name).expect("a node");
-        let left: Vec<&str> =
-            ["cluster", "leave", name, "--yes", "--wait", "--timeout", "60s"].to_vec();
-        let other = self.endpoint(0);
-        let ran = tokio::process::Command::new(binary())
-            .args(left)
-            .args(["--endpoint", &other])
-            .output()
-            .await
-            .expect("the binary runs");
-        assert!(ran.status.success(), "leave {name}: {}", String::from_utf8_lossy(&ran.stderr));
+        self.order(&["leave", name, "--yes", "--wait", "--timeout", "60s"]).await;
         self.stop(node).await;
+    }
+
+    /// Takes from a node what it leads.
+    pub(crate) async fn drain(&self, name: &str) {
+        self.order(&["drain", name, "--yes", "--wait", "--timeout", "60s"]).await;
+    }
+
+    /// Tells the cluster something, by the command line.
+    async fn order(&self, order: &[&str]) {
+        let mut command = tokio::process::Command::new(binary());
+        command.arg("cluster").args(order).args(["--endpoint", &self.endpoint(0)]);
+        let ran = command.output().await.expect("the binary runs");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{order:?}: {said}");
     }
 
     fn signal(&self, node: usize, name: &str) {

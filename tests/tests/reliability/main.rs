@@ -4,6 +4,7 @@
 
 mod cluster;
 mod load;
+mod one_hop;
 mod probe;
 mod topology;
 

@@ -223,7 +223,8 @@ fn to_hand_over(view: &View, own: &NodeId) -> usize {
     let stays = |node: &NodeId| {
         *node != *own && view.nodes.get(node).is_some_and(|news| news.intent == Intent::Stay)
     };
-    let could_lead = |replica: &isogrid_core::Replica| stays(&replica.node) && view.is_live(replica);
+    let could_lead =
+        |replica: &isogrid_core::Replica| stays(&replica.node) && view.is_live(replica);
     let serves = |(node, news): (&NodeId, &super::news::NodeNews)| {
         stays(node) && news.member.state.is_serving() && news.member.weight > 0
     };

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use isogrid_cluster::council::{Cluster, LossPolicy};
 use isogrid_cluster::ClusterId;
+use isogrid_cluster::council::{Cluster, LossPolicy};
 use isogrid_core::{Member, MemberState, PartitionEntry, PartitionId, TableDelta, TableVersion};
 
 use super::*;
