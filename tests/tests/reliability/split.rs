@@ -1,0 +1,149 @@
+//! Five nodes and a network that is cut between two and three of them, the council's leader among the two; and heals.
+
+use std::time::{Duration, Instant};
+
+use isogrid_client::{Grid, Outcome};
+use tokio::task::JoinSet;
+
+use crate::cluster::{Cluster, Setup};
+use crate::load::Load;
+use crate::network::{self, Network};
+use crate::{ONE, from_environment, load_average, probe, say};
+
+/// How long the network stays cut.
+const CUT: Duration = Duration::from_secs(7);
+/// From when on nobody on the small side may acknowledge anything: leases have ended.
+const LEASES_MAX: Duration = Duration::from_secs(3);
+/// How long a client of the small side waits.
+const SMALL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of the writes that were sent to the small side.
+#[derive(Debug, Default)]
+struct Refused {
+    not_applied: Vec<String>,
+    unknown: usize,
+    acknowledged: Vec<String>,
+    /// Each kind of error, with how often it was given.
+    errors: std::collections::BTreeMap<String, usize>,
+}
+
+/// One write to each partition through nodes of the small side only.
+async fn write_to(endpoints: Vec<String>, partitions: u16) -> Refused {
+    let built = Grid::builder()
+        .seeds(endpoints)
+        .gateway(true)
+        .request_timeout(SMALL_PATIENCE)
+        .build()
+        .await;
+    let grid = built.expect("the small side answers");
+    let map = grid.map::<String, u64>("refused");
+    let mut puts = JoinSet::new();
+    for key in probe::keys(partitions) {
+        let map = map.clone();
+        puts.spawn(async move {
+            let put = map.put(key.as_str(), &1).await.map(|_| ());
+            (key, put)
+        });
+    }
+    let mut refused = Refused::default();
+    for (key, put) in puts.join_all().await {
+        match put {
+            Ok(()) => refused.acknowledged.push(key),
+            Err(error) => {
+                let kind = format!("{} {:?}", error.code(), error.outcome());
+                *refused.errors.entry(kind).or_default() += 1;
+                match error.outcome() {
+                    Outcome::NotApplied => refused.not_applied.push(key),
+                    _ => refused.unknown += 1,
+                }
+            }
+        }
+    }
+    refused
+}
+
+/// What the command line says that runs on a host of the small side, and reaches no other.
+async fn write_by_hand(cluster: &Cluster, node: usize, key: &str) -> (bool, String) {
+    let mut command = cluster.command_at(node);
+    command.args(["map", "put", "refused", key, "1", "--endpoint", &cluster.endpoint(node)]);
+    let ran = tokio::process::Command::from(command).output();
+    let ran = tokio::time::timeout(Duration::from_secs(15), ran).await;
+    let ran = ran.expect("it gives up by itself").expect("the binary runs");
+    (ran.status.success(), String::from_utf8_lossy(&ran.stderr).trim().to_owned())
+}
+
+/// The council's leader and one that does not vote: the side with the council's majority goes on, and that is the larger one.
+async fn small_side(cluster: &Cluster) -> Vec<usize> {
+    let (leader, voters) = cluster.council().await.expect("somebody leads");
+    assert!(voters.len() >= 3, "the council is not complete: {voters:?}");
+    let other = (0..5).find(|node| !voters.contains(node));
+    vec![leader, other.unwrap_or((leader + 1) % 5)]
+}
+
+async fn split_cycle(cluster: &Cluster, network: &mut Network, grid: &Grid, load: &Load) {
+    cluster.until_whole().await;
+    let small = small_side(cluster).await;
+    let large: Vec<usize> = (0..5).filter(|node| !small.contains(node)).collect();
+    load.oracle.latency();
+    network.cut(&small, &large);
+    let since = Instant::now();
+    let mut figures = probe::Figures::default();
+    let worst = figures.add(probe::writable(grid, cluster.partitions(), since).await);
+    tokio::time::sleep(LEASES_MAX.saturating_sub(since.elapsed())).await;
+    let endpoints = small.iter().map(|node| cluster.endpoint(*node)).collect();
+    let (refused, (by_hand, said)) = tokio::join!(
+        write_to(endpoints, cluster.partitions()),
+        write_by_hand(cluster, small[0], "by-hand")
+    );
+    let (p99, slowest, operations) = load.oracle.latency();
+    say(&format!(
+        "split {small:?} | {large:?}: writable after {worst:?}, {figures}; p99 {p99:?} slowest {slowest:?} of {operations} operations; the small side: {:?}; by hand there: {said}; load average {}",
+        refused.errors,
+        load_average()
+    ));
+    tokio::time::sleep(CUT.saturating_sub(since.elapsed())).await;
+    network.heal();
+    let whole = cluster.until_whole().await;
+    let (p99, slowest, operations) = load.oracle.latency();
+    let losses = cluster.losses().await;
+    say(&format!(
+        "healed: whole {whole:?} later; p99 {p99:?} slowest {slowest:?} of {operations} operations; {losses} declared losses; load average {}",
+        load_average()
+    ));
+    assert_eq!(losses, 0, "three copies: one was always on the large side");
+    assert_eq!(figures.failed(), 0, "every partition became writable");
+    let bound = Duration::from_millis(from_environment("ISOGRID_TEST_SPLIT_MS", 5_000).into());
+    assert!(worst <= bound, "{figures}");
+    assert!(refused.acknowledged.is_empty(), "acknowledged by few: {:?}", refused.acknowledged);
+    assert!(!by_hand && said.contains("IG-"), "{said}");
+    let map = grid.map::<String, u64>("refused");
+    for key in refused.not_applied {
+        let found = map.get(key.as_str()).await.expect("the cluster is whole");
+        assert_eq!(found, None, "{key} was said not to be applied");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_cluster_goes_on_with_its_larger_side_and_heals() {
+    let _one = ONE.lock().await;
+    let own = "split::a_split_cluster_goes_on_with_its_larger_side_and_heals";
+    if !tokio::task::block_in_place(|| network::enter(own)) {
+        return;
+    }
+    let mut network = Network::new(5);
+    // Two of three copies can be on the small side, never all.
+    let setup = Setup { nodes: 5, backups: 2, ..Setup::default() };
+    let cluster = Cluster::start_at(setup, network.hosts()).await;
+    let grid = cluster.grid().await;
+    probe::writable(&grid, cluster.partitions(), Instant::now()).await;
+    // The map is there before the network is cut.
+    grid.map::<String, u64>("refused").put("first", &1).await.map(|_| ()).expect("all is well");
+    let load = Load::start(&grid);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for _ in 0..from_environment("ISOGRID_TEST_SPLITS", 1) {
+        split_cycle(&cluster, &mut network, &grid, &load).await;
+    }
+    let outcomes = load.judge(&grid).await;
+    assert!(outcomes.unique > 0 && outcomes.increments > 0);
+    assert_eq!(outcomes.failed, 0, "the client rode it out: {:#?}", outcomes.failures);
+}
