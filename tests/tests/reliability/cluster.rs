@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use isogrid_client::Grid;
 
+pub(crate) use crate::setup::{Host, Setup};
 use crate::topology::{self, Topology};
 
 /// How long a cluster may take to form, or to be whole again.
@@ -32,37 +33,6 @@ struct Member {
     lives: u32,
     /// When it was started last, in milliseconds of the wall clock: its incarnation is not smaller.
     started: u64,
-}
-
-/// How the nodes are set up.
-#[derive(Clone, Copy)]
-pub(crate) struct Setup {
-    pub(crate) nodes: usize,
-    /// How many further nodes may be started later.
-    pub(crate) spare: usize,
-    pub(crate) backups: u8,
-    pub(crate) partitions: u16,
-    /// The secret of their gossip.
-    pub(crate) secret: Option<&'static str>,
-    /// A gossip address beside their own that they all call.
-    pub(crate) seed: Option<SocketAddr>,
-}
-
-/// Where a node runs.
-pub(crate) struct Host {
-    pub(crate) grpc: String,
-    pub(crate) gossip: String,
-    pub(crate) http: String,
-    /// What starts a process there.
-    pub(crate) started_by: Vec<String>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        let partitions = crate::from_environment("ISOGRID_TEST_PARTITIONS", 64);
-        let partitions = u16::try_from(partitions).expect("at most 16,384");
-        Setup { nodes: 3, spare: 0, backups: 1, partitions, secret: None, seed: None }
-    }
 }
 
 /// A cluster; all its processes end with it, also when a test panics.

@@ -9,6 +9,7 @@ mod middleman;
 mod network;
 mod one_hop;
 mod probe;
+mod setup;
 mod split;
 mod topology;
 
