@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use isogrid_client::Grid;
 
+pub(crate) use crate::setup::{Host, Setup};
 use crate::topology::{self, Topology};
 
 /// How long a cluster may take to form, or to be whole again.
@@ -23,29 +24,15 @@ struct Member {
     grpc: String,
     gossip: String,
     http: String,
+    /// What its process is started by, such as `nsenter` and its arguments; nothing for directly.
+    started_by: Vec<String>,
+    /// The secret of its gossip.
+    secret: Option<&'static str>,
     process: Option<Child>,
     /// How often it was started: each life has a log of its own.
     lives: u32,
     /// When it was started last, in milliseconds of the wall clock: its incarnation is not smaller.
     started: u64,
-}
-
-/// How the nodes are set up.
-#[derive(Clone, Copy)]
-pub(crate) struct Setup {
-    pub(crate) nodes: usize,
-    /// How many further nodes may be started later.
-    pub(crate) spare: usize,
-    pub(crate) backups: u8,
-    pub(crate) partitions: u16,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        let partitions = crate::from_environment("ISOGRID_TEST_PARTITIONS", 64);
-        let partitions = u16::try_from(partitions).expect("at most 16,384");
-        Setup { nodes: 3, spare: 0, backups: 1, partitions }
-    }
 }
 
 /// A cluster; all its processes end with it, also when a test panics.
@@ -55,10 +42,29 @@ pub(crate) struct Cluster {
     members: Vec<Member>,
 }
 
+impl Member {
+    /// The program, where this member runs, without what the environment says about clusters.
+    fn command(&self) -> Command {
+        let mut command = match self.started_by.split_first() {
+            None => Command::new(binary()),
+            Some((starter, its)) => {
+                let mut command = Command::new(starter);
+                command.args(its).arg(binary());
+                command
+            }
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ISOGRID") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}
+
 impl Cluster {
-    /// Starts the nodes and waits until they are whole.
+    /// Starts the nodes on loopback and waits until they are whole.
     pub(crate) async fn start(setup: Setup) -> Cluster {
-        let folder = tempfile::tempdir().expect("a folder").keep();
         // All are held until all are chosen, so that none is chosen twice.
         let sockets: Vec<_> = (0..setup.nodes + setup.spare)
             .map(|_| {
@@ -66,18 +72,32 @@ impl Cluster {
                 (tcp(), tcp(), UdpSocket::bind("127.0.0.1:0").expect("a port"))
             })
             .collect();
-        let members = sockets.iter().enumerate().map(|(node, (grpc, http, gossip))| Member {
-            name: format!("n{node}"),
+        let hosts = sockets.iter().map(|(grpc, http, gossip)| Host {
             grpc: grpc.local_addr().expect("bound").to_string(),
             http: http.local_addr().expect("bound").to_string(),
             gossip: gossip.local_addr().expect("bound").to_string(),
+            started_by: Vec::new(),
+        });
+        let hosts = hosts.collect();
+        drop(sockets);
+        Cluster::start_at(setup, hosts).await
+    }
+
+    /// Starts the nodes where they are told to and waits until they are whole.
+    pub(crate) async fn start_at(setup: Setup, hosts: Vec<Host>) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder").keep();
+        let members = hosts.into_iter().enumerate().map(|(node, host)| Member {
+            name: format!("n{node}"),
+            grpc: host.grpc,
+            http: host.http,
+            gossip: host.gossip,
+            started_by: host.started_by,
+            secret: setup.secret,
             process: None,
             lives: 0,
             started: 0,
         });
-        let members = members.collect();
-        drop(sockets);
-        let mut cluster = Cluster { setup, folder, members };
+        let mut cluster = Cluster { setup, folder, members: members.collect() };
         for node in 0..setup.nodes {
             cluster.run(node);
         }
@@ -87,8 +107,8 @@ impl Cluster {
 
     /// Starts a node that is not running.
     pub(crate) fn run(&mut self, node: usize) {
-        let seeds: Vec<&str> =
-            self.members[..self.setup.nodes].iter().map(|m| m.gossip.as_str()).collect();
+        let seeds = self.members[..self.setup.nodes].iter().map(|m| m.gossip.clone());
+        let seeds: Vec<String> = seeds.chain(self.setup.seed.map(|s| s.to_string())).collect();
         let seeds = seeds.join(",");
         let setup = self.setup;
         let folder = self.folder.clone();
@@ -100,11 +120,11 @@ impl Cluster {
         let log = folder.join(format!("{}-{}.log", member.name, member.lives));
         let log = File::create(log).expect("a log");
         let level = std::env::var("ISOGRID_TEST_LOG");
-        let mut command = Command::new(binary());
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ISOGRID") {
-                command.env_remove(name);
-            }
+        let mut command = member.command();
+        if let Some(secret) = member.secret {
+            let file = folder.join(format!("{}.key", member.name));
+            std::fs::write(&file, secret).expect("a key file");
+            command.env("ISOGRID__CLUSTER__KEY_FILE", &file);
         }
         command
             .args(["start", "--stop-with-stdin", "--name", &member.name])
@@ -161,23 +181,49 @@ impl Cluster {
     /// Empties a node, stops it and lets the cluster forget it.
     pub(crate) async fn leave(&mut self, name: &str) {
         let node = self.index(name).expect("a node");
-        let left: Vec<&str> =
-            ["cluster", "leave", name, "--yes", "--wait", "--timeout", "60s"].to_vec();
-        let other = self.endpoint(0);
-        let ran = tokio::process::Command::new(binary())
-            .args(left)
-            .args(["--endpoint", &other])
-            .output()
-            .await
-            .expect("the binary runs");
-        assert!(ran.status.success(), "leave {name}: {}", String::from_utf8_lossy(&ran.stderr));
+        self.order(&["leave", name, "--yes", "--wait", "--timeout", "60s"]).await;
         self.stop(node).await;
+    }
+
+    /// Takes from a node what it leads.
+    pub(crate) async fn drain(&self, name: &str) {
+        self.order(&["drain", name, "--yes", "--wait", "--timeout", "60s"]).await;
+    }
+
+    /// Tells the cluster something, by the command line.
+    async fn order(&self, order: &[&str]) {
+        let mut command = tokio::process::Command::new(binary());
+        command.arg("cluster").args(order).args(["--endpoint", &self.endpoint(0)]);
+        let ran = command.output().await.expect("the binary runs");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{order:?}: {said}");
     }
 
     fn signal(&self, node: usize, name: &str) {
         let process = self.members[node].process.as_ref().expect("it is running");
         let sent = Command::new("kill").args([name, &process.id().to_string()]).status();
         assert!(sent.expect("there is a kill").success(), "kill {name}");
+    }
+
+    /// Gives a node that is not running another secret.
+    pub(crate) fn set_secret(&mut self, node: usize, secret: &'static str) {
+        self.members[node].secret = Some(secret);
+    }
+
+    /// What a node's present life, or its last one, has logged.
+    pub(crate) fn log(&self, node: usize) -> String {
+        let member = &self.members[node];
+        let log = self.folder.join(format!("{}-{}.log", member.name, member.lives));
+        std::fs::read_to_string(log).expect("a log")
+    }
+
+    /// The program as it runs beside a node, to be given a command.
+    pub(crate) fn command_at(&self, node: usize) -> Command {
+        self.members[node].command()
+    }
+
+    pub(crate) fn gossip(&self, node: usize) -> SocketAddr {
+        self.members[node].gossip.parse().expect("it was an address")
     }
 
     pub(crate) fn name(&self, node: usize) -> &str {
@@ -236,10 +282,17 @@ impl Cluster {
 
     /// The node that leads the council.
     pub(crate) async fn council_leader(&self) -> Option<usize> {
+        Some(self.council().await?.0)
+    }
+
+    /// The node that leads the council, and all that vote in it.
+    pub(crate) async fn council(&self) -> Option<(usize, Vec<usize>)> {
         let grid = self.grid().await;
         let status = tokio::time::timeout(Duration::from_secs(2), grid.status()).await;
         let _ = grid.close().await;
-        self.index(&status.ok()?.ok()?.council.leader)
+        let council = status.ok()?.ok()?.council;
+        let voters = council.voters.iter().filter_map(|voter| self.index(voter)).collect();
+        Some((self.index(&council.leader)?, voters))
     }
 
     /// How often the cluster has declared that it may have lost something.

@@ -3,8 +3,14 @@
 //! docs/reliability.md says how to run the long versions and what was measured.
 
 mod cluster;
+mod forged_gossip;
 mod load;
+mod middleman;
+mod network;
+mod one_hop;
 mod probe;
+mod setup;
+mod split;
 mod topology;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use isogrid_cluster::{ClusterId, Millis};
 use isogrid_core::table::DeltaRefused;
@@ -21,6 +21,10 @@ use super::spread::Reach;
 use super::stewardship::Stewardship;
 use super::view::View;
 use super::{batch, bootstrap, heartbeat, neighbours, register, spread, stewardship, voters};
+
+/// From when on a node that no leader answers sends clients to others. Longer than it takes to elect another leader, or clients
+/// would run from node to node while nobody can tell them anything new.
+const CUT_OFF: Duration = Duration::from_millis(1_500);
 
 /// This node as a member of a cluster.
 pub(crate) struct Control {
@@ -258,6 +262,12 @@ impl Control {
     pub(super) fn has_leader(&self) -> bool {
         let recently = self.settings.pace.heartbeat * 2 + self.settings.pace.heartbeat_timeout;
         self.own.lock().answered.is_some_and(|at| at.elapsed() < recently)
+    }
+
+    /// Whether no such leader has answered for so long that others may have taken over what this node leads. A node that never
+    /// had an answer is not cut off: it starts.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.own.lock().answered.is_some_and(|at| at.elapsed() > CUT_OFF)
     }
 
     /// The council has registered this life: by tables from this version on it takes part.

@@ -187,14 +187,18 @@ impl Grid for DataService {
         request: Request<pb::TopologyRequest>,
     ) -> Result<Response<Self::TopologyStream>, Status> {
         admitted(&request)?;
-        let (engine, views) = (Arc::clone(&self.shared.engine), self.shared.views.clone());
         let asked = request.get_ref();
-        let known = views.borrow().cluster.as_ref().map(|cluster| topology::id(cluster.id));
+        let known =
+            self.shared.views.borrow().cluster.as_ref().map(|cluster| topology::id(cluster.id));
         if !asked.cluster_id.is_empty() && known.is_some_and(|known| known != asked.cluster_id) {
             return Err(error_to_status(&Error::new(ErrorCode::WrongCluster, "")));
         }
+        // Who knows nothing yet is better off with what may be old than with nothing.
+        if asked.since_table > 0 && self.shared.control.is_cut_off() {
+            return Err(error_to_status(&Error::new(ErrorCode::CutOff, "")));
+        }
         let stopping = self.stopping.clone();
-        Ok(Response::new(topology::follow(engine, self.core, views, asked, stopping)))
+        Ok(Response::new(topology::follow(&self.shared, self.core, asked, stopping)))
     }
 
     async fn watch(

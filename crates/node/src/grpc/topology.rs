@@ -1,4 +1,7 @@
 //! Who is in the cluster and who owns which partition, told to clients as it changes; and the sessions that they open.
+//!
+//! A node that is cut off from its council tells nobody for long: what it knows may be old, and a client that went on
+//! listening would never hear who took over.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,8 +15,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::control::Control;
 use crate::control::view::View;
 use crate::engine::Engine;
+use crate::node::Shared;
 
 /// The stream of a client's topology.
 pub(super) type Updates = Pin<Box<dyn Stream<Item = Result<pb::TopologyUpdate, Status>> + Send>>;
@@ -24,6 +29,7 @@ const SILENCE_MAX: Duration = Duration::from_millis(500);
 /// What a client's stream needs to go on.
 struct Follow {
     engine: Arc<Engine>,
+    control: Arc<Control>,
     core: usize,
     views: watch::Receiver<Arc<View>>,
     stopping: CancellationToken,
@@ -36,16 +42,16 @@ struct Follow {
 
 /// Tells a client all that it lacks, and then what changes.
 pub(super) fn follow(
-    engine: Arc<Engine>,
+    shared: &Shared,
     core: usize,
-    views: watch::Receiver<Arc<View>>,
     request: &pb::TopologyRequest,
     stopping: CancellationToken,
 ) -> Updates {
     let follow = Follow {
-        engine,
+        engine: Arc::clone(&shared.engine),
+        control: Arc::clone(&shared.control),
         core,
-        views,
+        views: shared.views.clone(),
         stopping,
         sessions: request.sessions.iter().copied().map(SessionId).collect(),
         told_ended: Vec::new(),
@@ -60,11 +66,14 @@ pub(super) fn follow(
 }
 
 impl Follow {
-    /// The next change; `None` when the node stops.
+    /// The next change; `None` when the node stops, or is cut off and has told what it knows.
     async fn next(&mut self) -> Option<pb::TopologyUpdate> {
         let mut is_due = false;
         let mut silence = std::pin::pin!(tokio::time::sleep(SILENCE_MAX));
         loop {
+            if !self.is_first && self.control.is_cut_off() {
+                return None;
+            }
             for session in &self.sessions {
                 self.engine.keep_alive(self.core, *session);
             }

@@ -146,10 +146,7 @@ impl Client {
         // What is stuck does not hold up the rest: for a while not at all, and when the faults are over nothing does.
         let busy = self.open.values().filter(|open| open.tries < 4).count();
         let has_room = self.open.len() < 2 * OPEN_MAX || self.pace.is_late(at);
-        if busy < OPEN_MAX
-            && has_room
-            && self.pace.is_due(at, &mut self.random)
-        {
+        if busy < OPEN_MAX && has_room && self.pace.is_due(at, &mut self.random) {
             self.begin(at, history);
         }
         let due: Vec<u64> =

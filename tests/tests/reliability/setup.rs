@@ -1,0 +1,34 @@
+//! How a cluster is set up: how many nodes, where they run, and what they are told.
+
+use std::net::SocketAddr;
+
+/// How the nodes are set up.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) nodes: usize,
+    /// How many further nodes may be started later.
+    pub(crate) spare: usize,
+    pub(crate) backups: u8,
+    pub(crate) partitions: u16,
+    /// The secret of their gossip.
+    pub(crate) secret: Option<&'static str>,
+    /// A gossip address beside their own that they all call.
+    pub(crate) seed: Option<SocketAddr>,
+}
+
+/// Where a node runs.
+pub(crate) struct Host {
+    pub(crate) grpc: String,
+    pub(crate) gossip: String,
+    pub(crate) http: String,
+    /// What starts a process there.
+    pub(crate) started_by: Vec<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let partitions = crate::from_environment("ISOGRID_TEST_PARTITIONS", 64);
+        let partitions = u16::try_from(partitions).expect("at most 16,384");
+        Setup { nodes: 3, spare: 0, backups: 1, partitions, secret: None, seed: None }
+    }
+}

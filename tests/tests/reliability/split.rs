@@ -1,0 +1,169 @@
+//! Five nodes and a network that is cut between two and three of them, the council's leader among the two; and heals.
+//!
+//! The council declares at most a third of the nodes down in ten seconds (docs/replication.md, "fence"): of five one at once
+//! and the second ten seconds later. So what the second one led is writable only then, and callers may give up before.
+
+use std::time::{Duration, Instant};
+
+use isogrid_client::{Grid, Outcome};
+use tokio::task::JoinSet;
+
+use crate::cluster::{Cluster, Setup};
+use crate::load::Load;
+use crate::network::{self, Network};
+use crate::{ONE, from_environment, load_average, probe, say};
+
+/// How long the network stays cut.
+const CUT: Duration = Duration::from_secs(7);
+/// How many nodes are cut off.
+const SMALL: usize = 2;
+/// The share of the partitions that are led on the large side, or by the node that is declared down at once.
+const MOST: f64 = 0.7;
+/// From when on nobody on the small side may acknowledge anything: leases have ended.
+const LEASES_MAX: Duration = Duration::from_secs(3);
+/// How long it may take until the council has all its voters.
+const VOTERS_MAX: Duration = Duration::from_secs(20);
+/// How long a client of the small side waits.
+const SMALL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of the writes that were sent to the small side.
+#[derive(Debug, Default)]
+struct Refused {
+    not_applied: Vec<String>,
+    unknown: usize,
+    acknowledged: Vec<String>,
+    /// Each kind of error, with how often it was given.
+    errors: std::collections::BTreeMap<String, usize>,
+}
+
+/// One write to each partition through nodes of the small side only.
+async fn write_to(endpoints: Vec<String>, partitions: u16) -> Refused {
+    let built = Grid::builder()
+        .seeds(endpoints)
+        .gateway(true)
+        .request_timeout(SMALL_PATIENCE)
+        .build()
+        .await;
+    let grid = built.expect("the small side answers");
+    let map = grid.map::<String, u64>("refused");
+    let mut puts = JoinSet::new();
+    for key in probe::keys(partitions) {
+        let map = map.clone();
+        puts.spawn(async move {
+            let put = map.put(key.as_str(), &1).await.map(|_| ());
+            (key, put)
+        });
+    }
+    let mut refused = Refused::default();
+    for (key, put) in puts.join_all().await {
+        match put {
+            Ok(()) => refused.acknowledged.push(key),
+            Err(error) => {
+                let kind = format!("{} {:?}", error.code(), error.outcome());
+                *refused.errors.entry(kind).or_default() += 1;
+                match error.outcome() {
+                    Outcome::NotApplied => refused.not_applied.push(key),
+                    _ => refused.unknown += 1,
+                }
+            }
+        }
+    }
+    refused
+}
+
+/// What the command line says that runs on a host of the small side, and reaches no other.
+async fn write_by_hand(cluster: &Cluster, node: usize, key: &str) -> (bool, String) {
+    let mut command = cluster.command_at(node);
+    command.args(["map", "put", "refused", key, "1", "--endpoint", &cluster.endpoint(node)]);
+    let ran = tokio::process::Command::from(command).output();
+    let ran = tokio::time::timeout(Duration::from_secs(15), ran).await;
+    let ran = ran.expect("it gives up by itself").expect("the binary runs");
+    (ran.status.success(), String::from_utf8_lossy(&ran.stderr).trim().to_owned())
+}
+
+/// The council's leader and one that does not vote: the side with the council's majority goes on, and that is the larger one.
+async fn small_side(cluster: &Cluster, nodes: usize) -> Vec<usize> {
+    let begun = Instant::now();
+    loop {
+        // One voter becomes three when the nodes have been there for a while.
+        if let Some((leader, voters)) = cluster.council().await.filter(|(_, all)| all.len() >= 3) {
+            let others = (0..nodes).filter(|node| !voters.contains(node));
+            return std::iter::once(leader).chain(others).take(SMALL).collect();
+        }
+        assert!(begun.elapsed() < VOTERS_MAX, "three nodes should vote by now");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn split_cycle(cluster: &Cluster, network: &mut Network, grid: &Grid, load: &Load) {
+    cluster.until_whole().await;
+    let nodes = cluster.endpoints().len();
+    let small = small_side(cluster, nodes).await;
+    let large: Vec<usize> = (0..nodes).filter(|node| !small.contains(node)).collect();
+    load.oracle.latency();
+    network.cut(&small, &large);
+    let since = Instant::now();
+    let mut figures = probe::Figures::default();
+    let worst = figures.add(probe::writable(grid, cluster.partitions(), since).await);
+    tokio::time::sleep(LEASES_MAX.saturating_sub(since.elapsed())).await;
+    let endpoints = small.iter().map(|node| cluster.endpoint(*node)).collect();
+    let (refused, (by_hand, said)) = tokio::join!(
+        write_to(endpoints, cluster.partitions()),
+        write_by_hand(cluster, small[0], "by-hand")
+    );
+    let (p99, slowest, operations) = load.oracle.latency();
+    say(&format!(
+        "split {small:?} | {large:?}: writable after {worst:?}, {figures}; p99 {p99:?} slowest {slowest:?} of {operations} operations; the small side: {:?}; by hand there: {said}; load average {}",
+        refused.errors,
+        load_average()
+    ));
+    tokio::time::sleep(CUT.saturating_sub(since.elapsed())).await;
+    network.heal();
+    let whole = cluster.until_whole().await;
+    let (p99, slowest, operations) = load.oracle.latency();
+    let losses = cluster.losses().await;
+    say(&format!(
+        "healed: whole {whole:?} later; p99 {p99:?} slowest {slowest:?} of {operations} operations; {losses} declared losses; load average {}",
+        load_average()
+    ));
+    assert_eq!(losses, 0, "three copies: one was always on the large side");
+    assert_eq!(figures.failed(), 0, "every partition became writable");
+    let bound = |name, ms| Duration::from_millis(from_environment(name, ms).into());
+    let most = bound("ISOGRID_TEST_WRITABLE_MS", 5_000);
+    assert!(
+        figures.share_of_all(MOST) <= most,
+        "most are led by others or by the first one: {figures}"
+    );
+    assert!(worst <= bound("ISOGRID_TEST_SPLIT_MS", 15_000), "{figures}");
+    assert!(refused.acknowledged.is_empty(), "acknowledged by few: {:?}", refused.acknowledged);
+    assert!(!by_hand && said.contains("IG-"), "{said}");
+    let map = grid.map::<String, u64>("refused");
+    for key in refused.not_applied {
+        let found = map.get(key.as_str()).await.expect("the cluster is whole");
+        assert_eq!(found, None, "{key} was said not to be applied");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_cluster_goes_on_with_its_larger_side_and_heals() {
+    let _one = ONE.lock().await;
+    let own = "split::a_split_cluster_goes_on_with_its_larger_side_and_heals";
+    if !tokio::task::block_in_place(|| network::enter(own)) {
+        return;
+    }
+    let nodes = from_environment("ISOGRID_TEST_SPLIT_NODES", 5) as usize;
+    let mut network = Network::new(nodes);
+    // Two of three copies can be on the small side, never all.
+    let setup = Setup { nodes, backups: SMALL as u8, ..Setup::default() };
+    let cluster = Cluster::start_at(setup, network.hosts()).await;
+    let grid = cluster.grid().await;
+    probe::writable(&grid, cluster.partitions(), Instant::now()).await;
+    // The map is there before the network is cut.
+    grid.map::<String, u64>("refused").put("first", &1).await.map(|_| ()).expect("all is well");
+    let load = Load::start(&grid);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    split_cycle(&cluster, &mut network, &grid, &load).await;
+    let outcomes = load.judge(&grid).await;
+    assert!(outcomes.unique > 0 && outcomes.increments > 0);
+    say(&format!("what failed first: {:#?}", outcomes.failures.first()));
+}
