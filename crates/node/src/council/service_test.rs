@@ -37,7 +37,7 @@ async fn one_voter_forms_a_cluster_and_keeps_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_voters_outlive_their_leader() {
     let mut group = Group::on_disk().three().await;
-    assert_eq!(group.nodes["b"].voters().len(), 3);
+    until("all three are known", || group.nodes["b"].voters().len() == 3).await;
     let mut applied = 0;
     let mut elections = Vec::new();
     for _ in 0..5 {
