@@ -85,7 +85,7 @@ async fn kill_cycles(cycles: u32) {
     assert!(outcomes.operations > 0 && outcomes.unique > 0 && outcomes.increments > 0);
     assert_eq!(figures.failed(), 0, "every partition became writable");
     assert_eq!(outcomes.failed, 0, "the client rode it out: {:#?}", outcomes.failures);
-    let bound = Duration::from_millis(from_environment("ISOGRID_TEST_WRITABLE_MS", 5_000).into());
+    let bound = Duration::from_millis(from_environment("ISOGRID_TEST_WRITABLE_MS", 3_000).into());
     assert!(figures.p99() <= bound, "{figures}");
 }
 
@@ -171,7 +171,7 @@ async fn pause_cycles(cycles: u32) {
     let outcomes = load.judge(&grid).await;
     assert_eq!(figures.failed(), 0, "every partition became writable");
     assert_eq!(outcomes.failed, 0, "the client rode it out: {:#?}", outcomes.failures);
-    let bound = Duration::from_millis(from_environment("ISOGRID_TEST_PAUSED_MS", 8_000).into());
+    let bound = Duration::from_millis(from_environment("ISOGRID_TEST_PAUSED_MS", 4_000).into());
     assert!(figures.p99() <= bound, "{figures}");
 }
 

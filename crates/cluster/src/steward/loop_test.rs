@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isogrid_core::{NodeId, PartitionId};
+use isogrid_core::{NodeId, PartitionId, Replica};
 
 use super::world::World;
-use crate::council::{Command, Council, Intent, LossPolicy};
+use crate::council::{Change, ChangeKind, Command, Council, Intent, LossPolicy};
 use crate::testing::node;
 
 type Holders = BTreeMap<PartitionId, BTreeSet<NodeId>>;
@@ -166,6 +166,30 @@ fn a_node_that_restarted_as_planned_catches_up_at_once() {
     assert!(world.moves > 0);
     world.settle(60_000);
     assert_eq!(holders(&world.council), before);
+}
+
+#[test]
+fn a_node_that_is_about_to_restart_is_given_no_copies() {
+    let mut world = five(64, 2);
+    world.intend("a", Intent::Restart);
+    world.run(1_000);
+    // It leads nothing by now, and asks the others to wait for it no more.
+    let own = |replica: &&Replica| replica.node == node("a");
+    let changes = world.council.table().iter().filter_map(|(partition, entry)| {
+        let member = entry.in_sync.iter().find(own)?.clone();
+        let kind = ChangeKind::RemoveMember(member);
+        Some(Change { partition, epoch: entry.epoch, ver: entry.ver, kind })
+    });
+    let changes: Vec<Change> = changes.collect();
+    assert!(!changes.is_empty());
+    world.council.apply(&Command::Changes(changes));
+    world.run(5_000);
+    let held =
+        || holders(&world.council).values().filter(|nodes| nodes.contains(&node("a"))).count();
+    assert_eq!(held(), 0, "what it took now would end with it");
+    world.join("a2");
+    world.settle(60_000);
+    assert!(holders(&world.council).values().any(|nodes| nodes.contains(&node("a"))));
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Steward {
                 entry,
                 desired: self.desired.holders(partition),
                 clock_is_good: &|node| !off.contains(node),
-                is_ready: &|node| self.may_copy(now, council, partition, node),
+                is_ready: &|node| self.may_copy(now, partition, node),
                 is_stalled: &|learner| self.is_stalled(now, partition, learner),
             };
             let next = view.next();
@@ -233,19 +233,10 @@ impl Steward {
         streams
     }
 
-    /// Whether a node may begin to copy a partition. One that is about to end would take the copy with it.
-    fn may_copy(
-        &self,
-        now: Millis,
-        council: &Council,
-        partition: PartitionId,
-        node: &NodeId,
-    ) -> bool {
+    /// Whether a node may begin to copy a partition.
+    fn may_copy(&self, now: Millis, partition: PartitionId, node: &NodeId) -> bool {
         let given_up = self.asked.given_up.get(&(partition, node.clone()));
-        let intent = council.node(node).map(|record| record.intent);
-        let ends = matches!(intent, Some(Intent::Restart | Intent::Stop));
-        !ends
-            && given_up.is_none_or(|again| now >= *again)
+        given_up.is_none_or(|again| now >= *again)
             && self.stability.is_ready(now, node, &self.settings)
     }
 
