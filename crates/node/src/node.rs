@@ -210,7 +210,10 @@ impl Node {
     /// Cuts the node off from all others, or connects it again: everything between them is lost, as if the network did it.
     /// Its clients still reach it. For who wants to see what happens then.
     pub fn cut_off(&self, is_cut: bool) {
-        warn!(is_cut, "told to lose everything between this node and the others");
+        match is_cut {
+            true => warn!("cut off: everything between this node and the others is lost"),
+            false => warn!("connected again"),
+        }
         self.shared.peers.cut_off(is_cut);
         self.shared.gossip.cut_off(is_cut);
     }
