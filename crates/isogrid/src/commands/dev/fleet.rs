@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{join_all, select_all};
+use futures::future::join_all;
 use isogrid_client::{Intent, Operator};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
 use crate::commands::start::RunningNode;
 use crate::exit::{Exit, Failure};
 
 use super::blueprint::{self, Blueprint, NODES_MAX};
 use super::child::LogTo;
-use super::keeper::{Keeper, Order, Phase};
+use super::keeper::{Change, Keeper, Order, Phase};
 use super::ports::Ports;
 
 /// How long the cluster may take to hear that it is to stop. If it does not, its nodes stop all the same.
@@ -25,18 +25,22 @@ pub(super) struct Fleet {
     log_to: LogTo,
     /// The ports of the nodes, by their number.
     ports: Arc<Mutex<Vec<Ports>>>,
+    /// Where the nodes say how they are. A person causes the changes, so they need no bound.
+    changes: mpsc::UnboundedSender<Change>,
     /// The nodes, by their number.
     pub(super) keepers: Vec<Keeper>,
 }
 
 impl Fleet {
     /// Starts all nodes. Ports that are taken are found before any is started.
-    pub(super) fn start(blueprint: Blueprint, log_to: LogTo) -> Result<Fleet, Failure> {
+    pub(super) fn start(blueprint: Blueprint, log_to: LogTo) -> Result<(Fleet, Changes), Failure> {
         let count = blueprint.nodes;
+        let (changes, told) = mpsc::unbounded_channel();
         let mut fleet = Fleet {
             blueprint: Arc::new(blueprint),
             log_to,
             ports: Arc::default(),
+            changes,
             keepers: Vec::new(),
         };
         for _ in 0..count {
@@ -45,7 +49,7 @@ impl Fleet {
         for index in 0..count {
             fleet.start_node(index)?;
         }
-        Ok(fleet)
+        Ok((fleet, Changes(told)))
     }
 
     fn take_ports(&self) -> Result<(), Failure> {
@@ -65,7 +69,7 @@ impl Fleet {
     fn start_node(&mut self, index: u16) -> Result<(), Failure> {
         let (blueprint, ports) = (Arc::clone(&self.blueprint), Arc::clone(&self.ports));
         let arguments = Box::new(move || blueprint.arguments(index, &ports.lock()));
-        self.keepers.push(Keeper::start(blueprint::name(index), arguments, self.log_to)?);
+        self.keepers.push(Keeper::start(index, arguments, self.log_to, self.changes.clone())?);
         Ok(())
     }
 
@@ -107,7 +111,7 @@ impl Fleet {
 
     /// Waits until clients can connect to all nodes. The inner error is the exit of a node that could not start: it is
     /// told at once, since the others may wait for it.
-    pub(super) async fn ready(&self, seen: &mut Seen) -> Result<Vec<RunningNode>, Exit> {
+    pub(super) async fn ready(&self, changes: &mut Changes) -> Result<Vec<RunningNode>, Exit> {
         loop {
             let phases: Vec<Phase> = self.keepers.iter().map(Keeper::phase).collect();
             let exit = phases.iter().find_map(|phase| match phase {
@@ -122,25 +126,8 @@ impl Fleet {
             if nodes.len() == self.keepers.len() {
                 return Ok(nodes);
             }
-            self.change(seen).await;
+            changes.next().await;
         }
-    }
-
-    /// Waits until some node's phase changes from what was known of it; returns its number. `seen` is brought up to date.
-    pub(super) async fn change(&self, seen: &mut Seen) -> usize {
-        seen.extend(self.keepers.iter().skip(seen.0.len()).map(Keeper::watch));
-        let changes = seen.0.iter_mut().map(|phase| {
-            Box::pin(async move {
-                if phase.changed().await.is_err() {
-                    // Its keeper has ended, so it is told nothing more.
-                    std::future::pending::<()>().await;
-                }
-            })
-        });
-        if changes.len() == 0 {
-            return std::future::pending().await;
-        }
-        select_all(changes).await.1
     }
 
     /// Stops all nodes together, so that none hands over to another that stops as well.
@@ -166,12 +153,16 @@ impl Fleet {
     }
 }
 
-/// What is known of the nodes' phases.
-#[derive(Default)]
-pub(super) struct Seen(Vec<watch::Receiver<Phase>>);
+/// What the nodes of a fleet say of themselves, in order.
+pub(super) struct Changes(mpsc::UnboundedReceiver<Change>);
 
-impl Seen {
-    fn extend(&mut self, phases: impl Iterator<Item = watch::Receiver<Phase>>) {
-        self.0.extend(phases);
+impl Changes {
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) -> Change {
+        match self.0.recv().await {
+            Some(change) => change,
+            // The fleet is gone; so is what would be said of it.
+            None => std::future::pending().await,
+        }
     }
 }

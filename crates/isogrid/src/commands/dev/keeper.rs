@@ -7,12 +7,13 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::commands::start::RunningNode;
 use crate::exit::Exit;
 
+use super::blueprint;
 use super::child::{Child, Happened, LogTo};
 use super::signal::Signal;
 
@@ -86,12 +87,20 @@ impl Phase {
     }
 }
 
+/// A node's phase became another one. Each is told, however quickly the next one follows.
+pub(super) struct Change {
+    /// The node's number.
+    pub(super) index: u16,
+    /// What it became.
+    pub(super) phase: Phase,
+}
+
 /// A task that has one node as a child. Dropping it kills the node.
 pub(super) struct Keeper {
     /// The node's name.
     pub(super) name: String,
     orders: mpsc::Sender<Order>,
-    phase: watch::Receiver<Phase>,
+    phase: Arc<Mutex<Phase>>,
     log: Arc<Mutex<VecDeque<String>>>,
     task: JoinHandle<()>,
 }
@@ -106,14 +115,27 @@ impl Drop for Keeper {
 impl Keeper {
     /// Starts a node. `arguments` are those of `isogrid start`; they are asked for whenever it is started, since whom it can ask
     /// changes.
-    pub(super) fn start(name: String, arguments: Arguments, log_to: LogTo) -> io::Result<Keeper> {
+    pub(super) fn start(
+        index: u16,
+        arguments: Arguments,
+        log_to: LogTo,
+        changes: mpsc::UnboundedSender<Change>,
+    ) -> io::Result<Keeper> {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-        let (tell, phase) = watch::channel(Phase::Starting);
+        let phase = Arc::new(Mutex::new(Phase::Starting));
         let log = Arc::new(Mutex::new(VecDeque::new()));
         let child = Child::spawn(&arguments(), log_to)?;
-        let kept = Kept { arguments, log_to, inbox, tell, log: Arc::clone(&log) };
+        let kept = Kept {
+            index,
+            arguments,
+            log_to,
+            inbox,
+            phase: Arc::clone(&phase),
+            changes,
+            log: Arc::clone(&log),
+        };
         let task = tokio::spawn(kept.run(child));
-        Ok(Keeper { name, orders, phase, log, task })
+        Ok(Keeper { name: blueprint::name(index), orders, phase, log, task })
     }
 
     /// Tells the node something. A keeper that has ended, or has too much to do, does not hear it.
@@ -124,12 +146,7 @@ impl Keeper {
 
     /// How the node is now.
     pub(super) fn phase(&self) -> Phase {
-        self.phase.borrow().clone()
-    }
-
-    /// To wait for changes.
-    pub(super) fn watch(&self) -> watch::Receiver<Phase> {
-        self.phase.clone()
+        self.phase.lock().clone()
     }
 
     /// The last lines of its log, if they are kept.
@@ -146,10 +163,12 @@ impl Keeper {
 
 /// What the task has.
 struct Kept {
+    index: u16,
     arguments: Arguments,
     log_to: LogTo,
     inbox: mpsc::Receiver<Order>,
-    tell: watch::Sender<Phase>,
+    phase: Arc<Mutex<Phase>>,
+    changes: mpsc::UnboundedSender<Change>,
     log: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -190,7 +209,7 @@ impl Kept {
     fn again(&self) -> Option<Child> {
         match Child::spawn(&(self.arguments)(), self.log_to) {
             Ok(child) => {
-                self.tell.send_replace(Phase::Starting);
+                self.becomes(Phase::Starting);
                 Some(child)
             }
             Err(error) => {
@@ -200,8 +219,14 @@ impl Kept {
         }
     }
 
+    fn becomes(&self, phase: Phase) {
+        phase.clone_into(&mut self.phase.lock());
+        // Nobody listens any more when the command ends.
+        let _ = self.changes.send(Change { index: self.index, phase });
+    }
+
     fn ended(&self, how: String, exit: Exit, was_told: bool) {
-        self.tell.send_replace(Phase::Ended { how, exit, was_told });
+        self.becomes(Phase::Ended { how, exit, was_told });
     }
 
     /// The life of one child.
@@ -211,11 +236,11 @@ impl Kept {
         }
         let mut was_told = false;
         loop {
-            let is_starting = matches!(*self.tell.borrow(), Phase::Starting);
+            let is_starting = matches!(*self.phase.lock(), Phase::Starting);
             let order = tokio::select! {
                 happened = child.next(is_starting) => match happened {
                     Happened::Ready(node) => {
-                        self.tell.send_replace(Phase::Running(node));
+                        self.becomes(Phase::Running(node));
                         continue;
                     }
                     Happened::Ended(status) => {
@@ -247,7 +272,7 @@ impl Kept {
     }
 
     fn pause_or_continue(&self, child: &Child) {
-        let next = match &*self.tell.borrow() {
+        let next = match &*self.phase.lock() {
             Phase::Running(node) => Some((Signal::Pause, Phase::Paused(node.clone()))),
             Phase::Paused(node) => Some((Signal::Continue, Phase::Running(node.clone()))),
             _ => None,
@@ -255,31 +280,31 @@ impl Kept {
         if let Some((signal, phase)) = next
             && child.signal(signal).is_ok()
         {
-            self.tell.send_replace(phase);
+            self.becomes(phase);
         }
     }
 
     async fn cut_off_or_connect(&self, child: &mut Child) {
-        let (is_cut, next) = match &*self.tell.borrow() {
+        let (is_cut, next) = match &*self.phase.lock() {
             Phase::Running(node) => (true, Phase::CutOff(node.clone())),
             Phase::CutOff(node) => (false, Phase::Running(node.clone())),
             _ => return,
         };
         if child.cut_off(is_cut).await.is_ok() {
-            self.tell.send_replace(next);
+            self.becomes(next);
         }
     }
 
     async fn stop(&self, child: &mut Child) {
-        if matches!(*self.tell.borrow(), Phase::CutOff(_)) {
+        if matches!(*self.phase.lock(), Phase::CutOff(_)) {
             // It hands over to the others, if it can reach them.
             let _ = child.cut_off(false).await;
         }
-        if matches!(*self.tell.borrow(), Phase::Paused(_)) {
+        if matches!(*self.phase.lock(), Phase::Paused(_)) {
             // Otherwise it would not see that it is to stop. If it has ended, that is what was wanted.
             let _ = child.signal(Signal::Continue);
         }
-        self.tell.send_replace(Phase::Stopping);
+        self.becomes(Phase::Stopping);
         let (how, exit) = in_words(child.stop().await);
         self.ended(how, exit, true);
     }

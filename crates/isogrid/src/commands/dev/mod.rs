@@ -38,8 +38,8 @@ use self::action::Action;
 use self::announce::announce;
 use self::blueprint::Blueprint;
 use self::child::LogTo;
-use self::fleet::{Fleet, Seen};
-use self::keeper::Phase;
+use self::fleet::{Changes, Fleet};
+use self::keeper::{Change, Phase};
 
 use super::stop::StopSignals;
 
@@ -94,10 +94,9 @@ pub(crate) fn run(args: &DevArgs, format: Format) -> CommandResult {
 async fn cluster(blueprint: Blueprint, format: Format, has_view: bool) -> CommandResult {
     let mut signals = StopSignals::listen(false)?;
     let log_to = if has_view { LogTo::Pipe } else { LogTo::Here };
-    let fleet = Fleet::start(blueprint, log_to)?;
-    let mut seen = Seen::default();
+    let (fleet, mut changes) = Fleet::start(blueprint, log_to)?;
     let begun = tokio::select! {
-        begun = begin(&fleet, &mut seen) => begun,
+        begun = begin(&fleet, &mut changes) => begun,
         _ = signals.next() => {
             fleet.stop().await;
             return Ok(Exit::Ok);
@@ -114,14 +113,14 @@ async fn cluster(blueprint: Blueprint, format: Format, has_view: bool) -> Comman
     };
     announce(&nodes, format)?;
     if has_view {
-        return view::run(fleet, &mut seen, &mut signals).await;
+        return view::run(fleet, &mut changes, &mut signals).await;
     }
-    attend(fleet, &mut seen, &mut signals).await
+    attend(fleet, &mut changes, &mut signals).await
 }
 
 /// Waits until all nodes run and the cluster is safe.
-async fn begin(fleet: &Fleet, seen: &mut Seen) -> Result<Vec<RunningNode>, Exit> {
-    let nodes = fleet.ready(seen).await?;
+async fn begin(fleet: &Fleet, changes: &mut Changes) -> Result<Vec<RunningNode>, Exit> {
+    let nodes = fleet.ready(changes).await?;
     let begun = tokio::time::Instant::now();
     let mut told = String::new();
     loop {
@@ -135,8 +134,8 @@ async fn begin(fleet: &Fleet, seen: &mut Seen) -> Result<Vec<RunningNode>, Exit>
             told = missing;
         }
         tokio::select! {
-            index = fleet.change(seen) => {
-                if let Phase::Ended { exit, .. } = fleet.keepers[index].phase() {
+            change = changes.next() => {
+                if let Phase::Ended { exit, .. } = change.phase {
                     return Err(exit);
                 }
             }
@@ -165,7 +164,11 @@ fn is_complete(status: &ClusterStatus, nodes: usize) -> bool {
 }
 
 /// Without a view: tells what happens to nodes, and does what lines on standard input say.
-async fn attend(mut fleet: Fleet, seen: &mut Seen, signals: &mut StopSignals) -> CommandResult {
+async fn attend(
+    mut fleet: Fleet,
+    changes: &mut Changes,
+    signals: &mut StopSignals,
+) -> CommandResult {
     let mut lines = lines_of_stdin()?;
     loop {
         tokio::select! {
@@ -173,8 +176,8 @@ async fn attend(mut fleet: Fleet, seen: &mut Seen, signals: &mut StopSignals) ->
                 fleet.stop().await;
                 return Ok(Exit::Ok);
             }
-            index = fleet.change(seen) => {
-                tell_change(&fleet, index);
+            change = changes.next() => {
+                tell_change(&fleet, change);
                 if let Some(exit) = end_of_all(&fleet) {
                     fleet.stop().await;
                     return Ok(exit);
@@ -192,15 +195,15 @@ async fn attend(mut fleet: Fleet, seen: &mut Seen, signals: &mut StopSignals) ->
     }
 }
 
-fn tell_change(fleet: &Fleet, index: usize) {
-    let keeper = &fleet.keepers[index];
-    match keeper.phase() {
-        Phase::Running(node) => tell(format!("{} runs, pid {}", keeper.name, node.pid)),
-        Phase::Ended { how, was_told: true, .. } => tell(format!("{}: {how}", keeper.name)),
+fn tell_change(fleet: &Fleet, change: Change) {
+    let name = &fleet.keepers[usize::from(change.index)].name;
+    match change.phase {
+        Phase::Running(node) => tell(format!("{name} runs, pid {}", node.pid)),
+        Phase::Ended { how, was_told: true, .. } => tell(format!("{name}: {how}")),
         Phase::Ended { how, .. } => {
-            tell(format!("{} ended by itself ({how}); its log stands above", keeper.name));
+            tell(format!("{name} ended by itself ({how}); its log stands above"));
         }
-        other => tell(format!("{}: {}", keeper.name, other.word())),
+        other => tell(format!("{name}: {}", other.word())),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::exit::{CommandResult, Exit};
 use crate::output::tell;
 
 use super::action::Action;
-use super::fleet::{Fleet, Seen};
-use super::keeper::{Order, Phase};
+use super::fleet::{Changes, Fleet};
+use super::keeper::{Change, Order, Phase};
 
 use super::super::stop::StopSignals;
 
@@ -47,17 +47,21 @@ struct View {
 }
 
 /// Shows the cluster until it is told to end.
-pub(super) async fn run(fleet: Fleet, seen: &mut Seen, signals: &mut StopSignals) -> CommandResult {
+pub(super) async fn run(
+    fleet: Fleet,
+    changes: &mut Changes,
+    signals: &mut StopSignals,
+) -> CommandResult {
     let mut view =
         View { fleet, chosen: 0, status: None, rates: Rates::default(), events: Vec::new() };
-    let outcome = view.attend(seen, signals).await;
+    let outcome = view.attend(changes, signals).await;
     tell("stopping");
     view.fleet.stop().await;
     outcome
 }
 
 impl View {
-    async fn attend(&mut self, seen: &mut Seen, signals: &mut StopSignals) -> CommandResult {
+    async fn attend(&mut self, changes: &mut Changes, signals: &mut StopSignals) -> CommandResult {
         let mut screen = Screen::open()?;
         let mut keys = screen::events()?;
         let (asked, whom) = watch::channel(self.addresses());
@@ -67,7 +71,7 @@ impl View {
             screen.draw(&self.frame())?;
             tokio::select! {
                 _ = signals.next() => break Ok(Exit::Ok),
-                index = self.fleet.change(seen) => self.note(index),
+                change = changes.next() => self.note(change),
                 Ok(()) = status.changed() => {
                     self.status = status.borrow_and_update().clone();
                     self.rates.take(self.status.as_ref());
@@ -87,9 +91,9 @@ impl View {
         self.fleet.reachable().into_iter().map(|node| node.grpc).collect()
     }
 
-    fn note(&mut self, index: usize) {
-        let keeper = &self.fleet.keepers[index];
-        let text = match keeper.phase() {
+    fn note(&mut self, change: Change) {
+        let keeper = &self.fleet.keepers[usize::from(change.index)];
+        let text = match change.phase {
             Phase::Running(node) => format!("{} runs, pid {}", keeper.name, node.pid),
             phase => {
                 // Why a node has ended stands at the end of its log.
@@ -98,7 +102,7 @@ impl View {
                     let last = log.iter().rev().take(3).rev().cloned().collect::<Vec<_>>();
                     self.events.extend(last);
                 }
-                format!("{}: {}", self.fleet.keepers[index].name, phase.word())
+                format!("{}: {}", keeper.name, phase.word())
             }
         };
         self.say(text);
