@@ -19,14 +19,17 @@ use super::ports::Ports;
 /// How long the cluster may take to hear that it is to stop. If it does not, its nodes stop all the same.
 const FAREWELL_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// How many changes may wait to be told: a person causes them.
+const CHANGES_MAX: usize = 1_024;
+
 /// All nodes of a local cluster. Dropping it kills them.
 pub(super) struct Fleet {
     blueprint: Arc<Blueprint>,
     log_to: LogTo,
     /// The ports of the nodes, by their number.
     ports: Arc<Mutex<Vec<Ports>>>,
-    /// Where the nodes say how they are. A person causes the changes, so they need no bound.
-    changes: mpsc::UnboundedSender<Change>,
+    /// Where the nodes say how they are.
+    changes: mpsc::Sender<Change>,
     /// The nodes, by their number.
     pub(super) keepers: Vec<Keeper>,
 }
@@ -35,7 +38,7 @@ impl Fleet {
     /// Starts all nodes. Ports that are taken are found before any is started.
     pub(super) fn start(blueprint: Blueprint, log_to: LogTo) -> Result<(Fleet, Changes), Failure> {
         let count = blueprint.nodes;
-        let (changes, told) = mpsc::unbounded_channel();
+        let (changes, told) = mpsc::channel(CHANGES_MAX);
         let mut fleet = Fleet {
             blueprint: Arc::new(blueprint),
             log_to,
@@ -154,7 +157,7 @@ impl Fleet {
 }
 
 /// What the nodes of a fleet say of themselves, in order.
-pub(super) struct Changes(mpsc::UnboundedReceiver<Change>);
+pub(super) struct Changes(mpsc::Receiver<Change>);
 
 impl Changes {
     /// Waits for the next one.

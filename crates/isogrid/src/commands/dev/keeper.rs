@@ -119,7 +119,7 @@ impl Keeper {
         index: u16,
         arguments: Arguments,
         log_to: LogTo,
-        changes: mpsc::UnboundedSender<Change>,
+        changes: mpsc::Sender<Change>,
     ) -> io::Result<Keeper> {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let phase = Arc::new(Mutex::new(Phase::Starting));
@@ -168,7 +168,7 @@ struct Kept {
     log_to: LogTo,
     inbox: mpsc::Receiver<Order>,
     phase: Arc<Mutex<Phase>>,
-    changes: mpsc::UnboundedSender<Change>,
+    changes: mpsc::Sender<Change>,
     log: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -221,8 +221,8 @@ impl Kept {
 
     fn becomes(&self, phase: Phase) {
         phase.clone_into(&mut self.phase.lock());
-        // Nobody listens any more when the command ends.
-        let _ = self.changes.send(Change { index: self.index, phase });
+        // Nobody listens any more when the command ends, and who lets that many gather sees how it is all the same.
+        let _ = self.changes.try_send(Change { index: self.index, phase });
     }
 
     fn ended(&self, how: String, exit: Exit, was_told: bool) {
