@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use isogrid_core::{Effect, Hlc, LogPosition, MapId, RequestId, SessionId, Timestamp};
 use isogrid_replica::entry::{Answer, Entries, Entry, Kept, Tag};
-use isogrid_replica::log::{Log, WindowLimits};
+use isogrid_replica::log::{Log, Passed, WindowLimits};
 use isogrid_replica::session::{Lookup, Sessions};
 
 const ROUNDS: u64 = 2_000_000;
 const BATCH: u64 = 32;
-const LIMITS: WindowLimits = WindowLimits { bytes_max: 1 << 20, age_ms_max: 1_000 };
+const LIMITS: WindowLimits =
+    WindowLimits { bytes_max: 1 << 20, spare_bytes_max: 1 << 20, age_ms_max: 1_000 };
 
 fn main() -> std::io::Result<()> {
     let value = [7; 100];
@@ -56,7 +57,7 @@ fn append(value: &[u8]) -> f64 {
     timed(|| {
         for seq in 1..=ROUNDS {
             log.append(black_box(&entry(seq, value)));
-            log.prune(seq, seq, Timestamp(seq));
+            log.prune(seq, Passed { required: seq, wanted: seq }, Timestamp(seq));
         }
     })
 }
@@ -69,7 +70,7 @@ fn append_encoded(value: &[u8]) -> f64 {
         for seq in 1..=ROUNDS {
             bytes[16..24].copy_from_slice(&seq.to_le_bytes());
             log.append_encoded(black_box(&bytes));
-            log.prune(seq, seq, Timestamp(0));
+            log.prune(seq, Passed { required: seq, wanted: seq }, Timestamp(0));
         }
     })
 }
@@ -84,7 +85,7 @@ fn receive(value: &[u8]) -> f64 {
             for encoded in Entries::new(black_box(&bytes)) {
                 log.append_encoded(encoded.expect("encoded here").bytes);
             }
-            log.prune(seq, seq, Timestamp(0));
+            log.prune(seq, Passed { required: seq, wanted: seq }, Timestamp(0));
         }
     })
 }
@@ -98,7 +99,7 @@ fn read(value: &[u8]) -> f64 {
             if seq.is_multiple_of(BATCH) {
                 out.clear();
                 log.read_batch(seq - BATCH, 1 << 20, &mut out);
-                log.prune(seq, seq, Timestamp(0));
+                log.prune(seq, Passed { required: seq, wanted: seq }, Timestamp(0));
             }
         }
     })

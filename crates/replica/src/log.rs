@@ -18,7 +18,7 @@ use isogrid_core::{Epoch, Hlc, LogPosition};
 use crate::entry::{Entry, hlc_at, position_at};
 use segment::Segment;
 
-pub use window::{Pruned, WindowLimits};
+pub use window::{Passed, Pruned, WindowLimits};
 
 /// How large a segment grows, unless one entry alone is larger.
 pub const SEGMENT_BYTES_MAX: usize = 64 << 10;

@@ -6,7 +6,8 @@ use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_o
 use super::*;
 use crate::entry::{Answer, Entries};
 
-const LIMITS: WindowLimits = WindowLimits { bytes_max: 2_000, age_ms_max: 50 };
+const LIMITS: WindowLimits =
+    WindowLimits { bytes_max: 2_000, spare_bytes_max: 2_000, age_ms_max: 50 };
 
 /// An entry made at millisecond `seq`, with a value of this length.
 fn put(epoch: u64, seq: u64, value: &[u8]) -> Entry<'_> {
@@ -25,6 +26,11 @@ fn filled(epochs: &[u64]) -> Log {
         log.append(&put(*epoch, seq, b"value"));
     }
     log
+}
+
+/// All readers are done with everything up to here.
+fn passed(seq: u64) -> Passed {
+    Passed { required: seq, wanted: seq }
 }
 
 /// What may happen to a log.
@@ -128,7 +134,7 @@ fn step_both(log: &mut Log, model: &mut Model, step: Step) {
             let required = model.pick(required).min(commit);
             let now = Timestamp(log.last().seq + age);
             let (base, bytes) = (log.base().seq, log.bytes());
-            let pruned = log.prune(commit, required, now);
+            let pruned = log.prune(commit, passed(required), now);
             assert_eq!(pruned.entries, log.base().seq - base);
             assert_eq!(pruned.bytes, bytes - log.bytes());
             assert_eq!(pruned.needed, log.base().seq.saturating_sub(required.max(base)));
@@ -261,12 +267,12 @@ fn an_earlier_epoch_is_refused() {
 fn old_entries_go_once_all_required_readers_passed_them() {
     let mut log = filled(&[1; 30]);
     let late = Timestamp(1_000);
-    assert_eq!(log.prune(30, 0, late), Pruned::default());
-    assert_eq!(log.prune(30, 30, Timestamp(31)), Pruned::default());
-    let pruned = log.prune(30, 15, late);
+    assert_eq!(log.prune(30, passed(0), late), Pruned::default());
+    assert_eq!(log.prune(30, passed(30), Timestamp(31)), Pruned::default());
+    let pruned = log.prune(30, passed(15), late);
     assert!((5..=15).contains(&pruned.entries), "whole segments: {pruned:?}");
     assert_eq!(pruned.needed, 0);
-    log.prune(30, 30, late);
+    log.prune(30, passed(30), late);
     assert!(log.is_empty());
     assert_eq!(log.base(), LogPosition::new(1, 30));
     assert_eq!(log.bytes_allocated(), 0, "an idle log holds no memory");
@@ -277,7 +283,7 @@ fn a_truncated_entry_makes_nothing_younger() {
     let mut log = filled(&[1; 28]);
     log.append(&Entry { hlc: Hlc(900 << 16), ..put(1, 29, b"") });
     log.truncate_after(28);
-    log.prune(28, 28, Timestamp(900));
+    log.prune(28, passed(28), Timestamp(900));
     assert!(log.is_empty());
 }
 
@@ -285,20 +291,38 @@ fn a_truncated_entry_makes_nothing_younger() {
 fn the_byte_bound_holds_whoever_needs_the_entries_but_not_over_the_commit_index() {
     let mut log = filled(&[1; 100]);
     assert!(log.bytes() > LIMITS.bytes_max);
-    assert_eq!(log.prune(0, 0, Timestamp(1)), Pruned::default());
-    let pruned = log.prune(100, 3, Timestamp(1));
+    assert_eq!(log.prune(0, passed(0), Timestamp(1)), Pruned::default());
+    let pruned = log.prune(100, passed(3), Timestamp(1));
     assert!(log.bytes() <= LIMITS.bytes_max);
     assert_eq!(pruned.needed, pruned.entries - 3);
 }
 
 #[test]
+fn what_nobody_wants_goes_at_once_but_for_a_little() {
+    let spare_bytes_max = 600;
+    let mut log = Log::new(LogPosition::START, WindowLimits { spare_bytes_max, ..LIMITS });
+    (1..=30).for_each(|seq| log.append(&put(1, seq, b"value")));
+    let before = log.bytes();
+    assert!((spare_bytes_max..LIMITS.bytes_max).contains(&before));
+    let wanted_by_all = Passed { required: 30, wanted: 0 };
+    assert_eq!(log.prune(30, wanted_by_all, Timestamp(31)), Pruned::default());
+    let required = Passed { required: 0, wanted: 30 };
+    assert_eq!(log.prune(30, required, Timestamp(31)), Pruned::default());
+    assert_eq!(log.prune(30, passed(30), Timestamp(31)).needed, 0);
+    assert!((1..=spare_bytes_max).contains(&log.bytes()), "{} of {before}", log.bytes());
+}
+
+#[test]
 fn a_log_in_use_runs_in_the_memory_it_has() {
-    let mut log = Log::new(LogPosition::START, WindowLimits { bytes_max: 1 << 20, age_ms_max: 0 });
+    let mut log = Log::new(
+        LogPosition::START,
+        WindowLimits { bytes_max: 1 << 20, spare_bytes_max: 1 << 20, age_ms_max: 0 },
+    );
     let value = [7; 100];
     let mut most = 0;
     for seq in 1..=100_000 {
         log.append(&put(1, seq, &value));
-        log.prune(seq, 0, Timestamp(0));
+        log.prune(seq, passed(0), Timestamp(0));
         most = most.max(log.bytes_allocated());
     }
     assert!(most < (1 << 20) + 4 * SEGMENT_BYTES_MAX, "{most}");

@@ -88,6 +88,10 @@ impl Primary {
     /// goes out.
     pub(crate) fn take_over(state: &mut State, now: Now, effects: &mut dyn Effects) -> Self {
         let uncommitted = state.log.last().seq - state.commit;
+        // Whoever led before, and may be gone, has at least what is committed.
+        if state.commit > 0 {
+            state.readers.expect_back(state.commit);
+        }
         state.speculate();
         if !state.settings.rules.barrier {
             // Rule R9 switched off: what is in the log is taken for committed.

@@ -89,12 +89,22 @@ pub struct Readers {
     loss_generation: u32,
     next: u32,
     cursors: Vec<(ReaderId, Cursor)>,
+    left: Option<Left>,
+}
+
+/// Where the furthest behind of those stood who left lately, or would stand if they had been readers here: they may come
+/// back, and go on from there.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    passed: u64,
+    /// When the last of them left, as far as it was looked.
+    since: Option<Timestamp>,
 }
 
 impl Readers {
     /// No readers yet.
     pub fn new(loss_generation: u32) -> Self {
-        Readers { loss_generation, next: 0, cursors: Vec::new() }
+        Readers { loss_generation, ..Readers::default() }
     }
 
     /// Adds a reader that is done with everything up to `passed`.
@@ -134,7 +144,9 @@ impl Readers {
     /// Takes a reader away. Returns where it stood.
     pub fn remove(&mut self, id: ReaderId) -> Option<Cursor> {
         let index = self.index_of(id)?;
-        Some(self.cursors.remove(index).1)
+        let (_, cursor) = self.cursors.remove(index);
+        self.expect_back(cursor.passed);
+        Some(cursor)
     }
 
     /// Where a reader stands.
@@ -176,6 +188,13 @@ impl Readers {
     pub fn lose_history(&mut self, loss_generation: u32) {
         debug_assert!(loss_generation > self.loss_generation, "generations grow");
         self.loss_generation = loss_generation;
+        self.left = None;
+    }
+
+    /// Somebody who is done with everything up to `passed` is away, and may come back.
+    pub fn expect_back(&mut self, passed: u64) {
+        let passed = self.left.map_or(passed, |left| left.passed.min(passed));
+        self.left = Some(Left { passed, since: None });
     }
 
     /// The entry that all required readers have passed; `None` when no reader is required.
@@ -185,6 +204,15 @@ impl Readers {
             .filter(|(_, cursor)| cursor.required)
             .map(|(_, cursor)| cursor.passed)
             .min()
+    }
+
+    /// The entry that all readers have passed, required or not, and all who left less than `age_ms_max` ago; `None` when there
+    /// are none.
+    pub fn min_wanted(&mut self, now: Timestamp, age_ms_max: u64) -> Option<u64> {
+        let is_over = |left: &mut Left| now.ms_since(*left.since.get_or_insert(now)) > age_ms_max;
+        self.left.take_if(is_over);
+        let left = self.left.map(|left| left.passed);
+        self.cursors.iter().map(|(_, cursor)| cursor.passed).chain(left).min()
     }
 
     /// Readers that can no longer go on: the window begins after their place, or history was lost.

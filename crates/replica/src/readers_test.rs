@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp(1_000);
 
 /// Ten entries, made at 100, 200, ... 1,000 ms.
 fn log() -> Log {
-    let limits = WindowLimits { bytes_max: 10_000, age_ms_max: 10_000 };
+    let limits = WindowLimits { bytes_max: 10_000, spare_bytes_max: 10_000, age_ms_max: 10_000 };
     let mut log = Log::new(LogPosition::START, limits);
     for seq in 1..=10 {
         log.append(&Entry {
@@ -117,4 +117,22 @@ fn a_place_in_a_lost_history_counts_no_more() {
     assert_eq!(readers.resume(before, &log, NOW), Err(compacted));
     assert_eq!(readers.resume(readers.offset(11), &log, NOW), Err(compacted));
     assert!(readers.resume(readers.offset(10), &log, NOW).is_ok());
+}
+
+#[test]
+fn who_left_is_waited_for_for_a_while() {
+    let mut readers = Readers::new(0);
+    let ahead = readers.open(ReaderKind::Backup, true, 10, Timestamp(0));
+    let behind = readers.open(ReaderKind::Backup, true, 4, Timestamp(0));
+    assert_eq!(readers.min_wanted(Timestamp(0), 50), Some(4));
+    readers.remove(behind);
+    assert_eq!(readers.min_required(), Some(10));
+    assert_eq!(readers.min_wanted(Timestamp(100), 50), Some(4), "it has just left");
+    assert_eq!(readers.min_wanted(Timestamp(150), 50), Some(4));
+    assert_eq!(readers.min_wanted(Timestamp(151), 50), Some(10));
+    readers.remove(ahead);
+    readers.expect_back(7);
+    assert_eq!(readers.min_wanted(Timestamp(200), 50), Some(7));
+    readers.lose_history(1);
+    assert_eq!(readers.min_wanted(Timestamp(200), 50), None, "numbers of another history");
 }

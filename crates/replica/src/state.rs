@@ -8,7 +8,7 @@ use isogrid_core::{
 use isogrid_store::{KeyHash, Partition, hash_key};
 
 use crate::entry::{Answer, Entry, Tag};
-use crate::log::{Log, Match};
+use crate::log::{Log, Match, Passed};
 use crate::message::DigestAt;
 use crate::readers::Readers;
 use crate::session::Sessions;
@@ -237,11 +237,13 @@ impl State {
         self.hlc = self.hlc.max(entry.hlc);
     }
 
-    /// Makes room in the log's window: of what is committed, first what all required readers have passed.
+    /// Makes room in the log's window: of what is committed, first what all readers have passed.
     pub(crate) fn prune(&mut self, now: Now) {
         let commit = self.commit.min(self.counted());
         let required = self.readers.min_required().unwrap_or(commit).min(commit);
-        self.log.prune(commit, required, now.wall);
+        let age_ms_max = self.log.limits().age_ms_max;
+        let wanted = self.readers.min_wanted(now.wall, age_ms_max).unwrap_or(commit).min(commit);
+        self.log.prune(commit, Passed { required, wanted }, now.wall);
     }
 }
 

@@ -10,8 +10,19 @@ use crate::log::{Log, SEGMENT_BYTES_MAX};
 pub struct WindowLimits {
     /// The most bytes of committed entries, whoever still needs them.
     pub bytes_max: u64,
+    /// The most bytes of entries that nobody wants, so that who asks a little late finds them.
+    pub spare_bytes_max: u64,
     /// How long an entry is kept that no required reader needs, so that a returning replica finds it.
     pub age_ms_max: u64,
+}
+
+/// What readers are done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// All required ones with everything up to here.
+    pub required: u64,
+    /// All others too, and those who may come back.
+    pub wanted: u64,
 }
 
 /// What pruning dropped.
@@ -28,7 +39,7 @@ pub struct Pruned {
 impl Default for WindowLimits {
     /// Four mebibytes, half a minute: enough for a replica that restarts.
     fn default() -> Self {
-        WindowLimits { bytes_max: 4 << 20, age_ms_max: 30_000 }
+        WindowLimits { bytes_max: 4 << 20, spare_bytes_max: 64 << 10, age_ms_max: 30_000 }
     }
 }
 
@@ -46,17 +57,20 @@ impl Log {
         self.limits
     }
 
-    /// Drops the oldest segments: those beyond `bytes_max`, whoever needs them, and those that all required readers have
-    /// passed (`required`) and that are older than `age_ms_max`. Never anything after `commit`: it can still be truncated,
-    /// undone or sent. Costs next to nothing when there is nothing to drop.
-    pub fn prune(&mut self, commit: u64, required: u64, now: Timestamp) -> Pruned {
+    /// Drops the oldest segments: those beyond `bytes_max`, whoever needs them; those that all required readers have passed and
+    /// that are older than `age_ms_max`; and those beyond `spare_bytes_max` that nobody wants. Never anything after `commit`: it
+    /// can still be truncated, undone or sent. Costs next to nothing when there is nothing to drop.
+    pub fn prune(&mut self, commit: u64, passed: Passed, now: Timestamp) -> Pruned {
+        let Passed { required, wanted } = passed;
         let mut pruned = Pruned::default();
         while let Some(oldest) = self.segments.front() {
             let last = oldest.last();
             let too_much = self.bytes() > self.limits.bytes_max;
+            let unwanted =
+                last <= required.min(wanted) && self.bytes() > self.limits.spare_bytes_max;
             let too_old = last <= required
                 && now.ms_since(oldest.newest.timestamp()) > self.limits.age_ms_max;
-            if last > commit || !(too_much || too_old) {
+            if last > commit || !(too_much || too_old || unwanted) {
                 break;
             }
             let (base, bytes) = (self.base.seq, self.bytes());

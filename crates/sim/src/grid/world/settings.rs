@@ -14,7 +14,7 @@ pub(super) fn replica_settings(options: &Options, drawn: &Drawn) -> Settings {
         hash_seed: 7,
         durable: drawn.storage != Storage::Memory,
         alone_is_safe: drawn.loss_policy == LossPolicy::Block,
-        window: WindowLimits { bytes_max: 24 << 10, age_ms_max: 4_000 },
+        window: WindowLimits { bytes_max: 24 << 10, spare_bytes_max: 4 << 10, age_ms_max: 4_000 },
         append_bytes_max: 2 << 10,
         in_flight_bytes_max: 8 << 10,
         chunk_bytes_max: 256,
