@@ -14,6 +14,7 @@ mod window;
 use std::collections::VecDeque;
 
 use isogrid_core::{Epoch, Hlc, LogPosition};
+use isogrid_store::prefetch_all;
 
 use crate::entry::{Entry, hlc_at, position_at};
 use segment::Segment;
@@ -207,6 +208,22 @@ impl Log {
             let from = if nth == 0 { begin.1 } else { 0 };
             (from..segment.len()).map(|index| decode_own(segment.entry(index)))
         })
+    }
+
+    /// Asks for the segment that is written to.
+    #[inline]
+    pub(crate) fn prefetch_segment(&self) {
+        if let Some(segment) = self.segments.back() {
+            prefetch_all(segment);
+        }
+    }
+
+    /// Asks for where the next entry will be written.
+    #[inline]
+    pub(crate) fn prefetch_end(&self) {
+        if let Some(segment) = self.segments.back() {
+            segment.prefetch_end();
+        }
     }
 
     /// Appends to `out` the bytes of the entries after this one, as many whole entries as fit into `bytes_max`, and at

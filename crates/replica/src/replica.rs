@@ -3,6 +3,7 @@
 //! A role changes in one place, `Replica::take_role`. The role follows the committed table; but a replica steps down at
 //! the first word of a higher epoch, before it has read the table (R12), and never becomes primary twice in one epoch (R8).
 
+mod ahead;
 mod inspect;
 
 pub use inspect::FollowerLag;

@@ -62,5 +62,6 @@ pub use buckets::BucketDigests;
 pub use hash::{KeyHash, hash_key};
 pub use journal::{Changes, Executed};
 pub use partition::{Context, Partition, Request};
+pub use raw::{prefetch_all, prefetch_end};
 pub use usage::MapUsage;
 pub use walk::{WalkCursor, Walked, WalkedRecord};

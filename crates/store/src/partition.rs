@@ -9,6 +9,7 @@ use crate::digest;
 use crate::hash::{KeyHash, KeyHasher};
 use crate::journal::Journal;
 use crate::map_store::{Common, MapStore};
+use crate::raw::{prefetch, prefetch_all};
 use crate::scan::Filter;
 use crate::usage::MapUsage;
 
@@ -89,6 +90,38 @@ impl Partition {
     #[inline]
     pub(crate) fn map(&self, map: MapId) -> Option<&MapStore> {
         self.maps.get(map.0 as usize)?.as_deref()
+    }
+
+    /// Asks for where a map is.
+    #[inline]
+    pub fn prefetch_place(&self, map: MapId) {
+        if let Some(place) = self.maps.get(map.0 as usize) {
+            prefetch(place);
+        }
+    }
+
+    /// Asks for a map. Its place should be near by now.
+    #[inline]
+    pub fn prefetch_map(&self, map: MapId) {
+        if let Some(store) = self.map(map) {
+            prefetch_all(store);
+        }
+    }
+
+    /// Asks for the way to a key. Its map should be near by now.
+    #[inline]
+    pub fn prefetch_directory(&self, map: MapId, hash: KeyHash) {
+        if let Some(store) = self.map(map) {
+            store.content.table.prefetch_directory(hash);
+        }
+    }
+
+    /// Asks for the segment of a key. The way there should be near by now.
+    #[inline]
+    pub fn prefetch_segment(&self, map: MapId, hash: KeyHash) {
+        if let Some(store) = self.map(map) {
+            store.content.table.prefetch_segment(hash);
+        }
     }
 
     /// First pass of a window: asks for the bucket of a key.

@@ -32,6 +32,7 @@ mod prefetch;
 mod slot;
 
 pub(crate) use prefetch::prefetch;
+pub use prefetch::{prefetch_all, prefetch_end};
 pub(crate) use slot::Slot;
 
 const ALIGN: usize = 16;

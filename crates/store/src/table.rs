@@ -10,7 +10,7 @@
 
 use crate::bucket::BUCKET_BYTES;
 use crate::hash::{DIRECTORY_DEPTH_MAX, KeyHash, KeyHasher};
-use crate::raw::{Record, RecordMut, RecordRef};
+use crate::raw::{Record, RecordMut, RecordRef, prefetch};
 use crate::segment::{SEGMENT_BUCKETS_MAX, Segment, SegmentPlace};
 
 /// How much deeper than even hashes need the directory may become before the keys are taken for an attack.
@@ -240,6 +240,22 @@ impl Table {
             *self = Table::default();
         }
         record
+    }
+
+    /// Asks for the directory's entry of a hash.
+    #[inline]
+    pub(crate) fn prefetch_directory(&self, hash: KeyHash) {
+        if let Some(entry) = self.directory.get(hash.prefix(self.depth)) {
+            prefetch(entry);
+        }
+    }
+
+    /// Asks for the segment of a hash.
+    #[inline]
+    pub(crate) fn prefetch_segment(&self, hash: KeyHash) {
+        if let Some(index) = self.segment_index(hash) {
+            prefetch(&self.segments[index]);
+        }
     }
 
     /// Asks for the bucket where a hash is at home.

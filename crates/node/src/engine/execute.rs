@@ -15,15 +15,15 @@ use isogrid_core::{Error, ErrorCode, Op, PartitionId, Reply, Timestamp};
 use isogrid_replica::{Event, Now, Receipt, Request, Ticket};
 use parking_lot::MutexGuard;
 
-use super::Engine;
 use super::batch::{Batch, Deadline, NamedMap};
 use super::hands::Replies;
 use super::late::{Late, Waiter};
 use super::slot::{Place, Slot};
+use super::{Engine, ahead};
 use crate::clock;
 
 /// How many operations are in flight to memory at once. 16 to 64 are alike; see docs/performance.md.
-const WINDOW: usize = 32;
+pub(super) const WINDOW: usize = 32;
 
 /// Where the replies of a batch go that come during its execution, how many bytes they are by now, and whose they are.
 struct Counted<F> {
@@ -140,6 +140,9 @@ impl Engine {
         let Some(partitions) = batch.partitions else { return };
         let mut slot_of = [0u8; WINDOW];
         let mut last = None;
+        if window.len() > 1 {
+            ahead::slots(partitions, batch, window);
+        }
         for (position, &key) in window.iter().enumerate() {
             let op = &batch.ops[index_of(key)];
             if last != Some(op.partition) {
@@ -152,17 +155,9 @@ impl Engine {
             }
             let slot = guards.len() - 1;
             slot_of[position] = slot as u8;
-            if let Some(held) = &guards[slot].held {
-                held.replica.store().prefetch_bucket(op.map, op.hash);
-            }
         }
         if window.len() > 1 {
-            for (&key, &slot) in window.iter().zip(&slot_of) {
-                let op = &batch.ops[index_of(key)];
-                if let Some(held) = &guards[usize::from(slot)].held {
-                    held.replica.store().prefetch_record(op.map, op.hash);
-                }
-            }
+            ahead::records(batch, window, &slot_of, guards);
         }
         let answered_before = replies.count;
         let mut tickets = [None; WINDOW];
@@ -300,6 +295,6 @@ fn returns_old(op: &Op<'_>) -> bool {
 }
 
 /// The index of an operation in its batch.
-fn index_of(key: u32) -> usize {
+pub(super) fn index_of(key: u32) -> usize {
     (key & 0xffff) as usize
 }

@@ -9,6 +9,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `ahead` | asks for memory ahead |
 //! | `batch` | operations on their way to their partitions |
 //! | `execute` | executes a batch |
 //! | `slot` | one partition's place: its replica, who waits, what is deferred |
@@ -20,6 +21,7 @@
 //! | `maps` | names, numbers, settings and sizes |
 //! | `watching` | watchers, and what wakes them |
 
+mod ahead;
 mod batch;
 mod execute;
 mod face;

@@ -2,6 +2,7 @@
 //! runs, dropped whole and used again.
 
 use isogrid_core::Hlc;
+use isogrid_store::prefetch_end;
 
 use crate::entry::hlc_at;
 
@@ -51,6 +52,13 @@ impl Segment {
     pub(super) fn open_entry(&mut self, hlc: Hlc) {
         self.offsets.push(u32::try_from(self.bytes.len()).expect("a segment is small"));
         self.newest = hlc;
+    }
+
+    /// Asks for where the next entry will be written.
+    #[inline]
+    pub(super) fn prefetch_end(&self) {
+        prefetch_end(&self.bytes);
+        prefetch_end(&self.offsets);
     }
 
     /// Where the entry with this index begins; the end of the buffer for the index after the last.

@@ -2,10 +2,30 @@
 
 use std::ptr;
 
+/// The size of a cache line.
+const LINE_BYTES: usize = 64;
+
 /// Asks the processor to load the cache line of something that will be read soon.
 #[inline]
 pub(crate) fn prefetch<T>(target: &T) {
     prefetch_line(ptr::from_ref(target).cast());
+}
+
+/// Asks the processor to load all of something that will be read soon.
+#[inline]
+pub fn prefetch_all<T>(target: &T) {
+    let first: *const u8 = ptr::from_ref(target).cast();
+    for line in 0..size_of::<T>().div_ceil(LINE_BYTES) {
+        prefetch_line(first.wrapping_add(line * LINE_BYTES));
+    }
+}
+
+/// Asks the processor to load the cache line where a buffer will be written next, and the one after it.
+#[inline]
+pub fn prefetch_end<T>(buffer: &Vec<T>) {
+    let end: *const u8 = buffer.as_ptr().wrapping_add(buffer.len()).cast();
+    prefetch_line(end);
+    prefetch_line(end.wrapping_add(LINE_BYTES));
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
