@@ -249,7 +249,7 @@ impl State {
 
 /// The hash of the key that an effect is about, if it has one.
 #[inline]
-fn hash_of(effect: &Effect<'_>, seed: u64) -> KeyHash {
+pub(crate) fn hash_of(effect: &Effect<'_>, seed: u64) -> KeyHash {
     match effect {
         Effect::Put { key, .. } | Effect::Remove { key, .. } => hash_key(seed, key),
         Effect::Nothing | Effect::Clear { .. } | Effect::EndSessions(_) => KeyHash(0),

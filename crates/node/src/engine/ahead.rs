@@ -1,29 +1,34 @@
-//! Asks for the memory of a window ahead, one step of the way for all operations, then the next: see
-//! [`Replica::prefetch_parts`](isogrid_replica::Replica::prefetch_parts).
+//! Asks for memory ahead: one step of the way for all operations or messages of a window, then the next. See
+//! [`Replica::prefetch_parts`].
 
+use isogrid_core::{MapId, PartitionId};
 use isogrid_replica::Replica;
-use isogrid_store::prefetch_all;
+use isogrid_store::{KeyHash, prefetch_all};
 use parking_lot::MutexGuard;
 
 use super::Partitions;
 use super::batch::{Batch, Routed};
 use super::execute::{WINDOW, index_of};
+use super::receive::Addressed;
 use super::slot::Slot;
+use crate::peers::message::LinkMessage;
 
-/// Asks for the slots of a window.
+/// How many records of a window of messages are asked for.
+const RECORDS_MAX: usize = 2 * WINDOW;
+
+/// Asks for the slots of a window, which comes in the order of its partitions.
 #[inline]
-pub(super) fn slots(partitions: &Partitions, batch: &Batch<'_>, window: &[u32]) {
+pub(super) fn slots(partitions: &Partitions, window: impl Iterator<Item = PartitionId>) {
     let mut last = None;
-    for &key in window {
-        let partition = batch.ops[index_of(key)].partition;
+    for partition in window {
         if last != Some(partition) {
-            prefetch_all(&partitions.cells[usize::from(partition)]);
+            prefetch_all(&partitions.cells[usize::from(partition.0)]);
             last = Some(partition);
         }
     }
 }
 
-/// Asks for everything from the slots, which are near by now, to the records.
+/// Asks for everything that operations will touch, from the slots, which are near by now, to the records.
 pub(super) fn records(
     batch: &Batch<'_>,
     window: &[u32],
@@ -37,10 +42,64 @@ pub(super) fn records(
             }
         }
     };
-    each(&|replica, op| replica.prefetch_parts(op.map));
-    each(&|replica, op| replica.prefetch_ends(op.map));
+    each(&|replica, op| {
+        replica.prefetch_parts();
+        replica.store().prefetch_place(op.map);
+    });
+    each(&|replica, op| {
+        replica.prefetch_ends();
+        replica.store().prefetch_map(op.map);
+    });
     each(&|replica, op| replica.store().prefetch_directory(op.map, op.hash));
     each(&|replica, op| replica.store().prefetch_segment(op.map, op.hash));
     each(&|replica, op| replica.store().prefetch_bucket(op.map, op.hash));
     each(&|replica, op| replica.store().prefetch_record(op.map, op.hash));
+}
+
+/// Asks for everything that messages will touch, from the slots, which are near by now, to the records that they let backups
+/// write.
+pub(super) fn unapplied(
+    batch: &[LinkMessage],
+    window: &[Addressed],
+    slot_of: &[u8; WINDOW],
+    guards: &[MutexGuard<'_, Slot>],
+) {
+    let each = |step: &mut dyn FnMut(&Replica, &LinkMessage)| {
+        for (message, &slot) in window.iter().zip(slot_of) {
+            if let Some(held) = &guards[usize::from(slot)].held {
+                step(&held.replica, &batch[message.index as usize]);
+            }
+        }
+    };
+    each(&mut |replica, _| replica.prefetch_parts());
+    each(&mut |replica, _| replica.prefetch_ends());
+    let mut records: [Option<(&Replica, MapId, KeyHash)>; RECORDS_MAX] = [None; RECORDS_MAX];
+    let mut found = 0;
+    let mut seen = (PartitionId(0), 0);
+    for (addressed, &slot) in window.iter().zip(slot_of) {
+        let LinkMessage::Replica { message, .. } = &batch[addressed.index as usize] else {
+            continue;
+        };
+        let Some(held) = &guards[usize::from(slot)].held else { continue };
+        if seen.0 != addressed.partition {
+            seen = (addressed.partition, 0);
+        }
+        seen.1 = held.replica.upcoming(message, seen.1, |map, hash| {
+            if let Some(record) = records.get_mut(found) {
+                held.replica.store().prefetch_place(map);
+                *record = Some((&held.replica, map, hash));
+                found += 1;
+            }
+        });
+    }
+    let each = |step: &dyn Fn(&Replica, MapId, KeyHash)| {
+        for &(replica, map, hash) in records[..found].iter().flatten() {
+            step(replica, map, hash);
+        }
+    };
+    each(&|replica, map, _| replica.store().prefetch_map(map));
+    each(&|replica, map, hash| replica.store().prefetch_directory(map, hash));
+    each(&|replica, map, hash| replica.store().prefetch_segment(map, hash));
+    each(&|replica, map, hash| replica.store().prefetch_bucket(map, hash));
+    each(&|replica, map, hash| replica.store().prefetch_record(map, hash));
 }

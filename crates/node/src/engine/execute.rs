@@ -141,7 +141,8 @@ impl Engine {
         let mut slot_of = [0u8; WINDOW];
         let mut last = None;
         if window.len() > 1 {
-            ahead::slots(partitions, batch, window);
+            let partition = |key: &u32| PartitionId(batch.ops[index_of(*key)].partition);
+            ahead::slots(partitions, window.iter().map(partition));
         }
         for (position, &key) in window.iter().enumerate() {
             let op = &batch.ops[index_of(key)];

@@ -16,7 +16,8 @@
 //! | `hands` | what a step wants done |
 //! | `late` | answers that do not come at once |
 //! | `learn` | from the committed table to the replicas here |
-//! | `pulse` | time, leases, messages of other nodes |
+//! | `pulse` | time and leases |
+//! | `receive` | messages of other nodes |
 //! | `report` | what the council's leader and operators want to know |
 //! | `maps` | names, numbers, settings and sizes |
 //! | `watching` | watchers, and what wakes them |
@@ -31,6 +32,7 @@ mod learn;
 mod maps;
 mod notices;
 mod pulse;
+mod receive;
 mod report;
 mod routed;
 mod sessions;

@@ -1,4 +1,4 @@
-//! What moves replicas beside requests: time, leases, messages of other nodes, and the steward's wishes.
+//! What moves replicas beside requests and messages: time, leases, and the steward's wishes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -14,23 +14,6 @@ use crate::clock;
 use crate::peers::message::LinkMessage;
 
 impl Engine {
-    /// Messages of another node's life, in their order.
-    pub(crate) fn receive(&self, core: usize, from: &Name, batch: Vec<LinkMessage>) {
-        for message in batch {
-            match message {
-                LinkMessage::Replica { partition, to, message } => {
-                    self.step(core, partition, Event::Receive { from, to, message });
-                }
-                LinkMessage::Beat { to, beat } => self.vouch(core, from, to, beat),
-                LinkMessage::BeatAck { to, ack } => self.vouched(core, from, to, &ack),
-                LinkMessage::Directive(directive) => self.direct(core, &directive),
-                // Not for replicas.
-                LinkMessage::News(_) | LinkMessage::Ping => {}
-            }
-        }
-        self.wire.flush(core);
-    }
-
     /// What the steward asks of a primary.
     pub(super) fn direct(&self, core: usize, directive: &Directive) {
         let event = match directive {
@@ -127,7 +110,7 @@ impl Engine {
     }
 
     /// Answers a beat: for which of the claimed partitions nothing newer was promised here.
-    fn vouch(&self, core: usize, from: &Name, to: Incarnation, beat: Beat) {
+    pub(super) fn vouch(&self, core: usize, from: &Name, to: Incarnation, beat: Beat) {
         let Some(partitions) = self.partitions.get() else { return };
         if to != self.own.incarnation {
             return;
@@ -145,7 +128,7 @@ impl Engine {
     }
 
     /// A beat was answered.
-    fn vouched(&self, core: usize, from: &Name, to: Incarnation, ack: &BeatAck) {
+    pub(super) fn vouched(&self, core: usize, from: &Name, to: Incarnation, ack: &BeatAck) {
         if to != self.own.incarnation {
             return;
         }

@@ -1,0 +1,85 @@
+//! Messages of another node reach their replicas, in windows like requests (see `execute`): all slots of a window are locked
+//! in ascending order, what the window will touch is asked for, and then the messages are taken one by one. The order of
+//! messages holds within a partition.
+
+use isogrid_core::{PartitionId, Replica as Name};
+use isogrid_replica::Event;
+use parking_lot::MutexGuard;
+
+use super::execute::WINDOW;
+use super::slot::{Place, Slot};
+use super::{Engine, Partitions, ahead};
+use crate::clock;
+use crate::peers::message::LinkMessage;
+
+/// A message by its partition and its place in its batch: sorts as they are taken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Addressed {
+    pub(super) partition: PartitionId,
+    pub(super) index: u32,
+}
+
+impl Engine {
+    /// Messages of another node's life, in their order.
+    pub(crate) fn receive(&self, core: usize, from: &Name, mut batch: Vec<LinkMessage>) {
+        let Some(partitions) = self.partitions.get() else { return };
+        let mut order = Vec::with_capacity(batch.len());
+        for (index, message) in batch.iter().enumerate() {
+            match message {
+                LinkMessage::Replica { partition, .. } => {
+                    if usize::from(partition.0) < partitions.cells.len() {
+                        order.push(Addressed { partition: *partition, index: index as u32 });
+                    }
+                }
+                LinkMessage::Beat { to, beat } => self.vouch(core, from, *to, beat.clone()),
+                LinkMessage::BeatAck { to, ack } => self.vouched(core, from, *to, ack),
+                LinkMessage::Directive(directive) => self.direct(core, directive),
+                // Not for replicas.
+                LinkMessage::News(_) | LinkMessage::Ping => {}
+            }
+        }
+        order.sort_unstable();
+        let mut guards = Vec::with_capacity(WINDOW);
+        for window in order.chunks(WINDOW) {
+            self.receive_window(core, from, (partitions, &mut batch, window), &mut guards);
+        }
+        self.wire.flush(core);
+    }
+
+    fn receive_window<'e>(
+        &'e self,
+        core: usize,
+        from: &Name,
+        (partitions, batch, window): (&'e Partitions, &mut [LinkMessage], &[Addressed]),
+        guards: &mut Vec<MutexGuard<'e, Slot>>,
+    ) {
+        let mut slot_of = [0u8; WINDOW];
+        let mut last = None;
+        ahead::slots(partitions, window.iter().map(|message| message.partition));
+        for (slot, message) in slot_of.iter_mut().zip(window) {
+            if last != Some(message.partition) {
+                guards.push(partitions.cells[usize::from(message.partition.0)].0.lock());
+                last = Some(message.partition);
+            }
+            *slot = guards.len() as u8 - 1;
+        }
+        if window.len() > 1 {
+            ahead::unapplied(batch, window, &slot_of, guards);
+        }
+        let now = clock::both();
+        for (slot, &Addressed { partition, index }) in slot_of.iter().zip(window) {
+            let message = std::mem::replace(&mut batch[index as usize], LinkMessage::Ping);
+            let LinkMessage::Replica { to, message, .. } = message else { continue };
+            let Some(held) = &mut guards[usize::from(*slot)].held else { continue };
+            let place = Place { engine: self, core, partition, now };
+            held.step(place, Event::Receive { from, to, message }, None);
+        }
+        let mut partition_of = [PartitionId(0); WINDOW];
+        for (slot, message) in slot_of.iter().zip(window) {
+            partition_of[usize::from(*slot)] = message.partition;
+        }
+        for (mut slot, partition) in guards.drain(..).zip(partition_of) {
+            self.count(partition, &mut slot);
+        }
+    }
+}
