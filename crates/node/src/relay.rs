@@ -27,6 +27,12 @@ const DEFAULT_TIMEOUT_MS: u32 = 10_000;
 const PAUSE_MIN_MS: u64 = 2;
 const PAUSE_MAX_MS: u64 = 50;
 
+/// What a client is told beside the error by a node that is cut off.
+pub(crate) const NO_WORD: &str = "no word from the council";
+
+/// How often it is looked whether who was asked still leads.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Why a question was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unanswered {
@@ -99,7 +105,7 @@ impl Relay {
             let left_ms = deadline.left_ms().unwrap_or(0);
             if left_ms <= pause_ms {
                 for (index, error) in again {
-                    late.answer(index, &Reply::Failed(error), None);
+                    late.answer(index, &Reply::Failed(self.last_word(error)), None);
                 }
                 return Ok(());
             }
@@ -108,6 +114,15 @@ impl Relay {
             pause_ms = (pause_ms * 2).min(PAUSE_MAX_MS);
             head.deadline_ms = deadline.left_ms().unwrap_or(0).max(1) as u32;
         }
+    }
+
+    /// What a client is told that waited in vain. A node that is cut off does not know who leads; what it would say of the owner
+    /// is old.
+    fn last_word(&self, error: Error) -> Error {
+        if error.outcome() == Outcome::NotApplied && self.maps.is_cut_off() {
+            return Error::new(ErrorCode::CutOff, NO_WORD);
+        }
+        error
     }
 
     /// Every operation once, here or at its owner.
@@ -199,7 +214,11 @@ impl Relay {
         let left_ms = deadline.left_ms().unwrap_or(u64::from(DEFAULT_TIMEOUT_MS));
         let timeout = Duration::from_millis(left_ms + 100);
         let frame = writer.finish(&head);
-        let answer = self.asker.ask(owner, AskKind::Forward, frame, timeout).await;
+        let answer = tokio::select! {
+            answer = self.asker.ask(owner.clone(), AskKind::Forward, frame, timeout) => answer,
+            // A node that hangs would be waited for until the deadline.
+            () = self.until_moved(&owner, asked) => Err(Unanswered::Unknown),
+        };
         let answered = match &answer {
             Ok(bytes) => take_answers(bytes, asked, sift),
             Err(_) => vec![false; asked.len()],
@@ -219,6 +238,14 @@ impl Relay {
                     None,
                 );
             }
+        }
+    }
+
+    /// Until a node leads nothing of what it was asked, as far as this node knows.
+    async fn until_moved(&self, owner: &NodeId, asked: &[Asked<'_>]) {
+        let is_owner = |one: &Asked<'_>| self.owner(&one.op).as_ref() == Some(owner);
+        while asked.iter().any(is_owner) {
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod forged_gossip;
+mod gateway;
 mod load;
 mod middleman;
 mod network;

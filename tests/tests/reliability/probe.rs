@@ -73,11 +73,6 @@ impl Figures {
         self.failed
     }
 
-    /// The time after which that share of all partitions was writable.
-    pub(crate) fn share_of_all(&self, of: f64) -> Duration {
-        share(&self.all, of)
-    }
-
     /// The p99 over the slowest partition of each fault.
     pub(crate) fn p99(&self) -> Duration {
         share(&self.worst, 0.99)

@@ -1,7 +1,4 @@
 //! Five nodes and a network that is cut between two and three of them, the council's leader among the two; and heals.
-//!
-//! The council declares at most a third of the nodes down in ten seconds (docs/replication.md, "fence"): of five one at once
-//! and the second ten seconds later. So what the second one led is writable only then, and callers may give up before.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +14,6 @@ use crate::{ONE, from_environment, load_average, probe, say};
 const CUT: Duration = Duration::from_secs(7);
 /// How many nodes are cut off.
 const SMALL: usize = 2;
-/// The share of the partitions that are led on the large side, or by the node that is declared down at once.
-const MOST: f64 = 0.7;
 /// From when on nobody on the small side may acknowledge anything: leases have ended.
 const LEASES_MAX: Duration = Duration::from_secs(3);
 /// How long it may take until the council has all its voters.
@@ -128,15 +123,10 @@ async fn split_cycle(cluster: &Cluster, network: &mut Network, grid: &Grid, load
     ));
     assert_eq!(losses, 0, "three copies: one was always on the large side");
     assert_eq!(figures.failed(), 0, "every partition became writable");
-    let bound = |name, ms| Duration::from_millis(from_environment(name, ms).into());
-    let most = bound("ISOGRID_TEST_WRITABLE_MS", 5_000);
-    assert!(
-        figures.share_of_all(MOST) <= most,
-        "most are led by others or by the first one: {figures}"
-    );
-    assert!(worst <= bound("ISOGRID_TEST_SPLIT_MS", 15_000), "{figures}");
+    let most = Duration::from_millis(from_environment("ISOGRID_TEST_WRITABLE_MS", 5_000).into());
+    assert!(worst <= most, "both of the small side are declared down at once: {figures}");
     assert!(refused.acknowledged.is_empty(), "acknowledged by few: {:?}", refused.acknowledged);
-    assert!(!by_hand && said.contains("IG-"), "{said}");
+    assert!(!by_hand && said.contains("IG-0220"), "it says that it is cut off: {said}");
     let map = grid.map::<String, u64>("refused");
     for key in refused.not_applied {
         let found = map.get(key.as_str()).await.expect("the cluster is whole");

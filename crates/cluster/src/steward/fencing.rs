@@ -1,5 +1,5 @@
 //! Which nodes are declared down. A suspicion is evidence; it takes several, and others who hear from the node speak
-//! against it. And never too many at once: a fault of the network must not fence the cluster.
+//! against it. And never too many at once (docs/adr/0015-a-third-rounded-up.md): a fault of the network must not fence the cluster.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -39,8 +39,7 @@ impl Steward {
         let serving = council.nodes().values().filter(|record| record.is_serving()).count();
         let fenced_and_down = |(_, node): &&(Millis, NodeId)| council.serving(node).is_none();
         let fenced = fencing.recent.iter().filter(fenced_and_down).count();
-        // A third of those that served when the span began, and one in the smallest clusters.
-        let allowed = ((serving + fenced) / 3).max(1);
+        let allowed = fenced_max(serving + fenced);
         for node in evidence.suspicions.keys() {
             let Some(replica) = council.serving(node) else { continue };
             if !is_dead(now, node, council, evidence, settings) {
@@ -62,6 +61,13 @@ impl Steward {
             orders.commands.push(Command::NodeDown { node: node.clone(), incarnation });
         }
     }
+}
+
+/// How many of so many nodes that served when the span began may be fenced within it: a third, rounded up, but always fewer
+/// than half of them; and one in the smallest clusters.
+pub(super) fn fenced_max(nodes: usize) -> usize {
+    let minority = nodes.saturating_sub(1) / 2;
+    nodes.div_ceil(3).min(minority).max(1)
 }
 
 /// Whether enough serving nodes consider a node dead, more than have just heard from it. Enough is two, or all others

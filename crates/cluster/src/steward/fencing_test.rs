@@ -83,18 +83,34 @@ fn a_dead_node_is_down_within_a_second() {
 }
 
 #[test]
-fn never_more_than_a_third_in_ten_seconds() {
+fn never_more_than_about_a_third_in_ten_seconds() {
     let mut world = world("a1 b1 c1 d1 e1 f1 g1");
     world.run(500);
     for name in ["d", "e", "f", "g"] {
         world.kill(name);
     }
     world.run(2_000);
-    assert_eq!(fenced(&world), ["d", "e"], "a third of seven");
+    assert_eq!(fenced(&world), ["d", "e", "f"], "a third of seven, rounded up");
     world.run(8_000);
-    assert_eq!(fenced(&world).len(), 2);
+    assert_eq!(fenced(&world).len(), 3);
     world.run(2_500);
-    assert_eq!(fenced(&world).len(), 3, "a third of five");
+    assert_eq!(fenced(&world).len(), 4, "one of four");
+}
+
+#[test]
+fn the_limit_is_always_a_minority() {
+    let limits = [1, 2, 3, 4, 5, 6, 7, 9, 10, 30].map(super::fencing::fenced_max);
+    assert_eq!(limits, [1, 1, 1, 1, 2, 2, 3, 3, 4, 10]);
+}
+
+#[test]
+fn the_smaller_side_of_five_is_down_within_a_second() {
+    let mut world = world("a1 b1 c1 d1 e1");
+    world.run(500);
+    world.kill("d");
+    world.kill("e");
+    world.run(1_000);
+    assert_eq!(fenced(&world), ["d", "e"]);
 }
 
 #[test]

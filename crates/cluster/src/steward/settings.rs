@@ -9,7 +9,7 @@ pub struct StewardSettings {
     pub suspicion_ms: u64,
     /// How recent word of a node must be to speak against its death.
     pub contact_ms: u64,
-    /// The span in which at most a third of the nodes are fenced.
+    /// The span in which at most a third of the nodes, rounded up, are fenced.
     pub fence_span_ms: u64,
     /// How long a node that came back must be up before it takes copies.
     pub stable_ms: u64,

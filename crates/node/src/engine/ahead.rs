@@ -42,14 +42,12 @@ pub(super) fn records(
             }
         }
     };
-    each(&|replica, op| {
-        replica.prefetch_parts();
-        replica.store().prefetch_place(op.map);
-    });
-    each(&|replica, op| {
-        replica.prefetch_ends();
-        replica.store().prefetch_map(op.map);
-    });
+    if batch.may_change {
+        each(&|replica, _| replica.prefetch_parts());
+        each(&|replica, _| replica.prefetch_ends());
+    }
+    each(&|replica, op| replica.store().prefetch_place(op.map));
+    each(&|replica, op| replica.store().prefetch_map(op.map));
     each(&|replica, op| replica.store().prefetch_directory(op.map, op.hash));
     each(&|replica, op| replica.store().prefetch_segment(op.map, op.hash));
     each(&|replica, op| replica.store().prefetch_bucket(op.map, op.hash));

@@ -16,12 +16,19 @@ use crate::engine::Engine;
 pub(crate) trait Maps: Send + Sync {
     /// Ends when this node knows all of these maps that exist; those that are to be made exist by then.
     fn provide(&self, wanted: Wanted) -> BoxFuture<'static, Result<()>>;
+
+    /// Whether this node has lost the rest of its cluster: then it does not know who leads what.
+    fn is_cut_off(&self) -> bool;
 }
 
 /// Control, as doors that look for maps know it.
 pub(crate) struct MapDoor(pub(crate) Arc<Control>);
 
 impl Maps for MapDoor {
+    fn is_cut_off(&self) -> bool {
+        self.0.is_cut_off()
+    }
+
     fn provide(&self, wanted: Wanted) -> BoxFuture<'static, Result<()>> {
         let control = Arc::clone(&self.0);
         Box::pin(async move {

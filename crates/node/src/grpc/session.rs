@@ -23,6 +23,7 @@ use super::topology;
 use crate::connection::ConnectionState;
 use crate::engine::{Batch, Deadline, Engine, Late};
 use crate::node::Shared;
+use crate::relay::NO_WORD;
 use crate::{VERSION, clock};
 
 /// A session, as the stream of its replies.
@@ -145,6 +146,10 @@ impl Session {
             return Err(Error::new(ErrorCode::BatchTooLarge, detail));
         }
         let head = frame.head;
+        if head.is_gateway && frame.ops > 0 {
+            self.forward_frame(head.frame_id, frame.ops, bytes.clone());
+            return Ok(None);
+        }
         let deadline = Deadline::after_ms(head.deadline_ms);
         let mut batch = Batch::new(&engine, head, frame.maps.iter().copied(), frame.ops);
         for _ in 0..frame.ops {
@@ -158,10 +163,17 @@ impl Session {
         };
         let replies = &mut self.replies;
         let mut is_owner = true;
-        let core = self.connection.core;
+        let (core, control) = (self.connection.core, &self.shared.control);
         let waiting = engine.execute(core, batch, deadline, &late, |index, reply, receipt| {
-            if let Reply::Failed(error) = reply {
-                is_owner &= error.code() != ErrorCode::NotOwner;
+            if let Reply::Failed(error) = reply
+                && error.code() == ErrorCode::NotOwner
+            {
+                is_owner = false;
+                // Then there is no newer table here to be had, nor does this node know who leads.
+                if control.is_cut_off() {
+                    let alone = Error::new(ErrorCode::CutOff, NO_WORD);
+                    return put(replies, index, &Reply::Failed(alone), None);
+                }
             }
             put(replies, index, reply, receipt)
         });
@@ -172,6 +184,22 @@ impl Session {
             let table = if is_owner { Bytes::new() } else { self.newer_table(head.table_version) };
             SessionReply { frame, table, ..SessionReply::default() }
         }))
+    }
+
+    /// Brings the operations of a frame to their owners; all its answers come late.
+    fn forward_frame(&self, frame_id: u32, ops: usize, frame: Bytes) {
+        self.outbox.expect(ops);
+        let late: Arc<dyn Late> =
+            Arc::new(FrameLate { outbox: Arc::clone(&self.outbox), frame_id });
+        let (relay, core) = (Arc::clone(&self.shared.relay), self.connection.core);
+        // It ends with the frame's deadline, whether its session still lives or not: what it wrote was written.
+        tokio::spawn(async move {
+            if let Err(error) = relay.run(core, &frame, Arc::clone(&late)).await {
+                for index in 0..ops {
+                    late.answer(index, &Reply::Failed(error.clone()), None);
+                }
+            }
+        });
     }
 
     /// The changes of the table that a client lacks that asked the wrong node.
