@@ -76,8 +76,11 @@ async fn follow(events: &mut Events, args: &WatchArgs, format: Format) -> Comman
         };
         // All that has come by now, then one write.
         while let Some(event) = next {
-            write_event(&mut out, &event?, format)?;
-            left -= 1;
+            let event = event?;
+            if is_shown(&event, format) {
+                write_event(&mut out, &event, format)?;
+                left -= 1;
+            }
             let ready = if left > 0 { events.next().now_or_never() } else { None };
             let Some(ready) = ready else { break };
             if ready.is_none() {
@@ -115,6 +118,11 @@ fn write_token(file: &Path, token: &WatchToken) -> Result<(), Failure> {
 fn unusable(file: &Path, error: &std::io::Error) -> Failure {
     let detail = format!("--resume {}: {error}", file.display());
     Error::new(ErrorCode::ArgumentInvalid, detail).into()
+}
+
+/// A line for each partition when its snapshot is whole is for programs: people would look for their keys between hundreds.
+fn is_shown(event: &Event<Bytes, Bytes>, format: Format) -> bool {
+    format == Format::Json || !matches!(event, Event::SnapshotDone { .. })
 }
 
 /// One event in one line.
@@ -195,6 +203,13 @@ fn object(event: &Event<Bytes, Bytes>) -> Value {
 mod tests {
     use super::*;
     use isogrid_core::Version;
+
+    #[test]
+    fn people_see_no_line_for_each_partition() {
+        let whole = Event::SnapshotDone { partition: 7 };
+        assert!(!is_shown(&whole, Format::Table) && is_shown(&whole, Format::Json));
+        assert!(is_shown(&Event::Cleared { partition: 7 }, Format::Table));
+    }
 
     #[test]
     fn every_event_is_one_line() {
