@@ -3,7 +3,9 @@
 //!
 //! Typed calls and sessions in gateway mode come through here. Every operation stands in a frame, whoever asked.
 
-use std::collections::BTreeMap;
+mod sift;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use isogrid_proto::frame::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use self::sift::{Moved, Sift};
 use crate::engine::{Batch, Deadline, Engine, Late};
 use crate::grpc::maps::{Maps, Wanted};
 use crate::peers::message::AskKind;
@@ -91,12 +94,9 @@ impl Relay {
         let maps: Vec<Arc<str>> = frame.maps.iter().map(|name| Arc::from(*name)).collect();
         frame.finish()?;
         let mut pause_ms = PAUSE_MIN_MS;
+        let mut doubtful = BTreeSet::new();
         loop {
-            let sift = Arc::new(Sift {
-                late: Arc::clone(&late),
-                state: Mutex::default(),
-                done: Notify::new(),
-            });
+            let sift = Arc::new(Sift::new(Arc::clone(&late), doubtful.clone()));
             self.round(core, head, (&maps, &left), deadline, &sift).await;
             let again = sift.take();
             if again.is_empty() {
@@ -105,11 +105,13 @@ impl Relay {
             let left_ms = deadline.left_ms().unwrap_or(0);
             if left_ms <= pause_ms {
                 for (index, error) in again {
-                    late.answer(index, &Reply::Failed(self.last_word(error)), None);
+                    sift.pass(index, &Reply::Failed(self.last_word(error)), None);
                 }
                 return Ok(());
             }
             left.retain(|asked| again.contains_key(&asked.index));
+            let in_doubt = again.iter().filter(|(_, error)| error.outcome() == Outcome::Unknown);
+            doubtful.extend(in_doubt.map(|(index, _)| *index));
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             pause_ms = (pause_ms * 2).min(PAUSE_MAX_MS);
             head.deadline_ms = deadline.left_ms().unwrap_or(0).max(1) as u32;
@@ -180,8 +182,7 @@ impl Relay {
                 batch.push(one.map, one.op, one.options);
             }
             sift.expect(asked.len());
-            let moved: Arc<dyn Late> =
-                Arc::new(Moved { sift: Arc::clone(sift), places: Arc::clone(&places) });
+            let moved: Arc<dyn Late> = Arc::new(Moved::new(Arc::clone(sift), Arc::clone(&places)));
             let mut bytes = 0;
             self.engine.execute(
                 core,
@@ -232,11 +233,7 @@ impl Relay {
                 let outcome = if was_sent { Outcome::Unknown } else { Outcome::NotApplied };
                 sift.again(one.index, error.with_outcome(outcome));
             } else {
-                sift.late.answer(
-                    one.index,
-                    &Reply::Failed(error.with_outcome(Outcome::Unknown)),
-                    None,
-                );
+                sift.pass(one.index, &Reply::Failed(error.with_outcome(Outcome::Unknown)), None);
             }
         }
     }
@@ -287,76 +284,6 @@ fn take_answers(bytes: &Bytes, asked: &[Asked<'_>], sift: &Sift) -> Vec<bool> {
         }
     }
     answered
-}
-
-/// Lets answers through, but for those of a node that is not the owner: these operations are tried again.
-struct Sift {
-    late: Arc<dyn Late>,
-    state: Mutex<Sifted>,
-    done: Notify,
-}
-
-#[derive(Default)]
-struct Sifted {
-    again: BTreeMap<usize, Error>,
-    left: usize,
-}
-
-impl Sift {
-    fn expect(&self, operations: usize) {
-        self.state.lock().left += operations;
-    }
-
-    fn again(&self, index: usize, why: Error) {
-        self.state.lock().again.insert(index, why);
-    }
-
-    fn sort(&self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) {
-        match reply {
-            Reply::Failed(error) if is_tried_again(error) => self.again(index, error.clone()),
-            _ => self.late.answer(index, reply, receipt),
-        }
-    }
-
-    fn answer(&self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) {
-        self.sort(index, reply, receipt);
-        let mut state = self.state.lock();
-        state.left -= 1;
-        if state.left == 0 {
-            self.done.notify_one();
-        }
-    }
-
-    async fn all_answered(&self) {
-        while self.state.lock().left > 0 {
-            self.done.notified().await;
-        }
-    }
-
-    fn take(&self) -> BTreeMap<usize, Error> {
-        std::mem::take(&mut self.state.lock().again)
-    }
-}
-
-/// What ends by itself when the table changes, and certainly had no effect.
-fn is_tried_again(error: &Error) -> bool {
-    error.outcome() == Outcome::NotApplied
-        && matches!(
-            error.code(),
-            ErrorCode::NotOwner | ErrorCode::NotReady | ErrorCode::ShuttingDown
-        )
-}
-
-/// Answers of a batch whose operations stand elsewhere in the frame.
-struct Moved {
-    sift: Arc<Sift>,
-    places: Arc<[usize]>,
-}
-
-impl Late for Moved {
-    fn answer(&self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) {
-        self.sift.answer(self.places[index], reply, receipt);
-    }
 }
 
 /// Gathers all answers of a frame into one.

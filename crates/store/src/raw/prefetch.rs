@@ -22,8 +22,8 @@ pub fn prefetch_all<T>(target: &T) {
 
 /// Asks the processor to load the cache line where a buffer will be written next, and the one after it.
 #[inline]
-pub fn prefetch_end<T>(buffer: &Vec<T>) {
-    let end: *const u8 = buffer.as_ptr().wrapping_add(buffer.len()).cast();
+pub fn prefetch_end<T>(buffer: &[T]) {
+    let end: *const u8 = buffer.as_ptr_range().end.cast();
     prefetch_line(end);
     prefetch_line(end.wrapping_add(LINE_BYTES));
 }
