@@ -32,21 +32,28 @@ pub struct Image {
 }
 
 impl Replica {
-    /// An image of the data as they are now; `None` while they are not those of a committed position.
+    /// An image of the data as they are now; `None` while they are not those of a committed position. A primary that is the only
+    /// member commits by being on disk, so its image may be of all it has: one that leads without a whole copy, because
+    /// data were declared lost, has nothing on disk that entries could follow.
     pub fn image(&self) -> Option<Image> {
         let state = self.state();
-        let is_exact = self.is_complete()
-            && (self.role() != RoleName::Primary || state.commit == state.log.last().seq);
+        let leads = self.role() == RoleName::Primary;
+        let is_alone = state.view.in_sync == [state.me.clone()];
+        let is_exact =
+            self.is_complete() && (!leads || is_alone || state.commit == state.log.last().seq);
         if !is_exact {
             return None;
         }
+        let position = if leads { state.log.last() } else { state.commit_position() };
         let mut image = Image {
-            position: state.commit_position(),
+            position,
             hlc: state.hlc,
             loss_generation: state.loss_generation,
             ..Image::default()
         };
-        state.sessions.encode(&mut image.sessions);
+        let mut sessions = state.sessions.clone();
+        sessions.settle(position.seq);
+        sessions.encode(&mut image.sessions);
         let mut cursor = Some(WalkCursor::default());
         while let Some(from) = cursor {
             let page = state.store.walk(from, WALK_BYTES);

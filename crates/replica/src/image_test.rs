@@ -143,3 +143,16 @@ fn there_is_no_image_of_what_is_not_committed() {
     replica.step(Event::Table(&entry), now(), &mut Recorded::default());
     assert_eq!(replica.image(), None, "its first entry waits for b");
 }
+
+#[test]
+fn the_only_member_has_an_image_before_its_disk_has_anything() {
+    let durable = Arc::new(Settings { durable: true, ..(*settings()).clone() });
+    let mut replica = Replica::new(name(1), store(), Arc::clone(&durable), now());
+    lead(&mut replica, 1);
+    assert_eq!(replica.commit(), 0, "its first entry is not on disk");
+    let image = replica.image().unwrap();
+    assert_eq!(image.position, replica.log().last());
+    let back = Replica::recover(name(2), store(), durable, (&image, &[]), now()).unwrap();
+    assert_eq!(back.log().last(), replica.log().last(), "entries can follow it");
+    assert_eq!(back.sessions().digest(), replica.sessions().digest());
+}

@@ -167,9 +167,19 @@ impl World {
         {
             disk.forget(partition);
         }
-        if let Notice::CopyFinished(_) = notice {
+        let leads_from_nothing =
+            matches!(notice, Notice::Promoted { .. }) && self.lacks_image(node, partition);
+        if matches!(notice, Notice::CopyFinished(_)) || leads_from_nothing {
             faults::image_now(self, node, partition);
         }
+    }
+
+    /// Whether the disk has nothing that the log's next entries could follow: a copy was begun and is not whole.
+    fn lacks_image(&mut self, node: NodeIndex, partition: PartitionId) -> bool {
+        let Some(machine) = self.machines.get_mut(&node) else { return false };
+        let held = machine.process.as_ref().and_then(|one| one.replicas.get(&partition));
+        let has_committed = held.is_some_and(|held| held.replica.commit() > 0);
+        has_committed && machine.disk_mut().is_some_and(|disk| disk.end(partition) == 0)
     }
 
     /// The wall clock as it truly is, in milliseconds.
