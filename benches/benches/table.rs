@@ -6,7 +6,7 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use isogrid_core::{Eviction, Limits, MapId, MapSettings, Op, PartitionId, Reply, Timestamp};
-use isogrid_store::{Context, KeyHash, Partition, Request, hash_key};
+use isogrid_store::{Context, KeyHash, Partition, Request, Step, hash_key};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -69,11 +69,14 @@ fn run<'k>(
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = hash_key(SEED, key);
             if window > 1 {
-                partition.prefetch_bucket(MAP, *hash);
+                partition.prefetch(Step::Bucket, MAP, *hash);
             }
         }
         if window > 1 {
-            hashes.iter().take(keys.len()).for_each(|hash| partition.prefetch_record(MAP, *hash));
+            hashes
+                .iter()
+                .take(keys.len())
+                .for_each(|hash| partition.prefetch(Step::Record, MAP, *hash));
         }
         for (hash, key) in hashes.iter().zip(keys) {
             consume(partition.execute(MAP, &op(key), *hash, &CONTEXT));

@@ -88,9 +88,9 @@ impl Primary {
     /// goes out.
     pub(crate) fn take_over(state: &mut State, now: Now, effects: &mut dyn Effects) -> Self {
         let uncommitted = state.log.last().seq - state.commit;
-        // Whoever led before, and may be gone, has at least what is committed.
+        // Whoever led before may come back, and so may those who followed it: what is here is kept for them.
         if state.commit > 0 {
-            state.readers.expect_back(state.commit);
+            state.readers.expect_back(state.log.base().seq);
         }
         state.speculate();
         if !state.settings.rules.barrier {

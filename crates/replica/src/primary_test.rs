@@ -12,6 +12,7 @@ use super::*;
 use crate::Replica as Subject;
 use crate::effects::Recorded;
 use crate::event::{Event, ReadMode, Request};
+use crate::log::WindowLimits;
 use crate::message::{Append, Message};
 use crate::settings::Settings;
 
@@ -225,4 +226,46 @@ fn a_late_question_about_a_suspect_adds_no_learner() {
     };
     assert_eq!(vouch(&["a", "b"], &[]), 1, "a member");
     assert_eq!(vouch(&["a"], &["b"]), 0, "it would be added, and nobody would wait for it (R6)");
+}
+
+/// A log that keeps little of what nobody wants, in small segments.
+fn with_a_small_window() -> Settings {
+    let window = WindowLimits { bytes_max: 32 << 10, spare_bytes_max: 1 << 10, age_ms_max: 30_000 };
+    Settings { window, ..Settings::default() }
+}
+
+/// Some twelve kilobytes of entries, and a moment for the log to be pruned.
+fn write_much(subject: &mut Subject, ms: u64) {
+    (0..150).for_each(|_| drop(put(subject, ms, b"key", Expiry::Never)));
+    step(subject, ms, Event::Tick);
+}
+
+#[test]
+fn what_nobody_wants_is_dropped() {
+    let mut subject = leader(with_a_small_window(), &table(1, &["a"], &[]));
+    write_much(&mut subject, 1);
+    assert!(subject.log().base().seq > 50, "{}", subject.log().base());
+}
+
+#[test]
+fn a_member_that_was_removed_finds_what_it_missed_for_a_while() {
+    let mut subject = leader(with_a_small_window(), &table(1, &["a", "b"], &[]));
+    acknowledge(&mut subject, 1);
+    let known = subject.log().last();
+    let without = PartitionEntry { ver: 2, ..table(1, &["a"], &[]) };
+    step(&mut subject, 1, Event::Table(&without));
+    write_much(&mut subject, 2);
+    assert_eq!(subject.log().position_of(known.seq), Some(known), "b goes on from there");
+    write_much(&mut subject, 40_000);
+    assert!(subject.log().base() > known, "it did not come back");
+}
+
+#[test]
+fn who_takes_over_keeps_the_log_it_has_for_its_predecessor() {
+    let mut subject = leader(with_a_small_window(), &table(1, &["a"], &[]));
+    put(&mut subject, 1, b"key", Expiry::Never);
+    let base = subject.log().base();
+    step(&mut subject, 2, Event::Table(&table(2, &["a"], &[])));
+    write_much(&mut subject, 3);
+    assert_eq!(subject.log().base(), base);
 }

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use isogrid_core::{Effect, Limits, MapId, Op, PartitionId, Timestamp, Version};
-use isogrid_store::{Context, KeyHash, Partition, hash_key};
+use isogrid_store::{Context, KeyHash, Partition, Step, hash_key};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -106,9 +106,9 @@ fn round(partition: &mut Partition, kind: Kind, keys: u64, random: &mut u64) -> 
             *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             *bytes = key((*random >> 33) % keys);
             *hash = hash_key(SEED, bytes);
-            partition.prefetch_bucket(MAP, *hash);
+            partition.prefetch(Step::Bucket, MAP, *hash);
         }
-        window.iter().for_each(|(_, hash)| partition.prefetch_record(MAP, *hash));
+        window.iter().for_each(|(_, hash)| partition.prefetch(Step::Record, MAP, *hash));
         for (key, hash) in &window {
             one(partition, kind, (key, *hash), &mut log);
         }

@@ -61,7 +61,7 @@ pub mod walk;
 pub use buckets::BucketDigests;
 pub use hash::{KeyHash, hash_key};
 pub use journal::{Changes, Executed};
-pub use partition::{Context, Partition, Request};
+pub use partition::{Context, Partition, Request, Step};
 pub use raw::{prefetch_all, prefetch_end};
 pub use usage::MapUsage;
 pub use walk::{WalkCursor, Walked, WalkedRecord};

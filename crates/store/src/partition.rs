@@ -37,6 +37,29 @@ pub struct Request<'a> {
 /// leaves the nearest cache before its turn.
 const WINDOW_LEN: usize = 32;
 
+/// A step on the way from a partition to a record: each lies behind a pointer in the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Where the map is.
+    Place,
+    /// The map.
+    Map,
+    /// Its directory.
+    Directory,
+    /// The segment of the key.
+    Segment,
+    /// The bucket of the key.
+    Bucket,
+    /// The record.
+    Record,
+}
+
+impl Step {
+    /// The whole way.
+    pub const ALL: [Step; 6] =
+        [Step::Place, Step::Map, Step::Directory, Step::Segment, Step::Bucket, Step::Record];
+}
+
 /// The data of one partition.
 pub struct Partition {
     id: PartitionId,
@@ -92,51 +115,21 @@ impl Partition {
         self.maps.get(map.0 as usize)?.as_deref()
     }
 
-    /// Asks for where a map is.
+    /// Asks for what lies one step further on the way to a record. The step before should be near by now.
     #[inline]
-    pub fn prefetch_place(&self, map: MapId) {
-        if let Some(place) = self.maps.get(map.0 as usize) {
-            prefetch(place);
+    pub fn prefetch(&self, step: Step, map: MapId, hash: KeyHash) {
+        if step == Step::Place {
+            return self.maps.get(map.0 as usize).into_iter().for_each(prefetch);
         }
-    }
-
-    /// Asks for a map. Its place should be near by now.
-    #[inline]
-    pub fn prefetch_map(&self, map: MapId) {
-        if let Some(store) = self.map(map) {
-            prefetch_all(store);
-        }
-    }
-
-    /// Asks for the way to a key. Its map should be near by now.
-    #[inline]
-    pub fn prefetch_directory(&self, map: MapId, hash: KeyHash) {
-        if let Some(store) = self.map(map) {
-            store.content.table.prefetch_directory(hash);
-        }
-    }
-
-    /// Asks for the segment of a key. The way there should be near by now.
-    #[inline]
-    pub fn prefetch_segment(&self, map: MapId, hash: KeyHash) {
-        if let Some(store) = self.map(map) {
-            store.content.table.prefetch_segment(hash);
-        }
-    }
-
-    /// First pass of a window: asks for the bucket of a key.
-    #[inline]
-    pub fn prefetch_bucket(&self, map: MapId, hash: KeyHash) {
-        if let Some(store) = self.map(map) {
-            store.content.table.prefetch_bucket(hash);
-        }
-    }
-
-    /// Second pass of a window: asks for the record of a key. Its bucket should be near by now.
-    #[inline]
-    pub fn prefetch_record(&self, map: MapId, hash: KeyHash) {
-        if let Some(store) = self.map(map) {
-            store.content.table.prefetch_records(hash);
+        let Some(store) = self.map(map) else { return };
+        let table = &store.content.table;
+        match step {
+            Step::Place => {}
+            Step::Map => prefetch_all(store),
+            Step::Directory => table.prefetch_directory(hash),
+            Step::Segment => table.prefetch_segment(hash),
+            Step::Bucket => table.prefetch_bucket(hash),
+            Step::Record => table.prefetch_records(hash),
         }
     }
 
@@ -175,10 +168,10 @@ impl Partition {
         let mut index = 0;
         for window in requests.chunks(WINDOW_LEN) {
             for request in window {
-                self.prefetch_bucket(request.map, request.hash);
+                self.prefetch(Step::Bucket, request.map, request.hash);
             }
             for request in window {
-                self.prefetch_record(request.map, request.hash);
+                self.prefetch(Step::Record, request.map, request.hash);
             }
             for request in window {
                 reply(index, self.execute(request.map, &request.op, request.hash, context));

@@ -91,8 +91,7 @@ fn a_map_that_nobody_wrote_is_empty() {
         (partition.maps.len(), partition.total_bytes(), partition.last_version().0),
         (0, 0, 0)
     );
-    partition.prefetch_bucket(map, KeyHash(5));
-    partition.prefetch_record(map, KeyHash(5));
+    Step::ALL.into_iter().for_each(|step| partition.prefetch(step, map, KeyHash(5)));
 }
 
 #[test]

@@ -30,9 +30,9 @@ async fn a_client_of_one_node_reaches_everything_whatever_happens_to_the_others(
     let grid = through(&cluster).await;
     probe::writable(&grid, cluster.partitions(), Instant::now()).await;
     let load = Load::start(&grid);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.under_way().await;
     let mut figures = probe::Figures::default();
-    let (p99, _, before) = load.oracle.latency();
+    let (p99, ..) = load.oracle.latency();
 
     cluster.pause(1);
     let paused = figures.add(probe::writable(&grid, cluster.partitions(), Instant::now()).await);
@@ -45,7 +45,7 @@ async fn a_client_of_one_node_reaches_everything_whatever_happens_to_the_others(
 
     let outcomes = load.judge(&grid).await;
     say(&format!(
-        "through {}: {before} operations in the first second, p99 {p99:?}; writable {paused:?} after a pause of another node, {killed:?} after its death; load average {}",
+        "through {}: p99 {p99:?} before; writable {paused:?} after a pause of another node, {killed:?} after its death; load average {}",
         cluster.name(ENTRY),
         load_average()
     ));

@@ -144,6 +144,13 @@ impl Load {
         Load { oracle, stopping, writers }
     }
 
+    /// Waits until each writer has done something, and more than once.
+    pub(crate) async fn under_way(&self) {
+        while self.oracle.operations.load(Ordering::Relaxed) < 10 * WRITERS as u64 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Ends the writers and holds what is there against what was acknowledged.
     pub(crate) async fn judge(mut self, grid: &Grid) -> Outcomes {
         self.stopping.store(true, Ordering::SeqCst);

@@ -3,7 +3,7 @@
 
 use isogrid_core::{MapId, PartitionId};
 use isogrid_replica::Replica;
-use isogrid_store::{KeyHash, prefetch_all};
+use isogrid_store::{KeyHash, Step, prefetch_all};
 use parking_lot::MutexGuard;
 
 use super::Partitions;
@@ -46,12 +46,9 @@ pub(super) fn records(
         each(&|replica, _| replica.prefetch_parts());
         each(&|replica, _| replica.prefetch_ends());
     }
-    each(&|replica, op| replica.store().prefetch_place(op.map));
-    each(&|replica, op| replica.store().prefetch_map(op.map));
-    each(&|replica, op| replica.store().prefetch_directory(op.map, op.hash));
-    each(&|replica, op| replica.store().prefetch_segment(op.map, op.hash));
-    each(&|replica, op| replica.store().prefetch_bucket(op.map, op.hash));
-    each(&|replica, op| replica.store().prefetch_record(op.map, op.hash));
+    for next in Step::ALL {
+        each(&|replica, op| replica.store().prefetch(next, op.map, op.hash));
+    }
 }
 
 /// Asks for everything that messages will touch, from the slots, which are near by now, to the records that they let backups
@@ -84,20 +81,14 @@ pub(super) fn unapplied(
         }
         seen.1 = held.replica.upcoming(message, seen.1, |map, hash| {
             if let Some(record) = records.get_mut(found) {
-                held.replica.store().prefetch_place(map);
                 *record = Some((&held.replica, map, hash));
                 found += 1;
             }
         });
     }
-    let each = |step: &dyn Fn(&Replica, MapId, KeyHash)| {
+    for next in Step::ALL {
         for &(replica, map, hash) in records[..found].iter().flatten() {
-            step(replica, map, hash);
+            replica.store().prefetch(next, map, hash);
         }
-    };
-    each(&|replica, map, _| replica.store().prefetch_map(map));
-    each(&|replica, map, hash| replica.store().prefetch_directory(map, hash));
-    each(&|replica, map, hash| replica.store().prefetch_segment(map, hash));
-    each(&|replica, map, hash| replica.store().prefetch_bucket(map, hash));
-    each(&|replica, map, hash| replica.store().prefetch_record(map, hash));
+    }
 }

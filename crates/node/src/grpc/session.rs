@@ -163,14 +163,16 @@ impl Session {
         };
         let replies = &mut self.replies;
         let mut is_owner = true;
-        let (core, control) = (self.connection.core, &self.shared.control);
+        let core = self.connection.core;
+        // It knows no more than who asks, and may not hear who leads by now.
+        let is_lost =
+            || head.table_version >= engine.table_version() && self.shared.control.is_cut_off();
         let waiting = engine.execute(core, batch, deadline, &late, |index, reply, receipt| {
             if let Reply::Failed(error) = reply
                 && error.code() == ErrorCode::NotOwner
             {
                 is_owner = false;
-                // Then there is no newer table here to be had, nor does this node know who leads.
-                if control.is_cut_off() {
+                if is_lost() {
                     let alone = Error::new(ErrorCode::CutOff, NO_WORD);
                     return put(replies, index, &Reply::Failed(alone), None);
                 }
