@@ -13,7 +13,7 @@ use crate::clock;
 use crate::peers::message::LinkMessage;
 
 /// A message by its partition and its place in its batch: sorts as they are taken.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Addressed {
     pub(super) partition: PartitionId,
     pub(super) index: u32,
@@ -23,22 +23,16 @@ impl Engine {
     /// Messages of another node's life, in their order.
     pub(crate) fn receive(&self, core: usize, from: &Name, mut batch: Vec<LinkMessage>) {
         let Some(partitions) = self.partitions.get() else { return };
-        let mut order = Vec::with_capacity(batch.len());
-        for (index, message) in batch.iter().enumerate() {
+        for message in &batch {
             match message {
-                LinkMessage::Replica { partition, .. } => {
-                    if usize::from(partition.0) < partitions.cells.len() {
-                        order.push(Addressed { partition: *partition, index: index as u32 });
-                    }
-                }
                 LinkMessage::Beat { to, beat } => self.vouch(core, from, *to, beat.clone()),
                 LinkMessage::BeatAck { to, ack } => self.vouched(core, from, *to, ack),
                 LinkMessage::Directive(directive) => self.direct(core, directive),
-                // Not for replicas.
-                LinkMessage::News(_) | LinkMessage::Ping => {}
+                // For replicas, which are next, or not for the engine.
+                LinkMessage::Replica { .. } | LinkMessage::News(_) | LinkMessage::Ping => {}
             }
         }
-        order.sort_unstable();
+        let order = by_partition(&batch, partitions.cells.len());
         let mut guards = Vec::with_capacity(WINDOW);
         for window in order.chunks(WINDOW) {
             self.receive_window(core, from, (partitions, &mut batch, window), &mut guards);
@@ -81,5 +75,42 @@ impl Engine {
         for (mut slot, partition) in guards.drain(..).zip(partition_of) {
             self.count(partition, &mut slot);
         }
+    }
+}
+
+/// The messages for replicas, as they are taken: partition by partition, those of one in the order in which they were sent. A
+/// partition that does not exist gets none.
+fn by_partition(batch: &[LinkMessage], partitions: usize) -> Vec<Addressed> {
+    let addressed = |(index, message): (usize, &LinkMessage)| match message {
+        LinkMessage::Replica { partition, .. } if usize::from(partition.0) < partitions => {
+            Some(Addressed { partition: *partition, index: index as u32 })
+        }
+        _ => None,
+    };
+    let mut order: Vec<Addressed> = batch.iter().enumerate().filter_map(addressed).collect();
+    order.sort_unstable();
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use isogrid_core::{Epoch, Incarnation};
+    use isogrid_replica::Message;
+
+    fn message(partition: u16) -> LinkMessage {
+        LinkMessage::Replica {
+            partition: PartitionId(partition),
+            to: Incarnation(1),
+            message: Message::Refused { promised: Epoch(1) },
+        }
+    }
+
+    #[test]
+    fn messages_of_one_partition_keep_their_order() {
+        let batch = [message(2), message(1), LinkMessage::Ping, message(2), message(9), message(1)];
+        let order: Vec<(u16, u32)> =
+            by_partition(&batch, 4).iter().map(|one| (one.partition.0, one.index)).collect();
+        assert_eq!(order, [(1, 1), (1, 5), (2, 0), (2, 3)], "and there is no partition 9");
     }
 }
