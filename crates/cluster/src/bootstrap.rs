@@ -124,42 +124,50 @@ pub const STABLE_MS_MIN: u64 = 5_000;
 
 /// The voters that the council should have; `None` to leave them as they are.
 ///
-/// One voter until three nodes are stable, then three; five at seven. It never shrinks by itself. A voter whose node came
-/// back with another council log is replaced by the node's new voter, for the old one can never come back.
+/// One voter until three nodes are stable, then three; five at five. It shrinks only for those who `leave`, and not below
+/// three. A voter whose node came back with another council log is replaced by the node's new voter, for the old one can
+/// never come back.
 pub fn next_voters(
     voters: &BTreeMap<VoterId, NodeId>,
+    leave: &BTreeSet<VoterId>,
     electors: &[Elector],
 ) -> Option<BTreeMap<VoterId, NodeId>> {
-    let stable = |elector: &&Elector| elector.stable_ms >= STABLE_MS_MIN;
-    let wiped = |voter: VoterId, node: &NodeId| {
-        electors.iter().filter(stable).any(|e| e.node == *node && e.voter != voter)
-    };
+    let stable: Vec<&Elector> = electors.iter().filter(|e| e.stable_ms >= STABLE_MS_MIN).collect();
+    let is_wiped =
+        |voter: VoterId, node: &NodeId| stable.iter().any(|e| e.node == *node && e.voter != voter);
     let mut next: BTreeMap<VoterId, NodeId> = voters
         .iter()
-        .filter(|(voter, node)| !wiped(**voter, node))
+        .filter(|(voter, node)| !leave.contains(voter) && !is_wiped(**voter, node))
         .map(|(voter, node)| (*voter, node.clone()))
         .collect();
-    let wanted = match electors.iter().filter(stable).count() {
+    let by_nodes = match stable.len() {
         0..3 => 1,
-        3..7 => 3,
+        3..5 => 3,
         _ => 5,
     };
-    let wanted = voters.len().max(wanted);
+    let least = if leave.is_empty() { voters.len() } else { voters.len().min(3) };
+    let wanted = by_nodes.max(least);
+    let zone_of = |node: &NodeId| {
+        electors.iter().find(|e| e.node == *node).and_then(|e| e.zone.as_deref())
+    };
     while next.len() < wanted {
-        let zone_of = |node: &NodeId| {
-            electors.iter().find(|e| e.node == *node).and_then(|e| e.zone.as_deref())
-        };
-        let in_zone =
-            |zone: Option<&str>| next.values().filter(|node| zone_of(node) == zone).count();
-        let free = electors.iter().filter(stable).filter(|e| !next.values().any(|n| *n == e.node));
+        let free = stable.iter().filter(|e| !next.values().any(|node| *node == e.node));
+        let in_zone = |zone: Option<&str>| next.values().filter(|n| zone_of(n) == zone).count();
         let Some(chosen) = free.min_by_key(|e| (in_zone(e.zone.as_deref()), &e.node)) else {
             break;
         };
         next.insert(chosen.voter, chosen.node.clone());
     }
+    while next.len() > wanted {
+        let in_zone = |node: &NodeId| next.values().filter(|n| zone_of(n) == zone_of(node)).count();
+        let is_away = |node: &NodeId| !stable.iter().any(|e| e.node == *node);
+        let spare = next.iter().max_by_key(|(_, node)| (is_away(node), in_zone(node), (*node).clone()));
+        let Some(spare) = spare.map(|(voter, _)| *voter) else { break };
+        next.remove(&spare);
+    }
     // An even number tolerates no more than the odd one below it.
     let grows_by_half = next.len() < wanted && next.len() > voters.len();
-    (next != *voters && !grows_by_half && next.len() >= voters.len()).then_some(next)
+    (next != *voters && !grows_by_half && next.len() >= least).then_some(next)
 }
 
 #[cfg(test)]

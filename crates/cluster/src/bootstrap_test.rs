@@ -82,7 +82,11 @@ fn voters(text: &str) -> BTreeMap<VoterId, NodeId> {
 }
 
 fn next(has: &str, sees: &str) -> Option<BTreeMap<VoterId, NodeId>> {
-    next_voters(&voters(has), &electors(sees))
+    next_voters(&voters(has), &BTreeSet::new(), &electors(sees))
+}
+
+fn next_without(has: &str, leave: &str, sees: &str) -> Option<BTreeMap<VoterId, NodeId>> {
+    next_voters(&voters(has), &voters(leave).into_keys().collect(), &electors(sees))
 }
 
 #[test]
@@ -90,15 +94,29 @@ fn one_voter_becomes_three_and_three_become_five() {
     assert_eq!(next("a1", "a1 b2"), None, "two nodes: one voter");
     assert_eq!(next("a1", "a1 b2 c3!"), None, "not stable yet");
     assert_eq!(next("a1", "a1 b2 c3"), Some(voters("a1 b2 c3")));
-    assert_eq!(next("a1 b2 c3", "a1 b2 c3 d4 e5 f6"), None);
-    let seven = next("a1 b2 c3", "a1 b2 c3 d4 e5 f6 g7");
-    assert_eq!(seven, Some(voters("a1 b2 c3 d4 e5")));
+    assert_eq!(next("a1 b2 c3", "a1 b2 c3 d4"), None, "four tolerate no more than three");
+    assert_eq!(next("a1 b2 c3", "a1 b2 c3 d4 e5!"), None, "not stable yet");
+    let five = next("a1 b2 c3", "a1 b2 c3 d4 e5 f6");
+    assert_eq!(five, Some(voters("a1 b2 c3 d4 e5")));
 }
 
 #[test]
 fn it_never_shrinks_by_itself() {
     assert_eq!(next("a1 b2 c3", "a1"), None);
     assert_eq!(next("a1 b2 c3 d4 e5", "a1 b2"), None);
+}
+
+#[test]
+fn it_shrinks_for_those_who_leave_and_not_below_three() {
+    let five = "a1 b2 c3 d4 e5";
+    assert_eq!(next_without(five, "e5", "a1 b2 c3 d4"), Some(voters("a1 b2 c3")));
+    assert_eq!(next_without(five, "e5", "a1! b2 c3 d4"), Some(voters("b2 c3 d4")), "who is away");
+    assert_eq!(next_without(five, "d4 e5", "a1 b2 c3"), Some(voters("a1 b2 c3")));
+    assert_eq!(next_without(five, "e5", "a1 b2 c3 d4 f6"), Some(voters("a1 b2 c3 d4 f6")));
+    assert_eq!(next_without(five, "c3 d4 e5", "a1 b2"), None, "nobody takes their place");
+    assert_eq!(next_without("a1 b2 c3", "c3", "a1 b2"), None);
+    assert_eq!(next_without("a1 b2 c3", "c3", "a1 b2 d4"), Some(voters("a1 b2 d4")));
+    assert_eq!(next_without("a1", "a1", "b2"), Some(voters("b2")));
 }
 
 #[test]
@@ -113,5 +131,5 @@ fn voters_are_spread_over_zones() {
     for (at, zone) in ["x", "x", "x", "y"].into_iter().enumerate() {
         sees[at].zone = Some(zone.into());
     }
-    assert_eq!(next_voters(&voters("a1"), &sees), Some(voters("a1 b2 d4")));
+    assert_eq!(next_voters(&voters("a1"), &BTreeSet::new(), &sees), Some(voters("a1 b2 d4")));
 }

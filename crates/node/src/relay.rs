@@ -207,6 +207,13 @@ impl Relay {
         deadline: Deadline,
         sift: &Arc<Sift>,
     ) {
+        if self.maps.is_out_of_reach(&owner) {
+            for one in asked {
+                let cut_off = Error::new(ErrorCode::CutOff, NO_WORD);
+                sift.pass(one.index, &Reply::Failed(cut_off), None);
+            }
+            return;
+        }
         let mut writer = RequestWriter::new();
         for one in asked {
             writer.push_with(&maps[one.map], &one.op, &one.options);

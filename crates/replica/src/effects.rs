@@ -70,6 +70,8 @@ pub enum Refusal {
     PositionLost,
     /// Not applied: asynchronous writes wait for the backups to catch up.
     BackupsLag,
+    /// Not applied: neither the council nor some replica in sync has answered for so long that others may lead by now.
+    CutOff,
 }
 
 impl Refusal {

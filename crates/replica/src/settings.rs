@@ -46,6 +46,9 @@ pub struct Settings {
     pub hash_seed: u64,
     /// How long an acknowledgement is a lease to read: `D` of the rules.
     pub lease_ms: u64,
+    /// A primary to which, for so long, neither the council nor some replica in sync has answered refuses what would wait for
+    /// them.
+    pub cut_off_ms: u64,
     /// How much faster one clock may run than another, in thousandths.
     pub drift_permille: u64,
     /// What is added to a lease before it counts as lapsed: `eps` of the rules.
@@ -97,6 +100,7 @@ impl Default for Settings {
         Settings {
             hash_seed: 0,
             lease_ms: 1_000,
+            cut_off_ms: 1_500,
             drift_permille: 10,
             epsilon_ms: 50,
             durable: false,

@@ -12,6 +12,8 @@ use isogrid_client::Grid;
 pub(crate) use crate::setup::{Host, Setup};
 use crate::topology::{self, Topology};
 
+/// How long it may take until the council has the voters that it should have.
+const VOTERS_MAX: Duration = Duration::from_secs(20);
 /// How long a cluster may take to form, or to be whole again.
 const WHOLE_MAX: Duration = Duration::from_secs(150);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -293,6 +295,25 @@ impl Cluster {
         let council = status.ok()?.ok()?.council;
         let voters = council.voters.iter().filter_map(|voter| self.index(voter)).collect();
         Some((self.index(&council.leader)?, voters))
+    }
+
+    /// Waits until so many vote in the council, all of them nodes that run; tells which, the leader first.
+    pub(crate) async fn until_voters(&self, wanted: usize) -> Vec<usize> {
+        let begun = Instant::now();
+        let mut last = None;
+        while begun.elapsed() < VOTERS_MAX {
+            let council = self.council().await;
+            if let Some((leader, voters)) = &council {
+                let runs = |node: &usize| self.members[*node].process.is_some();
+                if voters.len() == wanted && voters.iter().all(runs) {
+                    let others = voters.iter().copied().filter(|node| node != leader);
+                    return std::iter::once(*leader).chain(others).collect();
+                }
+            }
+            last = council;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        panic!("{wanted} nodes should vote by now: {last:?}, logs in {}", self.folder.display());
     }
 
     /// How often the cluster has declared that it may have lost something.

@@ -252,6 +252,7 @@ async fn three_five_three_nodes_fail_no_request() {
     cluster.run(3);
     cluster.run(4);
     let grown = cluster.until("even over five nodes", settled).await;
+    cluster.until_voters(5).await;
     let (p99, slowest, operations) = load.oracle.latency();
     let five = cluster.topology().await.expect("it is whole");
     let copied = few_copies(&three, &five);
@@ -264,6 +265,7 @@ async fn three_five_three_nodes_fail_no_request() {
         cluster.leave(name).await;
     }
     let shrunk = cluster.until("even over three nodes", settled).await;
+    cluster.until_voters(3).await;
     let (p99, slowest, operations) = load.oracle.latency();
     let copied = few_copies(&five, &cluster.topology().await.expect("it is whole"));
     say(&format!(

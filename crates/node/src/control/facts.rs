@@ -45,6 +45,11 @@ impl Control {
         ClusterFacts { leader: view.leader.clone(), has_quorum, voters, voters_present, live, view }
     }
 
+    /// Whether a node is heard of.
+    pub(crate) fn hears(&self, node: &NodeId) -> bool {
+        self.live().contains(node)
+    }
+
     /// Who is heard of: over links, which is the quickest word of all, or by gossip where there is none.
     fn live(&self) -> BTreeSet<NodeId> {
         let heard = self.faces.peers.heard();

@@ -58,10 +58,8 @@ fn better(
         Some(Intent::Stay | Intent::Drain | Intent::Stop) => true,
         Some(Intent::Leave) | None => false,
     };
-    let kept: BTreeMap<VoterId, NodeId> =
-        voters.iter().filter(|(_, node)| stays(node)).map(|(v, n)| (*v, n.clone())).collect();
-    let next = next_voters(&kept, electors).filter(|next| next != voters)?;
-    (next.len() >= voters.len()).then_some(next)
+    let leave = voters.iter().filter(|(_, node)| !stays(node)).map(|(voter, _)| *voter).collect();
+    next_voters(voters, &leave, electors)
 }
 
 impl Upness {

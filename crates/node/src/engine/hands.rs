@@ -100,6 +100,7 @@ pub(super) fn refused(refusal: Refusal) -> Error {
         Refusal::TooFarBehind => ErrorCode::TooFarBehind,
         Refusal::PositionLost => ErrorCode::PositionLost,
         Refusal::BackupsLag => ErrorCode::BackupsLag,
+        Refusal::CutOff => ErrorCode::CutOff,
     };
     let outcome = if refusal.is_not_applied() { Outcome::NotApplied } else { Outcome::Unknown };
     Error::new(code, "").with_outcome(outcome)

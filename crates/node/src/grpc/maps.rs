@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use isogrid_core::limits::check_map_name;
-use isogrid_core::{Result, Target};
+use isogrid_core::{NodeId, Result, Target};
 use isogrid_proto::frame::RequestFrame;
 
 use crate::control::Control;
@@ -19,6 +19,9 @@ pub(crate) trait Maps: Send + Sync {
 
     /// Whether this node has lost the rest of its cluster: then it does not know who leads what.
     fn is_cut_off(&self) -> bool;
+
+    /// Whether this node has lost the rest of its cluster, and that node with it.
+    fn is_out_of_reach(&self, node: &NodeId) -> bool;
 }
 
 /// Control, as doors that look for maps know it.
@@ -27,6 +30,10 @@ pub(crate) struct MapDoor(pub(crate) Arc<Control>);
 impl Maps for MapDoor {
     fn is_cut_off(&self) -> bool {
         self.0.is_cut_off()
+    }
+
+    fn is_out_of_reach(&self, node: &NodeId) -> bool {
+        self.0.is_cut_off() && !self.0.hears(node)
     }
 
     fn provide(&self, wanted: Wanted) -> BoxFuture<'static, Result<()>> {

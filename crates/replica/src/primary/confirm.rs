@@ -34,6 +34,15 @@ impl Primary {
         is_vouched && required.all(|target| target.acked_sent_at.is_some_and(is_fresh))
     }
 
+    /// Whether neither the council nor some required replica has answered for so long that others may lead by now. What is
+    /// asked here would wait for nobody knows how long.
+    pub(super) fn is_cut_off(&self, state: &State, now: Now) -> bool {
+        let is_old = |sent: Ticks| now.ticks >= sent.plus_ms(state.settings.cut_off_ms);
+        let mut required = self.targets.iter().filter(|target| counts_for_lease(target));
+        self.council_answered.is_some_and(is_old)
+            && required.any(|target| target.acked_sent_at.is_none_or(is_old))
+    }
+
     /// What is said in every message now.
     pub(super) fn voice(&self, state: &State, now: Now) -> Voice {
         let leads = self.is_open && self.holds_lease(state, now);

@@ -64,6 +64,9 @@ impl Primary {
             confirm: request.mode == ReadMode::Confirmed,
             any: request.mode == ReadMode::Any,
         };
+        if !read.any && self.is_cut_off(state, now) {
+            return effects.respond(read.ticket, Response::Refused(Refusal::CutOff));
+        }
         if is_committed {
             self.finish_read(state, read, now, effects);
         } else {

@@ -44,14 +44,23 @@ impl Primary {
         if request.is_late(now) {
             return effects.respond(request.ticket, Response::Refused(Refusal::TooLate));
         }
-        if let Some(refusal) = self.refusal(state, request, mode) {
+        if let Some(refusal) = self.refusal(state, request, mode, now) {
             return effects.respond(request.ticket, Response::Refused(refusal));
         }
         self.execute(state, request, mode, now, effects);
     }
 
     #[inline]
-    fn refusal(&self, state: &State, request: &Request<'_>, mode: MapMode) -> Option<Refusal> {
+    fn refusal(
+        &self,
+        state: &State,
+        request: &Request<'_>,
+        mode: MapMode,
+        now: Now,
+    ) -> Option<Refusal> {
+        if self.is_cut_off(state, now) {
+            return Some(Refusal::CutOff);
+        }
         if state.view.in_sync.len() < usize::from(mode.min_in_sync) {
             return Some(Refusal::NotEnoughReplicas);
         }

@@ -102,6 +102,7 @@ fn refusal_text(refusal: Refusal) -> &'static str {
         Refusal::TooFarBehind => "too far behind",
         Refusal::PositionLost => "position lost",
         Refusal::BackupsLag => "backups lag",
+        Refusal::CutOff => "cut off",
     }
 }
 
