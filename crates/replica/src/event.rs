@@ -43,6 +43,8 @@ pub enum Event<'a> {
     Table(&'a PartitionEntry),
     /// The log is on this node's disk up to here.
     Persisted(LogPosition),
+    /// After a copy: an image of the data at this position is on this node's disk.
+    Imaged(LogPosition),
     /// The steward wants another in-sync replica to be primary.
     HandOver {
         /// Which.

@@ -48,7 +48,7 @@ impl Learner {
         self.follower.hear(from, append, state.commit);
         if self.copy.as_ref().is_some_and(|copy| copy.loss_generation < append.loss_generation) {
             // History was declared lost meanwhile, and what has been copied may be of what was lost.
-            self.start(Copy::all(append.loss_generation), effects);
+            self.start(state, Copy::all(append.loss_generation), effects);
         } else if is_new_source && let Some(copy) = &mut self.copy {
             copy.ask_again();
             effects.notice(Notice::CopyContinues);
@@ -60,10 +60,11 @@ impl Learner {
             // Data can be compared only within one history.
             let is_of_this_history = append.loss_generation == state.loss_generation;
             if state.needs_repair && self.copy.is_none() && is_of_this_history {
-                self.start(Copy::repair(append.loss_generation), effects);
+                self.start(state, Copy::repair(append.loss_generation), effects);
             }
             self.advance(state, self.follower.committed(state, append), effects);
-            self.follower.acknowledge(state, self.is_complete(state), now, effects);
+            let is_whole = self.is_complete(state) && state.is_kept();
+            self.follower.acknowledge(state, is_whole, now, effects);
         }
         self.ask(state, now, effects);
     }
@@ -110,11 +111,12 @@ impl Learner {
                 .map(|(fork, keys)| cut_tail(state, fork, keys, offer.loss_generation))
                 .unwrap_or_else(|| Copy::all(offer.loss_generation)),
         };
-        self.start(copy, effects);
+        self.start(state, copy, effects);
         self.ask(state, now, effects);
     }
 
-    fn start(&mut self, copy: Copy, effects: &mut dyn Effects) {
+    fn start(&mut self, state: &mut State, copy: Copy, effects: &mut dyn Effects) {
+        state.lacks_image = true;
         effects.notice(Notice::CopyStarted(copy.kind));
         self.copy = Some(copy);
     }

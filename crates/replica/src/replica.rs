@@ -83,6 +83,10 @@ impl Replica {
         if let Event::Persisted(position) = event {
             return self.persisted(position, now, effects);
         }
+        if let Event::Imaged(position) = event {
+            self.state.lacks_image = false;
+            return self.persisted(position, now, effects);
+        }
         let Role::Primary(primary) = &mut self.role else { return };
         let state = &mut self.state;
         match event {
@@ -218,7 +222,7 @@ impl Replica {
                 backup.follower.acknowledge(state, is_whole, now, effects);
             }
             Role::Learner(learner) => {
-                let is_whole = learner.is_complete(state);
+                let is_whole = learner.is_complete(state) && state.is_kept();
                 learner.follower.acknowledge(state, is_whole, now, effects);
             }
         }

@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) commit: u64,
     /// How far the log is on disk; its end when nothing is to be on disk.
     persisted: u64,
+    /// A copy was begun, so that what the disk has of before says nothing, and no image was written since.
+    pub(crate) lacks_image: bool,
     pub(crate) hlc: Hlc,
     pub(crate) loss_generation: u32,
     /// The newest committed entry of the table that was read.
@@ -88,6 +90,7 @@ impl State {
             led: Epoch(0),
             commit: 0,
             persisted: 0,
+            lacks_image: false,
             hlc: Hlc::default(),
             loss_generation: 0,
             view: PartitionEntry::default(),
@@ -126,6 +129,12 @@ impl State {
         } else {
             last
         }
+    }
+
+    /// Whether the disk has what it must have of data that are whole.
+    pub(crate) fn is_kept(&self) -> bool {
+        let must_be = self.settings.durable && self.settings.rules.persist_before_count;
+        !(must_be && self.lacks_image)
     }
 
     /// The log is on disk up to there, unless it was cut off meanwhile.

@@ -83,6 +83,12 @@ impl Replica {
         matches!(&self.role, Role::Primary(primary) if primary.is_open())
     }
 
+    /// Whether a copy has made worthless what the disk had of this partition: until an image is on disk
+    /// ([`Event::Imaged`](crate::Event::Imaged)) its entries have nothing there to follow.
+    pub fn lacks_image(&self) -> bool {
+        self.state.lacks_image
+    }
+
     /// Whether its data are whole: no copy or repair is under way.
     pub fn is_complete(&self) -> bool {
         match &self.role {

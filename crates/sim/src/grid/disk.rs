@@ -97,12 +97,6 @@ impl Disk {
         self.partitions.entry(partition).or_default().put_image(image);
     }
 
-    /// Up to which entry a partition would come back.
-    pub(crate) fn end(&self, partition: PartitionId) -> u64 {
-        let end = |saved: &Saved| saved.image.position.seq + saved.entries.len() as u64;
-        self.partitions.get(&partition).map_or(0, end)
-    }
-
     /// What is on disk of this partition says nothing any more.
     pub(crate) fn forget(&mut self, partition: PartitionId) {
         self.partitions.remove(&partition);

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use isogrid_cluster::Command;
 use isogrid_cluster::council::Intent;
-use isogrid_core::PartitionId;
 use isogrid_store::WalkCursor;
 
 use super::machine::Lie;
@@ -273,25 +272,5 @@ impl World {
             }
         }
         self.trace.note(now, None, "fault", "all are over");
-    }
-}
-
-/// A copy is whole: its image goes to disk, and the log from there on.
-pub(crate) fn image_now(world: &mut World, node: NodeIndex, partition: PartitionId) {
-    let Some(machine) = world.machines.get_mut(&node) else { return };
-    let Some(held) = machine.process.as_mut().and_then(|one| one.replicas.get_mut(&partition))
-    else {
-        return;
-    };
-    let Some(image) = held.replica.image() else { return };
-    held.imaged = image.position.seq;
-    let log = held.replica.log();
-    let tail: Vec<_> = (image.position.seq + 1..=log.last().seq)
-        .filter_map(|seq| Some((log.position_of(seq)?, log.encoded(seq)?.to_vec())))
-        .collect();
-    held.written = log.last();
-    if let Some(disk) = machine.disk_mut() {
-        disk.put_image(partition, image);
-        disk.write(partition, &tail);
     }
 }

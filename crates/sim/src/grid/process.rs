@@ -251,7 +251,7 @@ impl Process {
     pub(crate) fn unwritten(&mut self, wishes: &mut Wishes) {
         for (partition, held) in &mut self.replicas {
             let log = held.replica.log();
-            if log.last() == held.written {
+            if log.last() == held.written || held.replica.lacks_image() {
                 continue;
             }
             let is_same = log.position_of(held.written.seq) == Some(held.written);

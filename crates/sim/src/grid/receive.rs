@@ -12,7 +12,7 @@ use super::disk::Entries;
 use super::packet::{Answer, Answered, Ask, News, Packet, What};
 use super::process::{Process, Wishes};
 use super::world::{EPOCH, World};
-use super::{faults, paths};
+use super::paths;
 use crate::network::NodeIndex;
 use crate::time::SimTime;
 
@@ -141,6 +141,12 @@ impl World {
             return;
         }
         let Some((last, _)) = entries.last().cloned() else { return };
+        let is_void = |process: &Process| {
+            process.replicas.get(&partition).is_some_and(|held| held.replica.lacks_image())
+        };
+        if machine.process.as_ref().is_some_and(is_void) {
+            return;
+        }
         if let Some(disk) = machine.disk_mut() {
             disk.write(partition, &entries);
         }
@@ -167,19 +173,6 @@ impl World {
         {
             disk.forget(partition);
         }
-        let leads_from_nothing =
-            matches!(notice, Notice::Promoted { .. }) && self.lacks_image(node, partition);
-        if matches!(notice, Notice::CopyFinished(_)) || leads_from_nothing {
-            faults::image_now(self, node, partition);
-        }
-    }
-
-    /// Whether the disk has nothing that the log's next entries could follow: a copy was begun and is not whole.
-    fn lacks_image(&mut self, node: NodeIndex, partition: PartitionId) -> bool {
-        let Some(machine) = self.machines.get_mut(&node) else { return false };
-        let held = machine.process.as_ref().and_then(|one| one.replicas.get(&partition));
-        let has_committed = held.is_some_and(|held| held.replica.commit() > 0);
-        has_committed && machine.disk_mut().is_some_and(|disk| disk.end(partition) == 0)
     }
 
     /// The wall clock as it truly is, in milliseconds.

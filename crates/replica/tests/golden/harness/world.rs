@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use isogrid_core::{Incarnation, Limits, MapId, NodeId, PartitionId, Replica as Name, Timestamp};
+use isogrid_replica::entry::Entries;
 use isogrid_replica::image::Image;
 use isogrid_replica::settings::{Acknowledge, MapMode, WhenLagging};
 use isogrid_replica::{
@@ -31,7 +32,9 @@ pub(super) struct Node {
     /// Its monotonic clock counts from another moment than the others'.
     ticks_begin: u64,
     role: RoleName,
-    /// What its disk holds of its log.
+    /// What its disk holds of its data.
+    image: Image,
+    /// What its disk holds of its log after that.
     disk: Vec<u8>,
     deferred: VecDeque<Ticket>,
 }
@@ -156,6 +159,7 @@ impl World {
                     self.persist(name);
                 }
             }
+            ("imaged", [name]) => self.image(name)?,
             ("handover", [from, to]) => self.step(from, Event::HandOver { to: &NodeId::new(to) }),
             ("retire", [from, gone]) => {
                 let replica = self.node(gone).name.clone();
@@ -227,6 +231,7 @@ impl World {
                 skew_ms: 0,
                 ticks_begin: 1_000_000_000 * (1 + self.nodes.len() as u64),
                 role: RoleName::Learner,
+                image: Image::default(),
                 disk: Vec::new(),
                 deferred: VecDeque::new(),
                 name,
@@ -266,10 +271,11 @@ impl World {
         let me = self.node(name).name.clone();
         let replica = if keeps_disk {
             let (store, settings, now) = self.parts(name);
-            let disk = (&Image::default(), self.nodes[name].disk.as_slice());
+            let disk = (&self.nodes[name].image, self.nodes[name].disk.as_slice());
             Replica::recover(me, store, settings, disk, now).expect("the disk holds a log")
         } else {
             self.node(name).disk.clear();
+            self.node(name).image = Image::default();
             self.empty_replica(name)
         };
         let role = replica.role();
@@ -278,12 +284,32 @@ impl World {
     }
 
     fn persist(&mut self, name: &str) {
-        let Some(replica) = &self.node(name).replica else { return };
-        let mut disk = Vec::new();
-        replica.log().read_batch(0, usize::MAX, &mut disk).expect("nothing is pruned");
+        let Some(replica) = &self.nodes[name].replica else { return };
+        let Node { image, disk, .. } = &self.nodes[name];
+        let (mut disk, mut end) = (disk.clone(), image.position);
+        if let Some(Ok(last)) = Entries::new(&disk).last() {
+            end = last.entry.position;
+        }
+        if replica.log().position_of(end.seq) != Some(end) {
+            // Its tail was cut off.
+            disk.clear();
+            end = image.position;
+        }
+        replica.log().read_batch(end.seq, usize::MAX, &mut disk).expect("nothing is pruned");
         let last = replica.log().last();
         self.node(name).disk = disk;
         self.step(name, Event::Persisted(last));
+    }
+
+    /// The data go to disk as they are.
+    fn image(&mut self, name: &str) -> Result<(), String> {
+        let replica = self.node(name).replica.as_ref();
+        let image = replica.and_then(Replica::image).ok_or("there is nothing whole to keep")?;
+        let position = image.position;
+        self.node(name).image = image;
+        self.node(name).disk.clear();
+        self.step(name, Event::Imaged(position));
+        Ok(())
     }
 
     pub(super) fn node(&mut self, name: &str) -> &mut Node {

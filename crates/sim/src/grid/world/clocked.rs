@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use isogrid_cluster::Command;
 use isogrid_cluster::heartbeat::Contact;
+use isogrid_replica::Event as ReplicaEvent;
 
 use super::{EPOCH, Event, World};
 use crate::grid::packet::Packet;
@@ -52,28 +53,39 @@ impl World {
                 process.reports.push(ticket);
             }
         }
-        self.take_images(node);
+        self.take_images(node, at);
     }
 
-    /// Now and then a partition's data go to disk as an image.
-    fn take_images(&mut self, node: NodeIndex) {
+    /// Now and then a partition's data go to disk as an image, and always after a copy.
+    fn take_images(&mut self, node: NodeIndex, at: SimTime) {
         let Some(machine) = self.machines.get_mut(&node) else { return };
-        let mut images = Vec::new();
+        let now = machine.now(at);
+        let (mut images, mut wishes) = (Vec::new(), Wishes::default());
         let Some(process) = machine.process.as_mut() else { return };
         for (partition, held) in &mut process.replicas {
-            let is_due = held.replica.commit() > held.imaged + 200
+            let is_due = held.replica.lacks_image()
+                || held.replica.commit() > held.imaged + 200
                 || held.replica.commit() < held.imaged
                 || held.imaged == 0;
             if is_due && let Some(image) = held.replica.image() {
                 held.imaged = image.position.seq;
+                if held.replica.lacks_image() {
+                    held.written = image.position;
+                }
                 images.push((*partition, image));
             }
         }
-        if let Some(disk) = machine.disk_mut() {
-            for (partition, image) in images {
-                disk.put_image(partition, image);
+        for (partition, image) in images {
+            let position = image.position;
+            let Some(disk) = machine.disk_mut() else { break };
+            disk.put_image(partition, image);
+            let Some(process) = machine.process.as_mut() else { break };
+            if process.replicas.get(&partition).is_some_and(|held| held.replica.lacks_image()) {
+                process.step(partition, ReplicaEvent::Imaged(position), now, &mut wishes);
+                process.unwritten(&mut wishes);
             }
         }
+        self.carry_out(node, wishes, at);
     }
 
     pub(super) fn gossip(&mut self, node: NodeIndex, life: u64, at: SimTime) {
