@@ -17,7 +17,7 @@
 //! | [`lease`] | leases of all partitions of a node pair in one message |
 //! | `watch` | watchers of the log |
 //! | [`entry`], [`log`], [`readers`], [`session`] | the log, who reads it, and the requests it remembers |
-//! | [`image`] | what a disk keeps beside the log |
+//! | [`image`], [`tail`] | what a disk keeps beside the log, and the log as it comes back from there |
 //! | [`settings`] | what can be set |
 //! | [`time`] | time as it is told |
 
@@ -42,6 +42,7 @@ pub mod session;
 pub mod settings;
 mod shown;
 mod state;
+pub mod tail;
 pub mod time;
 mod watch;
 
