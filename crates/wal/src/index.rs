@@ -1,0 +1,56 @@
+//! [`SegmentIndex`]: which segments hold entries of which partition, so that a snapshot knows from where the log must be kept.
+
+use std::collections::BTreeMap;
+
+use isogrid_core::PartitionId;
+
+use crate::place::Place;
+use crate::record::Record;
+
+/// What one segment holds of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    /// Its first record there.
+    first: Place,
+    /// The largest number of an entry there, entries that were replaced included.
+    last_seq: u64,
+}
+
+/// Which segments hold what.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SegmentIndex {
+    spans: BTreeMap<PartitionId, Vec<Span>>,
+}
+
+impl SegmentIndex {
+    /// Notes a record.
+    pub(crate) fn note(&mut self, place: Place, record: &Record<'_>) {
+        match *record {
+            Record::Entries { partition, last, .. } => {
+                let spans = self.spans.entry(partition).or_default();
+                match spans.last_mut().filter(|span| span.first.segment == place.segment) {
+                    Some(span) => span.last_seq = span.last_seq.max(last.seq),
+                    None => spans.push(Span { first: place, last_seq: last.seq }),
+                }
+            }
+            Record::Reset { partition } => {
+                self.spans.remove(&partition);
+            }
+            Record::Durable { .. } => {}
+        }
+    }
+
+    /// From where all entries from a number on are found, the replaced ones among them; `None` when there are none.
+    pub(crate) fn holds_from(&self, partition: PartitionId, seq: u64) -> Option<Place> {
+        let spans = self.spans.get(&partition)?;
+        spans.iter().find(|span| span.last_seq >= seq).map(|span| span.first)
+    }
+
+    /// Forgets segments that are gone.
+    pub(crate) fn prune(&mut self, before: u64) {
+        for spans in self.spans.values_mut() {
+            spans.retain(|span| span.first.segment >= before);
+        }
+        self.spans.retain(|_, spans| !spans.is_empty());
+    }
+}

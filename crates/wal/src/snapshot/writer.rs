@@ -1,0 +1,168 @@
+//! [`SnapshotWriter`]: writes a snapshot beside the others and, when it is whole and on disk, in their place.
+
+use isogrid_core::PartitionId;
+
+use crate::disk::{Disk, DiskFile};
+use crate::error::{Result, WalError};
+use crate::place::{Place, SNAPSHOT_FOLDER, TEMPORARY_SUFFIX, snapshot_name, snapshot_path};
+use crate::snapshot::{
+    BLOCK_HEADER_BYTES, Footer, Header, SNAPSHOT_BLOCK_BYTES_MAX, SNAPSHOT_SESSIONS_BYTES_MAX,
+    SnapshotHead, SnapshotInfo,
+};
+
+/// What is known when the last page was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotEnd {
+    /// The pages may hold what entries up to this number changed: the last one when the walk ended.
+    pub complete_at: u64,
+    /// The end of the log when that entry was in it.
+    pub log_end: Place,
+}
+
+/// A snapshot being written. Dropped unpublished it leaves nothing but a temporary file, which the next opening removes.
+#[derive(Debug)]
+pub struct SnapshotWriter<D: Disk> {
+    disk: D,
+    file: D::File,
+    path: String,
+    head: SnapshotHead,
+    offset: u64,
+    crc: u32,
+    footer: Footer,
+    buffer: Vec<u8>,
+}
+
+impl<D: Disk> SnapshotWriter<D> {
+    /// Begins a snapshot.
+    ///
+    /// # Errors
+    /// The disk's, or the sessions are too long.
+    pub fn create(disk: &D, storage: u128, head: SnapshotHead) -> Result<Self> {
+        if head.sessions.len() > SNAPSHOT_SESSIONS_BYTES_MAX {
+            return Err(WalError::refused("the sessions are too long for a snapshot"));
+        }
+        let path = snapshot_path(head.partition, head.position);
+        let file = disk
+            .create(&format!("{path}{TEMPORARY_SUFFIX}"))
+            .map_err(|error| WalError::io(format!("making {path}"), error))?;
+        let header = Header::new(storage, head.clone());
+        let mut writer = SnapshotWriter {
+            disk: disk.clone(),
+            file,
+            path,
+            head,
+            offset: 0,
+            crc: 0,
+            footer: Footer::default(),
+            buffer: Vec::new(),
+        };
+        writer.write(&header.encode())?;
+        writer.write(&header.head.sessions)?;
+        Ok(writer)
+    }
+
+    /// Writes a page of records.
+    ///
+    /// # Errors
+    /// The disk's, or the page is too long.
+    pub fn block(&mut self, records: &[u8], count: u32) -> Result<()> {
+        if records.len() > SNAPSHOT_BLOCK_BYTES_MAX {
+            return Err(WalError::refused("a page of a snapshot is too long"));
+        }
+        let mut out = std::mem::take(&mut self.buffer);
+        let room = lz4_flex::block::get_maximum_output_size(records.len());
+        out.resize(BLOCK_HEADER_BYTES + room, 0);
+        let stored = lz4_flex::block::compress_into(records, &mut out[BLOCK_HEADER_BYTES..])
+            .map_err(|error| WalError::refused(format!("compressing a page: {error}")))?;
+        out.truncate(BLOCK_HEADER_BYTES + stored);
+        for (at, number) in [records.len() as u32, stored as u32, count].into_iter().enumerate() {
+            out[at * 4..at * 4 + 4].copy_from_slice(&number.to_le_bytes());
+        }
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&out[..12]), &out[BLOCK_HEADER_BYTES..]);
+        out[12..BLOCK_HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+        self.footer.blocks += 1;
+        self.footer.records += u64::from(count);
+        self.footer.bytes += records.len() as u64;
+        let written = self.write(&out);
+        self.buffer = out;
+        written
+    }
+
+    /// Ends the snapshot: it is synced and takes the place of the partition's older ones. `synced` is up to where the log is
+    /// synced: the older snapshots are only gone when this one can be used.
+    ///
+    /// # Errors
+    /// The disk's; or the log is not synced up to where the snapshot needs it.
+    pub fn publish(mut self, end: SnapshotEnd, synced: Place) -> Result<SnapshotInfo> {
+        if synced < end.log_end || end.complete_at < self.head.position.seq {
+            self.abandon();
+            return Err(WalError::refused(format!(
+                "a snapshot needs the log synced up to {} and a walk that ends behind its beginning; it is synced to {synced}",
+                end.log_end
+            )));
+        }
+        self.footer.complete_at = end.complete_at;
+        let footer = self.footer.encode();
+        self.write(&footer)?;
+        let crc = self.crc.to_le_bytes();
+        self.write(&crc)?;
+        let temporary = format!("{}{TEMPORARY_SUFFIX}", self.path);
+        let published = self
+            .file
+            .sync()
+            .and_then(|()| self.disk.rename(&temporary, &self.path))
+            .and_then(|()| self.disk.sync_folder(SNAPSHOT_FOLDER));
+        published.map_err(|error| WalError::io(format!("publishing {}", self.path), error))?;
+        remove_snapshots(&self.disk, self.head.partition, Some(&self.path))?;
+        Ok(SnapshotInfo {
+            partition: self.head.partition,
+            position: self.head.position,
+            replay_from: self.head.replay_from,
+            complete_at: end.complete_at,
+            hlc: self.head.hlc,
+            loss_generation: self.head.loss_generation,
+            blocks: self.footer.blocks,
+            records: self.footer.records,
+            bytes: self.footer.bytes,
+            file_bytes: self.offset,
+            path: self.path,
+        })
+    }
+
+    /// Ends it without a snapshot.
+    pub fn abandon(self) {
+        // What cannot be removed now is removed at the next opening.
+        let _ = self.disk.remove(&format!("{}{TEMPORARY_SUFFIX}", self.path));
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_at(self.offset, bytes)
+            .map_err(|error| WalError::io(format!("writing {}", self.path), error))?;
+        self.offset += bytes.len() as u64;
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        Ok(())
+    }
+}
+
+/// Removes the snapshots of a partition, but for one. After a `Reset` of the partition was synced none is needed.
+///
+/// # Errors
+/// The disk's. What could not be removed does no harm.
+pub fn remove_snapshots<D: Disk>(
+    disk: &D,
+    partition: PartitionId,
+    except: Option<&str>,
+) -> Result<()> {
+    let failed = |error| WalError::io("removing old snapshots", error);
+    let mut removed = false;
+    for name in disk.list(SNAPSHOT_FOLDER).map_err(failed)? {
+        let path = format!("{SNAPSHOT_FOLDER}/{name}");
+        let is_one = snapshot_name(&name).is_some_and(|(whose, _)| whose == partition);
+        if is_one && except != Some(path.as_str()) {
+            disk.remove(&path).map_err(failed)?;
+            removed = true;
+        }
+    }
+    if removed { disk.sync_folder(SNAPSHOT_FOLDER).map_err(failed) } else { Ok(()) }
+}
