@@ -43,8 +43,16 @@ pub enum Event<'a> {
     Table(&'a PartitionEntry),
     /// The log is on this node's disk up to here.
     Persisted(LogPosition),
-    /// After a copy: an image of the data at this position is on this node's disk.
-    Imaged(LogPosition),
+    /// The log's next entries for the disk are gone from the window: what the disk has is worth nothing without an image.
+    DiskLags,
+    /// An image of the data is on this node's disk, taken when that had become worthless so many times
+    /// ([`Replica::disk_voided`](crate::Replica::disk_voided)).
+    Imaged {
+        /// Where it was taken.
+        position: LogPosition,
+        /// How many times.
+        voided: u32,
+    },
     /// The steward wants another in-sync replica to be primary.
     HandOver {
         /// Which.

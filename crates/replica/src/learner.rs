@@ -116,7 +116,7 @@ impl Learner {
     }
 
     fn start(&mut self, state: &mut State, copy: Copy, effects: &mut dyn Effects) {
-        state.lacks_image = true;
+        state.disk_voided += 1;
         effects.notice(Notice::CopyStarted(copy.kind));
         self.copy = Some(copy);
     }

@@ -81,11 +81,22 @@ impl Replica {
 
     fn step_rarely(&mut self, event: Event<'_>, now: Now, effects: &mut dyn Effects) {
         if let Event::Persisted(position) = event {
-            return self.persisted(position, now, effects);
+            // Entries that follow nothing on the disk do not count.
+            if !self.lacks_image() {
+                self.persisted(position, now, effects);
+            }
+            return;
         }
-        if let Event::Imaged(position) = event {
-            self.state.lacks_image = false;
-            return self.persisted(position, now, effects);
+        if let Event::Imaged { position, voided } = event {
+            self.state.imaged_for = self.state.imaged_for.max(voided);
+            if !self.lacks_image() {
+                self.persisted(position, now, effects);
+            }
+            return;
+        }
+        if let Event::DiskLags = event {
+            self.state.disk_voided += 1;
+            return;
         }
         let Role::Primary(primary) = &mut self.role else { return };
         let state = &mut self.state;

@@ -62,8 +62,10 @@ pub(crate) struct State {
     pub(crate) commit: u64,
     /// How far the log is on disk; its end when nothing is to be on disk.
     persisted: u64,
-    /// A copy was begun, so that what the disk has of before says nothing, and no image was written since.
-    pub(crate) lacks_image: bool,
+    /// How often what the disk had became worthless: a copy was begun, or the disk fell behind the log's window.
+    pub(crate) disk_voided: u32,
+    /// For which of these times an image was written since.
+    pub(crate) imaged_for: u32,
     pub(crate) hlc: Hlc,
     pub(crate) loss_generation: u32,
     /// The newest committed entry of the table that was read.
@@ -90,7 +92,8 @@ impl State {
             led: Epoch(0),
             commit: 0,
             persisted: 0,
-            lacks_image: false,
+            disk_voided: 0,
+            imaged_for: 0,
             hlc: Hlc::default(),
             loss_generation: 0,
             view: PartitionEntry::default(),
@@ -134,7 +137,7 @@ impl State {
     /// Whether the disk has what it must have of data that are whole.
     pub(crate) fn is_kept(&self) -> bool {
         let must_be = self.settings.durable && self.settings.rules.persist_before_count;
-        !(must_be && self.lacks_image)
+        !must_be || self.disk_voided == self.imaged_for
     }
 
     /// The log is on disk up to there, unless it was cut off meanwhile.

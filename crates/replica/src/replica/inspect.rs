@@ -83,10 +83,15 @@ impl Replica {
         matches!(&self.role, Role::Primary(primary) if primary.is_open())
     }
 
-    /// Whether a copy has made worthless what the disk had of this partition: until an image is on disk
-    /// ([`Event::Imaged`](crate::Event::Imaged)) its entries have nothing there to follow.
+    /// Whether what the disk has of this partition is worth nothing: until an image is there
+    /// ([`Event::Imaged`](crate::Event::Imaged)) its entries have nothing to follow.
     pub fn lacks_image(&self) -> bool {
-        self.state.lacks_image
+        self.state.disk_voided != self.state.imaged_for
+    }
+
+    /// How often what the disk had became worthless.
+    pub fn disk_voided(&self) -> u32 {
+        self.state.disk_voided
     }
 
     /// Whether its data are whole: no copy or repair is under way.

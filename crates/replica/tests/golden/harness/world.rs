@@ -305,10 +305,11 @@ impl World {
     fn image(&mut self, name: &str) -> Result<(), String> {
         let replica = self.node(name).replica.as_ref();
         let image = replica.and_then(Replica::image).ok_or("there is nothing whole to keep")?;
+        let voided = self.node(name).replica.as_ref().map_or(0, Replica::disk_voided);
         let position = image.position;
         self.node(name).image = image;
         self.node(name).disk.clear();
-        self.step(name, Event::Imaged(position));
+        self.step(name, Event::Imaged { position, voided });
         Ok(())
     }
 

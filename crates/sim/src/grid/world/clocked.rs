@@ -80,8 +80,11 @@ impl World {
             let Some(disk) = machine.disk_mut() else { break };
             disk.put_image(partition, image);
             let Some(process) = machine.process.as_mut() else { break };
-            if process.replicas.get(&partition).is_some_and(|held| held.replica.lacks_image()) {
-                process.step(partition, ReplicaEvent::Imaged(position), now, &mut wishes);
+            let held = process.replicas.get(&partition).map(|held| &held.replica);
+            if let Some(replica) = held.filter(|replica| replica.lacks_image()) {
+                let voided = replica.disk_voided();
+                let event = ReplicaEvent::Imaged { position, voided };
+                process.step(partition, event, now, &mut wishes);
                 process.unwritten(&mut wishes);
             }
         }
