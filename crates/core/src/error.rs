@@ -155,6 +155,8 @@ pub enum ErrorCode {
     ReplyTooLarge = 310,
     /// The client was closed.
     ClientClosed = 311,
+    /// The node's disk takes nothing.
+    DiskRefuses = 312,
     /// The deadline passed before the operation was executed.
     DeadlineBeforeStart = 401,
     /// The deadline passed while the operation was on its way.

@@ -18,12 +18,13 @@ use crate::council::{CouncilService, CouncilSettings};
 use crate::engine::Engine;
 use crate::gossip::{Gossip, GossipKey, GossipSettings, OwnNews};
 use crate::handler::Questions;
-use crate::identity::Identity;
+use crate::identity::{DataOnDisk, Identity};
 use crate::peers::Peers;
 
 /// What there is before.
 pub(crate) struct Plan {
     pub(crate) identity: Arc<Identity>,
+    pub(crate) data_on_disk: DataOnDisk,
     pub(crate) engine: Arc<Engine>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) proposals: mpsc::Receiver<Proposal>,
@@ -63,7 +64,7 @@ async fn boot(config: &Config, plan: Plan) -> Result<Booted> {
     let gossip_addr = gossip.address();
     member.gossip_addr = gossip_addr.to_string();
     let council = CouncilService::start(
-        CouncilSettings::new(identity.node_id.clone(), identity.council_folder()),
+        CouncilSettings::new(identity.node_id.clone(), identity.folder()),
         Arc::new(Questions(Arc::clone(&plan.peers))),
     )
     .await?;
@@ -73,24 +74,27 @@ async fn boot(config: &Config, plan: Plan) -> Result<Booted> {
         peers: Arc::clone(&plan.peers) as _,
         engine: Arc::clone(&plan.engine) as _,
     };
-    let settings = control_settings(config, identity, member);
+    let settings = control_settings(config, (identity, plan.data_on_disk), member);
     let control = Control::start(settings, faces, plan.proposals, plan.stopping);
     Ok(Booted { control, council, gossip, gossip_addr })
 }
 
-fn control_settings(config: &Config, identity: &Arc<Identity>, member: Member) -> ControlSettings {
+fn control_settings(
+    config: &Config,
+    (identity, data_on_disk): (&Arc<Identity>, DataOnDisk),
+    member: Member,
+) -> ControlSettings {
     let cluster = &config.cluster;
     let has_seeds = cluster.has_seeds_but(&[&config.node.gossip_addr, &member.gossip_addr]);
     ControlSettings {
         identity: Arc::clone(identity),
         member,
-        // Data are in memory alone until they are written to disk.
-        has_data_on_disk: false,
+        data_on_disk,
         expect: cluster.expect,
         has_seeds,
         partitions: config.node.partitions,
         backups: cluster.backups,
-        loss_policy: cluster.loss_policy(false),
+        loss_policy: cluster.loss_policy(data_on_disk != DataOnDisk::Nothing),
         drain_timeout: Duration::from_millis(cluster.drain_timeout_ms),
         maps: config.maps.clone(),
         steward: StewardSettings {

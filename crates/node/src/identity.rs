@@ -22,6 +22,17 @@ use record::{FORMAT, Record};
 /// Where Linux tells one boot of the machine from another.
 const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 
+/// What this node has of its data on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataOnDisk {
+    /// Nothing: they are in memory alone.
+    Nothing,
+    /// All that was acknowledged.
+    Whole,
+    /// Not all: something was found damaged.
+    Damaged,
+}
+
 /// Who this node is.
 #[derive(Debug)]
 pub(crate) struct Identity {
@@ -92,10 +103,9 @@ impl Identity {
 
     /// With what this life registers.
     ///
-    /// As long as data are kept in memory only, the storage is the process, whatever the folder says: the folder has the
-    /// council's log and the node's name, and none of the data that a proof of its storage id would promise.
-    pub(crate) fn proof(&self, has_data_on_disk: bool) -> StorageProof {
-        let folder = self.folder.as_ref().filter(|_| has_data_on_disk);
+    /// Where data are kept in memory only, the storage is the process.
+    pub(crate) fn proof(&self, data: DataOnDisk) -> StorageProof {
+        let folder = self.folder.as_ref().filter(|_| data != DataOnDisk::Nothing);
         let (storage_id, incarnations) = match folder {
             Some(folder) => {
                 let record = folder.record.lock();
@@ -109,7 +119,7 @@ impl Identity {
             incarnations,
             boot_id: self.boot_id,
             survives_power_loss: false,
-            is_intact: true,
+            is_intact: data != DataOnDisk::Damaged,
             is_volatile: folder.is_none(),
         }
     }
@@ -136,8 +146,14 @@ impl Identity {
         }
     }
 
-    /// In which folder the council keeps its log, in a folder of its own there; `None`: in memory.
-    pub(crate) fn council_folder(&self) -> Option<PathBuf> {
+    /// The id of the folder, and into how many partitions its data are divided.
+    pub(crate) fn storage(&self) -> Option<(u128, u16)> {
+        let record = self.folder.as_ref()?.record.lock();
+        Some((record.storage_id, record.partitions))
+    }
+
+    /// The folder in which the council keeps its log and the node its data, each in a folder of its own; `None`: in memory.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.path.clone())
     }
 }

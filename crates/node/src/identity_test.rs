@@ -19,11 +19,11 @@ fn a_folder_remembers_its_node() {
     let folder = tempfile::tempdir().unwrap();
     let first = Identity::establish(&config(folder.path(), Some("a")), 1).unwrap();
     assert!(refusal(&config(folder.path(), None)).contains("another node runs on it"));
-    let storage = first.proof(true).storage_id;
+    let storage = first.proof(DataOnDisk::Whole).storage_id;
     drop(first);
     let again = Identity::establish(&config(folder.path(), None), 9).unwrap();
     assert_eq!(again.node_id.as_str(), "a");
-    assert_eq!(again.proof(true).storage_id, storage);
+    assert_eq!(again.proof(DataOnDisk::Whole).storage_id, storage);
     drop(again);
     assert!(refusal(&config(folder.path(), Some("b"))).contains("belongs to node \"a\""));
     let mut other = config(folder.path(), None);
@@ -41,7 +41,7 @@ fn every_life_is_later_than_the_one_before_and_on_disk() {
     for _ in 0..3 {
         let identity = Identity::establish(&config(folder.path(), Some("a")), 1).unwrap();
         lives.push(identity.incarnation);
-        assert_eq!(identity.proof(true).incarnations, lives);
+        assert_eq!(identity.proof(DataOnDisk::Whole).incarnations, lives);
     }
     assert!(lives.is_sorted() && lives[0] < lives[1] && lives[1] < lives[2], "{lives:?}");
     // A clock that went back makes no earlier life.
@@ -58,7 +58,7 @@ fn without_data_on_disk_the_storage_is_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let proof = || {
         let identity = Identity::establish(&config(folder.path(), Some("a")), 1).unwrap();
-        (identity.proof(false), identity.proof(true))
+        (identity.proof(DataOnDisk::Nothing), identity.proof(DataOnDisk::Whole))
     };
     let ((memory, disk), (later_memory, later_disk)) = (proof(), proof());
     assert_ne!(memory.storage_id, later_memory.storage_id);

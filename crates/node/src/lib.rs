@@ -49,6 +49,7 @@ mod peers;
 mod pulse;
 mod relay;
 mod report;
+mod storage;
 mod worker;
 
 pub use config::Config;

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use isogrid_core::slot::PartitionCount;
 use isogrid_core::{Error, ErrorCode, NodeId, Replica, Result, Timestamp};
+use isogrid_wal::{OsDisk, Recovery};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +27,7 @@ use crate::engine::Engine;
 use crate::gossip::Gossip;
 use crate::grpc::maps::MapDoor;
 use crate::handler::Questions;
-use crate::identity::Identity;
+use crate::identity::{DataOnDisk, Identity};
 use crate::janitor::{CoreConnections, Janitor};
 use crate::listen::{bind, local_addr};
 use crate::memory::{MemoryGauge, available_bytes};
@@ -33,6 +35,7 @@ use crate::peers::Peers;
 use crate::peers::limits::PeerLimits;
 use crate::pulse::Pulse;
 use crate::relay::Relay;
+use crate::storage::{self, Keepers, Maker, Storage};
 use crate::worker::Workers;
 use crate::{VERSION, clock, grpc};
 
@@ -79,6 +82,8 @@ pub struct Node {
     threads: Vec<JoinHandle<()>>,
     /// Of the first core.
     runtime: Handle,
+    /// Of the data on disk.
+    keepers: Option<Keepers>,
     /// Keeps the data folder's lock until the last thread has ended.
     identity: Arc<Identity>,
 }
@@ -99,13 +104,24 @@ impl Node {
         let peers = Peers::new(own.clone(), cores, PeerLimits::default());
         let memory = MemoryGauge::new(config.memory.limit.resolve(available_bytes()));
         let wire = Arc::clone(&peers) as Arc<dyn crate::engine::Wire>;
-        let (engine, proposals) = Engine::new(&config, own, memory, cores, wire)?;
+        let kept = identity.folder().zip(identity.storage());
+        let kept = kept.map(|(folder, (id, _))| Storage::open(&folder, id)).transpose()?;
+        let (storage, recovery) = kept.unzip();
+        let (engine, proposals) =
+            Engine::new(&config, own.clone(), memory, cores, (wire, storage.clone()))?;
         let engine = Arc::new(engine);
+        let maker = |settings| Maker { own, settings, limits: config.limits.clone(), threads: cores };
+        let data_on_disk = match &recovery {
+            Some(recovery) => restore(&identity, &engine, recovery, maker),
+            None => DataOnDisk::Nothing,
+        };
+        let keepers = storage.map(|storage| Keepers::start(storage, &engine)).transpose()?;
         let stopping = CancellationToken::new();
         let runtime = runtime()?;
         let handle = runtime.handle().clone();
         let plan = boot::Plan {
             identity: Arc::clone(&identity),
+            data_on_disk,
             engine: Arc::clone(&engine),
             peers: Arc::clone(&peers),
             proposals,
@@ -130,6 +146,7 @@ impl Node {
             cut_off: CancellationToken::new(),
             threads: Vec::new(),
             runtime: handle,
+            keepers,
             identity,
         };
         node.start_cores(runtime, inboxes, Entrance { acceptor, grpc_listener, http_listener })?;
@@ -199,7 +216,15 @@ impl Node {
         let mut council = self.shared.council.failed();
         let mut control = self.shared.control.failed();
         let text = |why: Option<String>| why.unwrap_or_else(|| "its tasks have ended".to_owned());
+        let mut disk = self.keepers.as_ref().map(Keepers::failed);
+        let disk_fails = async {
+            match &mut disk {
+                Some(disk) => disk.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            why = disk_fails => text(why),
             why = council.wait_for(Option::is_some) => text(why.ok().and_then(|why| why.clone())),
             why = control.wait_for(Option::is_some) => {
                 text(why.ok().and_then(|why| why.as_ref().map(ToString::to_string)))
@@ -238,6 +263,7 @@ impl Node {
                 error!("a core's thread panicked");
             }
         }
+        self.keepers = None;
         info!(node = %self.identity.node_id, "node stopped");
     }
 
@@ -286,6 +312,22 @@ impl Drop for Node {
         self.cut_off.cancel();
         self.shut_down();
     }
+}
+
+/// Gives the engine what the disk has of the cluster that the node belongs to.
+fn restore(
+    identity: &Identity,
+    engine: &Engine,
+    recovery: &Recovery<OsDisk>,
+    maker: impl FnOnce(Arc<isogrid_replica::Settings>) -> Maker,
+) -> DataOnDisk {
+    let count = identity.storage().and_then(|(_, count)| PartitionCount::new(count));
+    let Some((cluster, count)) = identity.known_cluster().zip(count) else {
+        return DataOnDisk::Whole;
+    };
+    let found = storage::recover(recovery, &maker(engine.settings_at_start(cluster)));
+    engine.restore((cluster, count), found.replicas);
+    if found.is_intact { DataOnDisk::Whole } else { DataOnDisk::Damaged }
 }
 
 /// What the services share.

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::question::{AskStop, FindMap, FoundMap, pack};
 use super::shared::Control;
 use super::view::View;
+use crate::identity::DataOnDisk;
 use crate::peers::message::AskKind;
 
 /// How often a stop looks whether it may go on.
@@ -57,14 +58,21 @@ impl Control {
         if let Some(map) = self.now_known().map(name) {
             return Ok(map.clone());
         }
-        // Data are in memory alone: a new map must not promise more.
-        let mode = MapMode { durability: Durability::Memory, ..MapMode::default() };
+        let mode = MapMode { durability: self.durability_unset(), ..MapMode::default() };
         let settings = self.settings.map(name);
         let command = Command::EnsureMap { name: name.to_owned(), settings, mode };
         let id = self.decide_on_map(&command).await?;
         self.know(|view| view.map_id(name) == Some(id)).await?;
         let known = self.now_known().map(name).cloned();
         known.ok_or_else(|| Error::new(ErrorCode::MapUnknown, format!("{name}: it was dropped")))
+    }
+
+    /// What an acknowledged write survives of which nothing is said: where data are in memory alone, nobody promises more.
+    pub(crate) fn durability_unset(&self) -> Durability {
+        match self.settings.data_on_disk {
+            DataOnDisk::Nothing => Durability::Memory,
+            DataOnDisk::Whole | DataOnDisk::Damaged => Durability::Os,
+        }
     }
 
     /// The settings of a map that is made here and of which nothing is said.

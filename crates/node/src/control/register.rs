@@ -69,7 +69,7 @@ impl Control {
     async fn register(&self) -> Result<(), Error> {
         let settings = &self.settings;
         let member = settings.member.clone();
-        let storage = settings.identity.proof(settings.has_data_on_disk);
+        let storage = settings.identity.proof(settings.data_on_disk);
         let command = Command::Register { member, storage };
         let why = match self.propose(&command, PATIENCE).await? {
             Outcome::Registered(registered) => {

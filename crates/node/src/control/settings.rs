@@ -10,7 +10,7 @@ use isogrid_cluster::steward::StewardSettings;
 use isogrid_core::{MapSettings, Member, Replica};
 
 use crate::config::MAP_DEFAULT;
-use crate::identity::Identity;
+use crate::identity::{DataOnDisk, Identity};
 
 /// What is set for a node as a member of a cluster.
 pub(crate) struct ControlSettings {
@@ -18,8 +18,8 @@ pub(crate) struct ControlSettings {
     pub(crate) identity: Arc<Identity>,
     /// As the others shall know it: its life is the identity's, its addresses those that others reach.
     pub(crate) member: Member,
-    /// Whether data are on disk when they are acknowledged: then the folder proves that they are still there.
-    pub(crate) has_data_on_disk: bool,
+    /// What the disk has of the data that this node acknowledged.
+    pub(crate) data_on_disk: DataOnDisk,
     /// How many nodes are waited for before a cluster is formed; zero: this one never forms one.
     pub(crate) expect: u16,
     /// Whether there are seeds other than this node: then it forms no cluster before it has heard of another node, for

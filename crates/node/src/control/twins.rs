@@ -30,7 +30,7 @@ use super::view::View;
 use crate::config::NodeConfig;
 use crate::council::CouncilLeader;
 use crate::gossip::Seen;
-use crate::identity::Identity;
+use crate::identity::{DataOnDisk, Identity};
 
 /// What a node hears of the others.
 type Others = BTreeMap<NodeId, Seen>;
@@ -243,7 +243,7 @@ fn settings(identity: Identity, member: Member, start: &Start) -> ControlSetting
     ControlSettings {
         identity: Arc::new(identity),
         member,
-        has_data_on_disk: false,
+        data_on_disk: DataOnDisk::Nothing,
         expect: start.expect,
         has_seeds: start.has_seeds,
         partitions: 16,

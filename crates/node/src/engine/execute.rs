@@ -56,6 +56,7 @@ struct Conditions<'a> {
     deadline: Deadline,
     deadline_wall: Option<Timestamp>,
     over_mark: bool,
+    disk_refuses: bool,
     late: LateOnce<'a>,
 }
 
@@ -107,6 +108,7 @@ impl Engine {
             deadline,
             deadline_wall: deadline.on_wall(now),
             over_mark: self.memory.is_over(),
+            disk_refuses: self.storage.as_ref().is_some_and(|storage| storage.is_refusing()),
             late: LateOnce { make: late, made: OnceCell::new() },
         };
         order.sort_unstable();
@@ -166,8 +168,14 @@ impl Engine {
             let slot = &mut guards[usize::from(slot_of[position])];
             tickets[position] = self.step_request(batch, index_of(key), slot, conditions, replies);
         }
+        let mut of_slot = [PartitionId(0); WINDOW];
+        for (&key, &slot) in window.iter().zip(&slot_of) {
+            of_slot[usize::from(slot)] = PartitionId(batch.ops[index_of(key)].partition);
+        }
         if batch.may_change {
             self.flush_window(batch, (window, &slot_of), conditions, guards, replies);
+            let at = (conditions.core, conditions.now);
+            self.persist(at, guards, &of_slot, Some(replies));
         }
         if replies.count - answered_before < window.len() {
             self.wait_for_answers(
@@ -178,13 +186,10 @@ impl Engine {
                 replies,
             );
         }
-        let mut of_slot = [0u16; WINDOW];
-        for (&key, &slot) in window.iter().zip(&slot_of) {
-            of_slot[usize::from(slot)] = batch.ops[index_of(key)].partition;
-        }
         for (mut slot, partition) in guards.drain(..).zip(of_slot) {
             if batch.may_change {
-                self.count(PartitionId(partition), &mut slot);
+                self.persist_one(conditions.core, partition, &mut slot);
+                self.count(partition, &mut slot);
             }
         }
     }
@@ -203,6 +208,11 @@ impl Engine {
         if replies.bytes > self.limits.frame_bytes_max {
             let full = Error::new(ErrorCode::ReplyTooLarge, "");
             replies.put(index, &Reply::Failed(full), None);
+            return None;
+        }
+        if conditions.disk_refuses && !routed.op.is_read() {
+            let refused = Error::new(ErrorCode::DiskRefuses, "");
+            replies.put(index, &Reply::Failed(refused), None);
             return None;
         }
         let Some(held) = slot.held.as_mut().filter(|held| held.closed_since.is_none()) else {

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use isogrid_cluster::Millis;
-use isogrid_cluster::council::LossPolicy;
+use isogrid_cluster::council::{Durability, LossPolicy, MapRecord};
+use isogrid_cluster::{ClusterId, Millis};
 use isogrid_cluster::reconcile::{Action, LocalReplica, Own, reconcile};
+use isogrid_core::slot::PartitionCount;
 use isogrid_core::{Error, ErrorCode, PartitionEntry, PartitionId};
 use isogrid_replica::log::WindowLimits;
 use isogrid_replica::{Event, Now, Replica, Settings};
 use isogrid_store::Partition;
 
-use super::slot::{Held, Place, SlotCell};
+use super::slot::{Held, Place};
 use super::{Engine, MapInfo, Partitions};
 use crate::clock;
 use crate::control::view::View;
@@ -33,19 +34,41 @@ impl Engine {
         if view.table.version().0 == 0 && view.maps_version == 0 {
             return;
         }
-        let is_first = self.partitions.get().is_none();
-        let partitions = self.partitions.get_or_init(|| {
-            let count = view.table.partitions();
-            let seed = cluster.id.0 as u64 ^ (cluster.id.0 >> 64) as u64;
-            let cells = (0..count.get()).map(|_| SlotCell::default()).collect();
-            Partitions { count, cells, hash_seed: seed }
-        });
+        let count = view.table.partitions();
+        let partitions =
+            self.partitions.get_or_init(|| Partitions::new(count, hash_seed(cluster.id)));
         let known = std::mem::replace(&mut *self.view.lock(), Arc::clone(view));
+        let is_first = known.cluster.is_none();
         if is_first || known.maps_version != view.maps_version {
             self.learn_maps(view, partitions, cluster.loss_policy);
         }
         self.reconcile(view, partitions);
         self.wire.flush(CORE);
+    }
+
+    /// Takes in what the disk had, before anything is learned. Nothing of it takes part until a table says so.
+    pub(crate) fn restore(
+        &self,
+        (cluster, count): (ClusterId, PartitionCount),
+        replicas: Vec<(PartitionId, Replica)>,
+    ) {
+        let partitions =
+            self.partitions.get_or_init(|| Partitions::new(count, hash_seed(cluster)));
+        let since = Some(millis(clock::both()));
+        for (partition, replica) in replicas {
+            let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
+            let mut held = Held::new(replica);
+            held.closed_since = since;
+            held.on_disk.written = held.replica.log().last();
+            slot.held = Some(held);
+            self.count(partition, &mut slot);
+        }
+    }
+
+    /// The settings of replicas before a table was read.
+    pub(crate) fn settings_at_start(&self, cluster: ClusterId) -> Arc<Settings> {
+        let (hash_seed, durable) = (hash_seed(cluster), self.storage.is_some());
+        Arc::new(Settings { hash_seed, durable, ..Settings::default() })
     }
 
     fn learn_maps(&self, view: &View, partitions: &Partitions, policy: LossPolicy) {
@@ -59,10 +82,12 @@ impl Engine {
             window: self.log_window(partitions),
             hash_seed: partitions.hash_seed,
             alone_is_safe: policy == LossPolicy::Block,
+            durable: self.storage.is_some(),
             maps: modes,
             ..Settings::default()
         });
         *self.settings.lock() = Arc::clone(&settings);
+        self.synced_maps.set(synced_maps(&view.maps));
         for (partition, cell) in partitions.iter() {
             let mut slot = cell.0.lock();
             if let Some(held) = &mut slot.held {
@@ -124,6 +149,9 @@ impl Engine {
             Action::Delete { partition } => {
                 let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
                 slot.held = None;
+                if let Some(storage) = &self.storage {
+                    storage.forget(partition);
+                }
                 self.count(partition, &mut slot);
             }
         }
@@ -147,6 +175,7 @@ impl Engine {
         held.closed_since = None;
         let place = Place { engine: self, core: CORE, partition, now };
         held.step(place, Event::Table(entry), None);
+        self.persist_one(CORE, partition, &mut slot);
         self.count(partition, &mut slot);
     }
 
@@ -162,6 +191,23 @@ fn configure_maps(replica: &mut Replica, maps: &[Arc<MapInfo>]) {
     for map in maps {
         replica.configure_map(map.id, &map.settings, Arc::clone(&map.usage));
     }
+}
+
+/// What the keys of a cluster are hashed with.
+fn hash_seed(cluster: ClusterId) -> u64 {
+    cluster.0 as u64 ^ (cluster.0 >> 64) as u64
+}
+
+/// Which maps' writes count only when they are synced; nothing when there are none.
+fn synced_maps(maps: &BTreeMap<String, MapRecord>) -> Vec<bool> {
+    let synced = maps.values().filter(|map| map.mode.durability == Durability::Fsync);
+    let mut list = Vec::new();
+    for map in synced {
+        let index = map.id.0 as usize;
+        list.resize(list.len().max(index + 1), false);
+        list[index] = true;
+    }
+    list
 }
 
 /// The monotonic clock as the cluster's decisions want it.

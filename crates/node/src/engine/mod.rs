@@ -18,6 +18,7 @@
 //! | `learn` | from the committed table to the replicas here |
 //! | `pulse` | time and leases |
 //! | `receive` | messages of other nodes |
+//! | `persist` | from the logs of the replicas to the disk |
 //! | `report` | what the council's leader and operators want to know |
 //! | `maps` | names, numbers, settings and sizes |
 //! | `watching` | watchers, and what wakes them |
@@ -31,6 +32,7 @@ mod late;
 mod learn;
 mod maps;
 mod notices;
+mod persist;
 mod pulse;
 mod receive;
 mod report;
@@ -64,7 +66,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::control::view::View;
 use crate::memory::MemoryGauge;
+use crate::storage::Storage;
 use notices::Notices;
+use persist::SyncedMaps;
 use sessions::KeptAlive;
 use slot::{Place, Slot, SlotCell};
 
@@ -102,6 +106,9 @@ pub(crate) struct Engine {
     view: Mutex<Arc<View>>,
     leases: Mutex<Leases>,
     settings: Mutex<Arc<isogrid_replica::Settings>>,
+    /// The data on disk, if they are kept there.
+    storage: Option<Arc<Storage>>,
+    synced_maps: SyncedMaps,
 }
 
 /// The leases of node pairs: those this node wants, and those it gives.
@@ -123,7 +130,7 @@ impl Engine {
         own: Name,
         memory: MemoryGauge,
         cores: usize,
-        wire: Arc<dyn Wire>,
+        (wire, storage): (Arc<dyn Wire>, Option<Arc<Storage>>),
     ) -> Result<(Self, mpsc::Receiver<Proposal>)> {
         if config.limits.batch_ops_max > BATCH_OPS_HARD_MAX {
             let detail = format!(
@@ -150,6 +157,8 @@ impl Engine {
             view: Mutex::new(Arc::new(View::empty())),
             leases: Mutex::default(),
             settings: Mutex::default(),
+            storage,
+            synced_maps: SyncedMaps::default(),
         };
         Ok((engine, receiver))
     }
@@ -246,11 +255,17 @@ impl Engine {
         if let Some(held) = &mut slot.held {
             held.step(Place { engine: self, core, partition, now }, event, None);
         }
+        self.persist_one(core, partition, &mut slot);
         self.count(partition, &mut slot);
     }
 }
 
 impl Partitions {
+    fn new(count: PartitionCount, hash_seed: u64) -> Self {
+        let cells = (0..count.get()).map(|_| SlotCell::default()).collect();
+        Partitions { count, cells, hash_seed }
+    }
+
     /// Where an operation goes: its partition, and the hash of its key.
     #[inline]
     fn place(&self, op: &Op<'_>) -> Result<(PartitionId, KeyHash)> {

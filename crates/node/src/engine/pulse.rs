@@ -35,6 +35,7 @@ impl Engine {
             let now = clock::both();
             held.step(Place { engine: self, core, partition, now }, Event::Tick, None);
             held.waiters.end_late(now.ticks);
+            self.persist_one(core, partition, &mut slot);
             self.count(partition, &mut slot);
         }
         self.wire.flush(core);

@@ -72,6 +72,7 @@ impl Engine {
         for (slot, message) in slot_of.iter().zip(window) {
             partition_of[usize::from(*slot)] = message.partition;
         }
+        self.persist((core, now), guards, &partition_of, None);
         for (mut slot, partition) in guards.drain(..).zip(partition_of) {
             self.count(partition, &mut slot);
         }

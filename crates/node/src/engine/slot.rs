@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::Engine;
 use super::hands::{Hands, Replies};
 use super::late::Waiters;
+use super::persist::OnDisk;
 use super::routed::Asked;
 use super::watching::Signals;
 
@@ -37,6 +38,7 @@ pub(super) struct Held {
     /// Since when it takes no part.
     pub(super) closed_since: Option<Millis>,
     pub(super) waiters: Waiters,
+    pub(super) on_disk: OnDisk,
     /// In the order of their tickets.
     deferred: Vec<Deferred>,
     /// The deferred requests are presented again once the batch has ended: before, it is not known who waits.
@@ -68,6 +70,7 @@ impl Held {
             replica,
             closed_since: None,
             waiters: Waiters::default(),
+            on_disk: OnDisk::default(),
             deferred: Vec::new(),
             resume_is_due: false,
         }

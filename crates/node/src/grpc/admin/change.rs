@@ -14,23 +14,29 @@ const ACKNOWLEDGES: [(&str, Acknowledge); 2] =
 const DURABILITIES: [(&str, Durability); 3] =
     [("memory", Durability::Memory), ("os", Durability::Os), ("fsync", Durability::Fsync)];
 
-/// A map before anything is said of it. Data are in memory alone, and it must not promise more.
-pub(super) fn fresh(settings: MapSettings) -> MapRecord {
-    let mode = MapMode { durability: Durability::Memory, ..MapMode::default() };
+/// A map before anything is said of it.
+pub(super) fn fresh(settings: MapSettings, durability: Durability) -> MapRecord {
+    let mode = MapMode { durability, ..MapMode::default() };
     MapRecord { id: MapId(0), settings, mode }
 }
 
-/// A map after a change: what the change does not say stays. `copies`: as many as the cluster makes by itself.
-pub(super) fn changed(map: MapRecord, change: &pb::MapChange, copies: usize) -> Result<MapRecord> {
+/// A map after a change: what the change does not say stays. `copies`: as many as the cluster makes by itself;
+/// `durability_unset`: what is promised where nothing is said.
+pub(super) fn changed(
+    map: MapRecord,
+    change: &pb::MapChange,
+    (copies, durability_unset): (usize, Durability),
+) -> Result<MapRecord> {
     let MapRecord { id, mut settings, mut mode } = map;
     set(&mut settings.eviction, "eviction", change.eviction.as_deref(), &EVICTIONS)?;
     settings.entries_max = change.entries_max.unwrap_or(settings.entries_max);
     settings.bytes_max = change.bytes_max.unwrap_or(settings.bytes_max);
     set(&mut mode.acknowledge, "acknowledge", change.acknowledge.as_deref(), &ACKNOWLEDGES)?;
     set(&mut mode.durability, "durability", change.durability.as_deref(), &DURABILITIES)?;
-    if change.durability.is_some() && mode.durability != Durability::Memory {
+    let is_in_memory = durability_unset == Durability::Memory;
+    if is_in_memory && change.durability.is_some() && mode.durability != Durability::Memory {
         return Err(wrong(
-            "durability: this version keeps data in memory; only memory is possible",
+            "durability: the node keeps its data in memory; only memory is possible without node.data_dir",
         ));
     }
     mode.read = read(mode.read, change)?;
@@ -127,7 +133,7 @@ mod tests {
     use super::*;
 
     fn base() -> MapRecord {
-        fresh(MapSettings::default())
+        fresh(MapSettings::default(), Durability::Memory)
     }
 
     #[test]
@@ -139,14 +145,14 @@ mod tests {
             read: Some("backup".into()),
             ..pb::MapChange::default()
         };
-        let map = changed(base(), &change, 2).unwrap();
+        let map = changed(base(), &change, (2, Durability::Memory)).unwrap();
         let shown = described("m", &map, 2);
         assert_eq!((shown.backups, shown.min_in_sync, shown.eviction.as_str()), (2, 3, "lru"));
         assert_eq!((shown.read.as_str(), shown.read_lag_ms_max), ("backup", READ_LAG_MS_DEFAULT));
         assert_eq!((shown.acknowledge.as_str(), shown.durability.as_str()), ("sync", "memory"));
-        assert_eq!(changed(map.clone(), &pb::MapChange::default(), 2).unwrap(), map);
+        assert_eq!(changed(map.clone(), &pb::MapChange::default(), (2, Durability::Memory)).unwrap(), map);
         let closer = pb::MapChange { read_lag_ms_max: Some(5), ..pb::MapChange::default() };
-        assert_eq!(changed(map, &closer, 2).unwrap().mode.read, ReadMode::Backup { lag_ms_max: 5 });
+        assert_eq!(changed(map, &closer, (2, Durability::Memory)).unwrap().mode.read, ReadMode::Backup { lag_ms_max: 5 });
         assert_eq!(described("m", &base(), 2).backups, 1, "as many as the cluster's");
     }
 
@@ -162,7 +168,7 @@ mod tests {
             (pb::MapChange { read_lag_ms_max: Some(5), ..nothing() }, "read = backup"),
             (pb::MapChange { durability: Some("fsync".into()), ..nothing() }, "in memory"),
         ] {
-            let refused = changed(base(), &change, 2).expect_err(text);
+            let refused = changed(base(), &change, (2, Durability::Memory)).expect_err(text);
             assert_eq!(refused.code(), ErrorCode::ArgumentInvalid);
             assert!(refused.detail().contains(text), "{refused}");
         }

@@ -35,8 +35,10 @@ pub(super) async fn put(
     let view = control.now_known();
     let copies = view.cluster.as_ref().map_or(1, |cluster| usize::from(cluster.copies));
     let change = request.change.clone().unwrap_or_default();
-    let base = before.clone().unwrap_or_else(|| fresh(control.default_settings(name)));
-    let after = changed(base, &change, copies)?;
+    let durability = control.durability_unset();
+    let new = || fresh(control.default_settings(name), durability);
+    let base = before.clone().unwrap_or_else(new);
+    let after = changed(base, &change, (copies, durability))?;
     let after = match &before {
         _ if request.dry_run => after,
         Some(known) if *known == after => after,

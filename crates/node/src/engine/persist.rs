@@ -1,0 +1,237 @@
+//! From the logs of the replicas to the disk: what a window of steps appended is written with one write, and then the replicas
+//! hear that it counts (rule R8), at once or when it is synced.
+
+use std::ops::DerefMut;
+use std::sync::Arc;
+
+use isogrid_core::{Effect, LogPosition, MapId, PartitionId};
+use isogrid_replica::entry::Entries;
+use isogrid_replica::image::Image;
+use isogrid_replica::{Event, Now};
+use parking_lot::RwLock;
+
+use super::Engine;
+use super::hands::Replies;
+use super::slot::{Held, Place, Slot};
+use crate::clock;
+use crate::storage::unwritten::{Part, Unwritten, What};
+use crate::storage::{Storage, SyncRequest};
+
+/// The core whose lanes carry what replicas say when the disk has news.
+const CORE: usize = 0;
+
+/// The maps whose writes count only when they are synced, by their numbers.
+#[derive(Default)]
+pub(super) struct SyncedMaps(RwLock<Arc<[bool]>>);
+
+impl SyncedMaps {
+    pub(super) fn set(&self, maps: Vec<bool>) {
+        *self.0.write() = maps.into();
+    }
+
+    /// `None` when there are none.
+    fn get(&self) -> Option<Arc<[bool]>> {
+        let maps = self.0.read();
+        (!maps.is_empty()).then(|| Arc::clone(&maps))
+    }
+}
+
+/// What is on disk of a replica, as far as was written.
+#[derive(Debug, Default)]
+pub(super) struct OnDisk {
+    /// Up to where the log was written.
+    pub(super) written: LogPosition,
+    /// For which of the times that the disk became worthless this is in the log.
+    void_for: u32,
+    /// Up to where a sync is waited for.
+    awaits_sync: Option<LogPosition>,
+}
+
+impl Engine {
+    /// Writes what the replicas of these slots have appended, and tells them.
+    pub(super) fn persist<S: DerefMut<Target = Slot>>(
+        &self,
+        (core, now): (usize, Now),
+        slots: &mut [S],
+        partition_of: &[PartitionId],
+        mut present: Option<&mut dyn Replies>,
+    ) {
+        let Some(storage) = &self.storage else { return };
+        let synced_maps = self.synced_maps.get();
+        // What a replica hears may let it append more.
+        loop {
+            let mut unwritten = Unwritten::default();
+            for (index, (slot, partition)) in slots.iter_mut().zip(partition_of).enumerate() {
+                let place = Place { engine: self, core, partition: *partition, now };
+                if let Some(held) = &mut slot.held {
+                    held.unwritten((place, index), synced_maps.as_deref(), &mut unwritten);
+                }
+            }
+            if unwritten.is_empty() {
+                return;
+            }
+            let is_written = storage.append(&unwritten).is_ok();
+            for part in &unwritten.parts {
+                let Some(held) = &mut slots[part.slot].held else { continue };
+                if is_written {
+                    let place = Place { engine: self, core, partition: part.partition, now };
+                    let present = present.as_mut().map(|replies| &mut **replies as &mut dyn Replies);
+                    held.was_written((place, storage), part, present);
+                } else {
+                    held.was_not_written(part);
+                }
+            }
+            if !is_written {
+                return;
+            }
+        }
+    }
+
+    /// The same for one slot, outside of a batch.
+    pub(super) fn persist_one(&self, core: usize, partition: PartitionId, slot: &mut Slot) {
+        if self.storage.is_some() {
+            self.persist((core, clock::both()), &mut [slot], &[partition], None);
+        }
+    }
+
+    /// Entries are synced.
+    pub(crate) fn synced(&self, requests: &[SyncRequest]) {
+        let Some(partitions) = self.partitions.get() else { return };
+        for request in requests {
+            let partition = request.partition;
+            let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
+            let place = Place { engine: self, core: CORE, partition, now: clock::both() };
+            if let Some(held) = &mut slot.held {
+                if held.on_disk.awaits_sync == Some(request.position) {
+                    held.on_disk.awaits_sync = None;
+                }
+                held.step(place, Event::Persisted(request.position), None);
+            }
+            self.persist_one(CORE, partition, &mut slot);
+            self.count(partition, &mut slot);
+        }
+        self.wire.flush(CORE);
+    }
+
+    /// The partitions here; of those that lack an image on disk it can be taken only when they are whole.
+    pub(crate) fn on_disk(&self) -> Vec<(PartitionId, bool)> {
+        self.each(|partition, cell| {
+            let slot = cell.0.lock();
+            Some((partition, slot.held.as_ref()?.replica.lacks_image()))
+        })
+    }
+
+    /// An image of a partition's data, and for which of the times that the disk became worthless it stands. `None` when it
+    /// cannot be had at the moment.
+    pub(crate) fn image(&self, partition: PartitionId) -> Option<(Image, u32)> {
+        let partitions = self.partitions.get()?;
+        let slot = partitions.cells[usize::from(partition.0)].0.lock();
+        let replica = &slot.held.as_ref()?.replica;
+        Some((replica.image()?, replica.disk_voided()))
+    }
+
+    /// An image of a partition is on disk.
+    pub(crate) fn imaged(&self, partition: PartitionId, position: LogPosition, voided: u32) {
+        let Some(partitions) = self.partitions.get() else { return };
+        let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
+        let place = Place { engine: self, core: CORE, partition, now: clock::both() };
+        if let Some(held) = &mut slot.held
+            && held.replica.lacks_image()
+        {
+            held.step(place, Event::Imaged { position, voided }, None);
+            if !held.replica.lacks_image() {
+                held.on_disk.written = position;
+            }
+        }
+        self.persist_one(CORE, partition, &mut slot);
+        self.count(partition, &mut slot);
+        drop(slot);
+        self.wire.flush(CORE);
+    }
+}
+
+impl Held {
+    /// Adds what is not on its way to the disk yet.
+    #[inline]
+    fn unwritten(
+        &mut self,
+        (place, slot): (Place<'_>, usize),
+        synced_maps: Option<&[bool]>,
+        out: &mut Unwritten,
+    ) {
+        let part = |what| Part {
+            partition: place.partition,
+            slot,
+            before: LogPosition::START,
+            what,
+        };
+        if self.replica.lacks_image() {
+            let voided = self.replica.disk_voided();
+            let before = std::mem::replace(&mut self.on_disk.void_for, voided);
+            if before != voided {
+                out.parts.push(part(What::Reset { before }));
+            }
+            return;
+        }
+        let (log, written) = (self.replica.log(), self.on_disk.written);
+        let last = log.last();
+        if last == written {
+            return;
+        }
+        let is_same = log.position_of(written.seq) == Some(written);
+        // What was cut off has other entries in its place; those that stand are written again, which does no harm.
+        let after = if is_same { written.seq } else { log.base().seq };
+        if after > written.seq {
+            // The disk refused for so long that the window went on without it.
+            return self.step(place, Event::DiskLags, None);
+        }
+        let begin = out.bytes.len();
+        let first = log.position_of(after + 1);
+        let (Some(first), Some(_)) = (first, log.read_batch(after, usize::MAX, &mut out.bytes))
+        else {
+            // The log is now shorter than what was written: what comes next replaces that.
+            self.on_disk.written = last;
+            return;
+        };
+        let end = out.bytes.len();
+        let must_sync = self.on_disk.awaits_sync.is_some()
+            || synced_maps.is_some_and(|maps| must_sync(&out.bytes[begin..end], maps));
+        let what = What::Entries { first, last, begin, end, must_sync };
+        out.parts.push(Part { before: written, ..part(what) });
+        self.on_disk.written = last;
+    }
+
+    fn was_written(
+        &mut self,
+        (place, storage): (Place<'_>, &Storage),
+        part: &Part,
+        present: Option<&mut dyn Replies>,
+    ) {
+        let What::Entries { last, must_sync, .. } = part.what else { return };
+        if must_sync {
+            self.on_disk.awaits_sync = Some(last);
+            storage.sync_later(SyncRequest { partition: part.partition, position: last });
+        } else {
+            self.step(place, Event::Persisted(last), present);
+        }
+    }
+
+    fn was_not_written(&mut self, part: &Part) {
+        match part.what {
+            What::Reset { before } => self.on_disk.void_for = before,
+            What::Entries { .. } => self.on_disk.written = part.before,
+        }
+    }
+}
+
+/// Whether one of these entries counts only when it is synced.
+fn must_sync(entries: &[u8], synced_maps: &[bool]) -> bool {
+    let is_synced = |map: MapId| synced_maps.get(map.0 as usize).copied().unwrap_or(false);
+    Entries::new(entries).flatten().any(|encoded| match encoded.entry.effect {
+        Effect::Put { map, .. } | Effect::Remove { map, .. } | Effect::Clear { map } => {
+            is_synced(map)
+        }
+        // An answer without a change may be of any map; and the endings of sessions are few.
+        Effect::Nothing | Effect::EndSessions(_) => true,
+    })
+}

@@ -1,0 +1,171 @@
+//! The data on disk: the node's log, snapshots of partitions, and what comes back from them after a restart.
+//!
+//! ```text
+//!   engine ── append ──► log ── sync ──► syncer ──► Event::Persisted
+//!          ◄── images ── snapshots ──► prune
+//!   start  ◄── recover
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `unwritten` | what a window of steps left for the log |
+//! | `syncer` | syncs for all who wait, one after the other |
+//! | `snapshots` | writes images of partitions, and drops what the log need not keep any more |
+//! | `recover` | replicas from what the disk has |
+
+mod recover;
+mod snapshots;
+mod syncer;
+pub(crate) mod unwritten;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use isogrid_core::{Error, ErrorCode, PartitionId, Result};
+use isogrid_wal::snapshot::writer::remove_snapshots;
+use isogrid_wal::{LogSettings, NodeLog, OsDisk, Place, Record, SnapshotInfo, WalError};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::engine::Engine;
+
+pub(crate) use recover::{Maker, recover};
+pub(crate) use syncer::SyncRequest;
+use snapshots::Snapshots;
+use syncer::Syncer;
+use unwritten::Unwritten;
+
+/// The folder of the data within the node's.
+const FOLDER: &str = "data";
+
+/// The data of this node on disk.
+pub(crate) struct Storage {
+    disk: OsDisk,
+    id: u128,
+    log: Mutex<NodeLog<OsDisk>>,
+    /// The newest snapshot of each partition.
+    snapshots: Mutex<BTreeMap<PartitionId, SnapshotInfo>>,
+    /// The disk took nothing the last time it was asked.
+    is_refusing: AtomicBool,
+    syncs: syncer::Queue,
+    /// Why nothing can be written any more.
+    failed: watch::Sender<Option<String>>,
+}
+
+impl Storage {
+    /// Opens the data in a node's folder, and says what is there.
+    pub(crate) fn open(
+        folder: &Path,
+        id: u128,
+    ) -> Result<(Arc<Self>, isogrid_wal::Recovery<OsDisk>)> {
+        let folder = folder.join(FOLDER);
+        let unusable = |why: &dyn std::fmt::Display| {
+            Error::new(ErrorCode::DataDirUnusable, format!("{}: {why}", folder.display()))
+        };
+        let disk = OsDisk::lock(&folder).map_err(|error| unusable(&error))?;
+        let (log, recovery) = isogrid_wal::open(&disk, id, LogSettings::default())
+            .map_err(|error| unusable(&error))?;
+        let snapshots = recovery.partitions().iter();
+        let snapshots = snapshots.filter_map(|one| Some((one.partition, one.snapshot.clone()?)));
+        let storage = Storage {
+            disk,
+            id,
+            log: Mutex::new(log),
+            snapshots: Mutex::new(snapshots.collect()),
+            is_refusing: AtomicBool::new(false),
+            syncs: syncer::Queue::default(),
+            failed: watch::channel(None).0,
+        };
+        Ok((Arc::new(storage), recovery))
+    }
+
+    /// Writes what a window of steps left, with one write. Says where the log ends then.
+    pub(crate) fn append(&self, unwritten: &Unwritten) -> Result<Place, WalError> {
+        let records = unwritten.records();
+        let written = self.log.lock().append(&records).map(|written| written.end);
+        match &written {
+            Ok(_) => self.accepts(),
+            Err(error) => self.refuses(error),
+        }
+        written
+    }
+
+    /// Nothing on disk of a partition says anything any more.
+    pub(crate) fn forget(&self, partition: PartitionId) {
+        let reset = self.log.lock().append(&[Record::Reset { partition }]);
+        self.snapshots.lock().remove(&partition);
+        let forgotten = reset.and_then(|_| remove_snapshots(&self.disk, partition, None));
+        if let Err(error) = forgotten {
+            // A replica that is not in the table is not asked for: the space is lost, nothing else.
+            warn!(partition = partition.0, %error, "what is on disk of a partition stays");
+        }
+    }
+
+    /// Whether the disk takes nothing at the moment: what is to be written is refused.
+    #[inline]
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.is_refusing.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the log and of all snapshots.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let snapshots = self.snapshots.lock().values().map(|snapshot| snapshot.file_bytes).sum();
+        (self.log.lock().disk_bytes(), snapshots)
+    }
+
+    /// Syncs everything: the node stops.
+    pub(crate) fn close(&self) {
+        if let Err(error) = self.log.lock().sync() {
+            error!(%error, "the log could not be synced at the end");
+        }
+    }
+
+    fn accepts(&self) {
+        if self.is_refusing.swap(false, Ordering::Relaxed) {
+            info!("the disk takes writes again");
+        }
+    }
+
+    fn refuses(&self, why: &WalError) {
+        if let WalError::Failed { .. } = why {
+            self.failed.send_if_modified(|failed| {
+                let is_first = failed.is_none();
+                failed.get_or_insert_with(|| why.to_string());
+                is_first
+            });
+        }
+        if !self.is_refusing.swap(true, Ordering::Relaxed) {
+            error!(%why, "the disk takes nothing: writes are refused, reads go on");
+        }
+    }
+}
+
+/// The threads that keep the data on disk. Dropped they end, and everything is synced.
+pub(crate) struct Keepers {
+    storage: Arc<Storage>,
+    threads: Option<(Snapshots, Syncer)>,
+}
+
+impl Keepers {
+    /// Starts them.
+    pub(crate) fn start(storage: Arc<Storage>, engine: &Arc<Engine>) -> Result<Self> {
+        let snapshots = Snapshots::start(Arc::clone(&storage), Arc::clone(engine))?;
+        let syncer = Syncer::start(Arc::clone(&storage), Arc::clone(engine))?;
+        Ok(Keepers { storage, threads: Some((snapshots, syncer)) })
+    }
+
+    /// Speaks when nothing can be written any more: the node must end.
+    pub(crate) fn failed(&self) -> watch::Receiver<Option<String>> {
+        self.storage.failed.subscribe()
+    }
+}
+
+impl Drop for Keepers {
+    fn drop(&mut self) {
+        self.threads = None;
+        self.storage.close();
+    }
+}

@@ -1,0 +1,108 @@
+//! [`Syncer`]: a thread that syncs the log. Whoever comes while a sync is under way waits for the next one, so that one sync
+//! serves as many as come meanwhile.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use isogrid_core::{LogPosition, PartitionId, Result};
+use isogrid_wal::WalError;
+use parking_lot::{Condvar, Mutex};
+
+use super::Storage;
+use crate::engine::Engine;
+use crate::node::internal;
+
+/// When a sync that could not be begun is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Entries that count when they are synced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SyncRequest {
+    pub(crate) partition: PartitionId,
+    /// Up to which entry.
+    pub(crate) position: LogPosition,
+}
+
+/// Who waits for a sync.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<Waiting>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    requests: Vec<SyncRequest>,
+    is_over: bool,
+}
+
+impl Storage {
+    /// Entries that are written are to be synced too; their partition hears of it.
+    pub(crate) fn sync_later(&self, request: SyncRequest) {
+        self.syncs.state.lock().requests.push(request);
+        self.syncs.news.notify_one();
+    }
+
+    /// Syncs the log while it goes on.
+    pub(super) fn sync(&self) -> Result<(), WalError> {
+        let job = self.log.lock().begin_sync()?;
+        let Some(job) = job else { return Ok(()) };
+        let done = job.run();
+        self.log.lock().finish_sync(done).map(|_| ())
+    }
+}
+
+/// The thread that syncs.
+pub(crate) struct Syncer {
+    storage: Arc<Storage>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syncer {
+    /// Starts the thread.
+    pub(crate) fn start(storage: Arc<Storage>, engine: Arc<Engine>) -> Result<Self> {
+        let of_thread = Arc::clone(&storage);
+        let thread = std::thread::Builder::new()
+            .name("syncer".to_owned())
+            .spawn(move || run(&of_thread, &engine))
+            .map_err(|error| internal(&error))?;
+        Ok(Syncer { storage, thread: Some(thread) })
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.storage.syncs.state.lock().is_over = true;
+        self.storage.syncs.news.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(storage: &Storage, engine: &Engine) {
+    loop {
+        let requests = {
+            let mut waiting = storage.syncs.state.lock();
+            while waiting.requests.is_empty() && !waiting.is_over {
+                storage.syncs.news.wait(&mut waiting);
+            }
+            if waiting.is_over {
+                return;
+            }
+            std::mem::take(&mut waiting.requests)
+        };
+        match storage.sync() {
+            Ok(()) => engine.synced(&requests),
+            Err(error) => {
+                storage.refuses(&error);
+                if matches!(error, WalError::Failed { .. }) {
+                    return;
+                }
+                storage.syncs.state.lock().requests.extend(requests);
+                std::thread::sleep(AGAIN);
+            }
+        }
+    }
+}
