@@ -57,3 +57,5 @@ pub use track::Recovered;
 
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod testing;

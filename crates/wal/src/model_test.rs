@@ -79,7 +79,7 @@ struct World {
     /// What was written since.
     changes: Vec<Change>,
     /// What was refused and may be there all the same until the next append works.
-    maybe: Vec<Change>,
+    maybe: Vec<Vec<Change>>,
     /// Entries up to here are never replaced.
     committed: BTreeMap<u16, u64>,
     /// The same, at the last sync.
@@ -109,12 +109,12 @@ impl World {
     }
 
     fn state(&self) -> State {
-        self.state_after(self.changes.len())
+        self.state_after(self.changes.len(), &[])
     }
 
-    fn state_after(&self, count: usize) -> State {
+    fn state_after(&self, count: usize, more: &[Change]) -> State {
         let mut state = self.synced.clone();
-        let all = self.changes.iter().chain(&self.maybe);
+        let all = self.changes.iter().chain(more);
         all.take(count).for_each(|change| apply(&mut state, change));
         state
     }
@@ -170,8 +170,7 @@ impl World {
                 true
             }
             Err(_) => {
-                // Several failures in a row write to the same place.
-                self.maybe = changes;
+                self.maybe.push(changes);
                 false
             }
         }
@@ -359,8 +358,13 @@ impl World {
         let (log, recovery) = open(&self.disk, STORAGE, SETTINGS).unwrap();
         let found = contents(&recovery);
         let least = if loses_power { 0 } else { self.changes.len() };
-        let most = self.changes.len() + self.maybe.len();
-        let states: Vec<State> = (least..=most).map(|count| self.state_after(count)).collect();
+        let written = self.changes.len();
+        let mut states: Vec<State> =
+            (least..=written).map(|count| self.state_after(count, &[])).collect();
+        for refused in &self.maybe {
+            let more = 1..=refused.len();
+            states.extend(more.map(|count| self.state_after(written + count, refused)));
+        }
         for partition in 0..PARTITIONS as u16 {
             let none = Entries::new();
             let have = found.get(&partition).unwrap_or(&none);
