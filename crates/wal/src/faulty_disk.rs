@@ -3,12 +3,15 @@
 //! Each file has what is durable and a list of changes since; each folder the same for its names. A sync makes the changes
 //! durable; a failed sync forgets them without a word, as real systems do. A crash keeps a part of the changes.
 
+mod content;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{Disk, DiskFile};
+use crate::faulty_disk::content::{Change, Content};
 
 /// What is asked of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,42 +58,6 @@ pub enum Fault {
 
 /// Decides what becomes of each call.
 pub type Decider = Box<dyn FnMut(&Call<'_>) -> Fault + Send>;
-
-/// A change to a file that is not durable yet.
-#[derive(Clone, Debug)]
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
-impl Change {
-    /// How many steps it can be cut into by a crash.
-    fn steps(&self) -> usize {
-        match self {
-            Change::Write { bytes, .. } => bytes.len(),
-            Change::SetLen(_) => 1,
-        }
-    }
-
-    fn apply(&self, content: &mut Vec<u8>, steps: usize) {
-        match self {
-            Change::Write { offset, bytes } if steps > 0 => {
-                let end = offset + steps;
-                content.resize(content.len().max(end), 0);
-                content[*offset..end].copy_from_slice(&bytes[..steps]);
-            }
-            Change::SetLen(length) if steps > 0 => content.resize(*length, 0),
-            Change::Write { .. } | Change::SetLen(_) => {}
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Content {
-    durable: Vec<u8>,
-    now: Vec<u8>,
-    changes: Vec<Change>,
-}
 
 /// A change of a folder's names.
 #[derive(Clone, Debug)]
@@ -161,15 +128,7 @@ impl FaultyDisk {
         let named: Vec<u64> = state.names.values().copied().collect();
         state.contents.retain(|content, _| named.contains(content));
         for content in state.contents.values_mut() {
-            let changes = std::mem::take(&mut content.changes);
-            let steps: usize = changes.iter().map(Change::steps).sum();
-            let mut kept = if steps > 0 { keep(steps).min(steps) } else { 0 };
-            for change in changes {
-                let of_this = kept.min(change.steps());
-                change.apply(&mut content.durable, of_this);
-                kept -= of_this;
-            }
-            content.now = content.durable.clone();
+            content.crash(&mut keep);
         }
     }
 

@@ -54,3 +54,8 @@ pub use snapshot::{SnapshotEnd, SnapshotHead, SnapshotInfo, SnapshotReader, Snap
 pub use survey::Remark;
 pub use sync::{SyncDone, SyncJob};
 pub use track::Recovered;
+
+#[cfg(test)]
+mod model_test;
+#[cfg(test)]
+mod testing;

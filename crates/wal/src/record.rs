@@ -199,4 +199,4 @@ impl<'a> Record<'a> {
 
 #[cfg(test)]
 #[path = "record_test.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -189,15 +189,15 @@ impl BlockHeader {
 /// | 4 | blocks | how many |
 /// | 8 | records | how many |
 /// | 8 | bytes | of records |
-/// | 8 | complete at | the number of the entry that the log must reach for the snapshot to be valid |
-/// | 8 | reserved | zero |
+/// | 8 | complete epoch | of the entry that the log must reach for the snapshot to be valid |
+/// | 8 | complete seq | of that entry |
 /// | 4 | crc | CRC32C of all bytes of the file above |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Footer {
     pub(crate) blocks: u32,
     pub(crate) records: u64,
     pub(crate) bytes: u64,
-    pub(crate) complete_at: u64,
+    pub(crate) complete_at: LogPosition,
 }
 
 impl Footer {
@@ -205,7 +205,7 @@ impl Footer {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = FOOTER_MAGIC.to_vec();
         out.extend_from_slice(&self.blocks.to_le_bytes());
-        for word in [self.records, self.bytes, self.complete_at, 0] {
+        for word in [self.records, self.bytes, self.complete_at.epoch.0, self.complete_at.seq] {
             out.extend_from_slice(&word.to_le_bytes());
         }
         out
@@ -218,8 +218,8 @@ impl Footer {
             return None;
         }
         let blocks = input.u32()?;
-        let (records, bytes, complete_at) = (input.u64()?, input.u64()?, input.u64()?);
-        input.take(8)?;
+        let (records, bytes) = (input.u64()?, input.u64()?);
+        let complete_at = LogPosition::new(input.u64()?, input.u64()?);
         Some((Footer { blocks, records, bytes, complete_at }, input.u32()?))
     }
 }
@@ -236,7 +236,7 @@ pub struct SnapshotInfo {
     /// From where the log is replayed.
     pub replay_from: Place,
     /// The data may hold what entries up to here changed.
-    pub complete_at: u64,
+    pub complete_at: LogPosition,
     /// The hybrid clock at the position.
     pub hlc: Hlc,
     /// How often the history was declared lost.

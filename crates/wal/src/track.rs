@@ -28,7 +28,7 @@ impl Track {
         let base = snapshot.as_ref().map_or(LogPosition::START, |snapshot| snapshot.position);
         Track {
             start: snapshot.as_ref().map_or(Place::default(), |snapshot| snapshot.replay_from),
-            is_complete: snapshot.as_ref().is_none_or(|s| s.complete_at <= base.seq),
+            is_complete: snapshot.as_ref().is_none_or(|s| s.complete_at <= base),
             base,
             last: base,
             damage: None,
@@ -44,7 +44,14 @@ impl Track {
         run: (LogPosition, LogPosition),
     ) -> bool {
         let (first, last) = run;
-        if at < self.start || self.damage.is_some() {
+        if at < self.start {
+            return false;
+        }
+        if self.snapshot.is_none() && first.seq == 1 {
+            // All the partition has, whatever was there before.
+            *self = Track { start: at, ..Track::new(None) };
+        }
+        if self.damage.is_some() {
             return false;
         }
         if first.seq > self.last.seq + 1 {
@@ -56,9 +63,17 @@ impl Track {
         let adds = last.seq > self.base.seq;
         let cuts = first.seq <= self.last.seq && self.last.seq > self.base.seq;
         self.last = if adds { last } else { self.base };
-        self.is_complete |=
-            self.snapshot.as_ref().is_none_or(|snapshot| snapshot.complete_at <= self.last.seq);
+        self.is_complete |= self.reaches_its_snapshot();
         adds || cuts
+    }
+
+    /// Whether the log, as it is here, has all that the snapshot may hold. A log with an entry of the same epoch or a later
+    /// one has all that was committed before; a tail that was replaced later can have the number, and not the epoch.
+    fn reaches_its_snapshot(&self) -> bool {
+        self.snapshot.as_ref().is_none_or(|snapshot| {
+            let needed = snapshot.complete_at;
+            self.last.seq >= needed.seq && self.last.epoch >= needed.epoch
+        })
     }
 
     /// All before a record is void.

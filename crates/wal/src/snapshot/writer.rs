@@ -1,6 +1,6 @@
 //! [`SnapshotWriter`]: writes a snapshot beside the others and, when it is whole and on disk, in their place.
 
-use isogrid_core::PartitionId;
+use isogrid_core::{LogPosition, PartitionId};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Result, WalError};
@@ -13,8 +13,8 @@ use crate::snapshot::{
 /// What is known when the last page was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotEnd {
-    /// The pages may hold what entries up to this number changed: the last one when the walk ended.
-    pub complete_at: u64,
+    /// The pages may hold what entries up to here changed: the last one when the walk ended. All of them are committed.
+    pub complete_at: LogPosition,
     /// The end of the log when that entry was in it.
     pub log_end: Place,
 }
@@ -94,7 +94,7 @@ impl<D: Disk> SnapshotWriter<D> {
     /// # Errors
     /// The disk's; or the log is not synced up to where the snapshot needs it.
     pub fn publish(mut self, end: SnapshotEnd, synced: Place) -> Result<SnapshotInfo> {
-        if synced < end.log_end || end.complete_at < self.head.position.seq {
+        if synced < end.log_end || end.complete_at < self.head.position {
             self.abandon();
             return Err(WalError::refused(format!(
                 "a snapshot needs the log synced up to {} and a walk that ends behind its beginning; it is synced to {synced}",

@@ -71,9 +71,9 @@ fn damage_of(track: &Track) -> Damage {
     }
     let snapshot = track.snapshot.as_ref();
     let why = format!(
-        "the snapshot needs the log up to entry {}, and it ends with {}",
-        snapshot.map_or(0, |snapshot| snapshot.complete_at),
-        track.last.seq
+        "the snapshot needs the log up to entry {}, and what can be read ends with {}",
+        snapshot.map_or(LogPosition::START, |snapshot| snapshot.complete_at),
+        track.last
     );
     let file = snapshot.map_or(SNAPSHOT_FOLDER, |snapshot| snapshot.path.as_str());
     Damage { file: file.to_owned(), offset: 0, why }
