@@ -128,6 +128,9 @@ impl Cluster {
             std::fs::write(&file, secret).expect("a key file");
             command.env("ISOGRID__CLUSTER__KEY_FILE", &file);
         }
+        if setup.on_disk {
+            command.env("ISOGRID__NODE__DATA_DIR", folder.join(&member.name));
+        }
         command
             .args(["start", "--stop-with-stdin", "--name", &member.name])
             .args(["--grpc-addr", &member.grpc, "--gossip-addr", &member.gossip])

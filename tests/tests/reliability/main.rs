@@ -3,6 +3,7 @@
 //! docs/reliability.md says how to run the long versions and what was measured.
 
 mod cluster;
+mod disk;
 mod forged_gossip;
 mod gateway;
 mod load;

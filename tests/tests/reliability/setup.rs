@@ -14,6 +14,8 @@ pub(crate) struct Setup {
     pub(crate) secret: Option<&'static str>,
     /// A gossip address beside their own that they all call.
     pub(crate) seed: Option<SocketAddr>,
+    /// Whether they keep their data on disk.
+    pub(crate) on_disk: bool,
 }
 
 /// Where a node runs.
@@ -29,6 +31,14 @@ impl Default for Setup {
     fn default() -> Self {
         let partitions = crate::from_environment("ISOGRID_TEST_PARTITIONS", 64);
         let partitions = u16::try_from(partitions).expect("at most 16,384");
-        Setup { nodes: 3, spare: 0, backups: 1, partitions, secret: None, seed: None }
+        Setup {
+            nodes: 3,
+            spare: 0,
+            backups: 1,
+            partitions,
+            secret: None,
+            seed: None,
+            on_disk: false,
+        }
     }
 }

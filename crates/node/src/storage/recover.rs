@@ -58,11 +58,13 @@ pub(crate) fn recover(recovery: &Recovery<OsDisk>, maker: &Maker) -> Found {
         found.is_intact &= is_intact;
     }
     if !partitions.is_empty() {
-        let records: usize =
-            found.replicas.iter().map(|(_, replica)| replica.store().total_entries()).sum();
+        let replicas = || found.replicas.iter().map(|(_, replica)| replica);
+        let records: usize = replicas().map(|replica| replica.store().total_entries()).sum();
+        let entries: u64 = replicas().map(|replica| replica.log().len()).sum();
         info!(
             partitions = found.replicas.len(),
             records,
+            entries,
             segments = recovery.segments(),
             took_ms = begun.elapsed().as_millis() as u64,
             is_intact = found.is_intact,

@@ -45,11 +45,6 @@ impl Unwritten {
         self.parts.is_empty()
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.parts.clear();
-    }
-
     /// As the log takes it.
     pub(super) fn records(&self) -> Vec<Record<'_>> {
         let record = |part: &Part| {
