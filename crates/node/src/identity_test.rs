@@ -82,7 +82,7 @@ fn the_cluster_is_remembered_and_never_another_one() {
     assert_eq!(again.known_cluster(), Some(ClusterId(u128::MAX)));
     let nowhere = Identity::establish(&NodeConfig::default(), 1).unwrap();
     nowhere.remember_cluster(ClusterId(2)).unwrap();
-    assert_eq!((nowhere.known_cluster(), nowhere.council_folder()), (None, None));
+    assert_eq!((nowhere.known_cluster(), nowhere.folder()), (None, None));
 }
 
 #[test]

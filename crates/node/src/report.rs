@@ -42,6 +42,8 @@ pub(crate) struct NodeReport {
     pub(crate) resident_bytes: u64,
     pub(crate) memory_limit_bytes: u64,
     pub(crate) operations_total: u64,
+    /// How the disk is; `None` for data in memory alone.
+    pub(crate) disk: Option<DiskReport>,
     pub(crate) workers: Vec<WorkerReport>,
     /// Of what it leads.
     pub(crate) lags: Vec<LagReport>,
@@ -62,6 +64,16 @@ pub(crate) struct WorkerReport {
     pub(crate) name: String,
     pub(crate) state: String,
     pub(crate) rounds: u64,
+}
+
+/// What a node has on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct DiskReport {
+    /// It is full or fails: writes are refused.
+    pub(crate) is_refusing: bool,
+    pub(crate) log_bytes: u64,
+    pub(crate) snapshot_bytes: u64,
 }
 
 /// How far a node's copies are behind: of each figure the worst of all partitions.
@@ -113,6 +125,7 @@ impl Shared {
             resident_bytes: memory.resident_bytes(),
             memory_limit_bytes: memory.limit_bytes(),
             operations_total: engine.operations_total(),
+            disk: engine.disk_report(),
             workers: workers.collect(),
             map_sizes: question.maps.iter().map(size).collect(),
             ..NodeReport::default()

@@ -1,6 +1,6 @@
 //! Nodes that keep their data on disk: all of them are killed at once and come back, in any order, also without one of them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::cluster::{Cluster, Setup};
 use crate::load::Load;

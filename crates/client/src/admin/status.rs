@@ -131,6 +131,12 @@ pub struct MemberStatus {
     pub memory_limit_bytes: u64,
     /// How many operations of clients it has served.
     pub operations_total: u64,
+    /// `none`: its data are in memory alone; `ok`; or `refuses`: the disk is full or fails, and so writes are refused.
+    pub disk: String,
+    /// Bytes of its log on disk.
+    pub disk_log_bytes: u64,
+    /// Bytes of its snapshots on disk.
+    pub disk_snapshot_bytes: u64,
     /// Its background workers.
     pub workers: Vec<WorkerStatus>,
 }
@@ -273,6 +279,9 @@ impl From<pb::MemberStatus> for MemberStatus {
             resident_bytes: member.resident_bytes,
             memory_limit_bytes: member.memory_limit_bytes,
             operations_total: member.operations_total,
+            disk: member.disk,
+            disk_log_bytes: member.disk_log_bytes,
+            disk_snapshot_bytes: member.disk_snapshot_bytes,
             workers: member.workers.into_iter().map(worker).collect(),
         }
     }

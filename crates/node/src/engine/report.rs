@@ -6,6 +6,7 @@ use isogrid_replica::{FollowerLag, RoleName};
 use super::Engine;
 use super::slot::SlotCell;
 use crate::clock;
+use crate::report::DiskReport;
 
 /// What this node tells of a partition that it leads.
 #[derive(Clone, Debug)]
@@ -75,6 +76,11 @@ impl Engine {
             let slot = cell.0.lock();
             Some((partition, slot.held.as_ref()?.replica.log().last()))
         })
+    }
+
+    /// What is on disk; `None` for data in memory alone.
+    pub(crate) fn disk_report(&self) -> Option<DiskReport> {
+        self.storage.as_ref().map(|storage| storage.report())
     }
 
     /// How many replicas this node has.

@@ -31,6 +31,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::engine::Engine;
+use crate::report::DiskReport;
 
 pub(crate) use recover::{Maker, recover};
 pub(crate) use syncer::SyncRequest;
@@ -110,10 +111,14 @@ impl Storage {
         self.is_refusing.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the log and of all snapshots.
-    pub(crate) fn bytes(&self) -> (u64, u64) {
+    /// What operators want to know.
+    pub(crate) fn report(&self) -> DiskReport {
         let snapshots = self.snapshots.lock().values().map(|snapshot| snapshot.file_bytes).sum();
-        (self.log.lock().disk_bytes(), snapshots)
+        DiskReport {
+            is_refusing: self.is_refusing(),
+            log_bytes: self.log.lock().disk_bytes(),
+            snapshot_bytes: snapshots,
+        }
     }
 
     /// Syncs everything: the node stops.

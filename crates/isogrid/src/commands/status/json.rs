@@ -84,6 +84,9 @@ pub(crate) fn member(member: &MemberStatus) -> Value {
         "resident_bytes": member.resident_bytes,
         "memory_limit_bytes": member.memory_limit_bytes,
         "operations_total": member.operations_total,
+        "disk": member.disk,
+        "disk_log_bytes": member.disk_log_bytes,
+        "disk_snapshot_bytes": member.disk_snapshot_bytes,
         "workers": all(&member.workers, worker),
     });
     if let (Value::Object(object), Value::Object(own)) = (&mut object, own) {

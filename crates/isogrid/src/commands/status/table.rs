@@ -86,6 +86,7 @@ fn members(status: &ClusterStatus) -> String {
         "data",
         "resident",
         "limit",
+        "disk",
         "operations",
     ]);
     for member in &status.members {
@@ -106,10 +107,21 @@ fn members(status: &ClusterStatus) -> String {
             own(size(member.data_bytes)),
             own(size(member.resident_bytes)),
             own(size(member.memory_limit_bytes)),
+            own(disk(member)),
             own(thousands(member.operations_total)),
         ]);
     }
     table_text(&rows)
+}
+
+/// What it has on disk, and whether the disk takes more.
+fn disk(member: &MemberStatus) -> String {
+    let bytes = size(member.disk_log_bytes + member.disk_snapshot_bytes);
+    match member.disk.as_str() {
+        "ok" => bytes,
+        "refuses" => format!("{bytes}, REFUSES"),
+        _ => "-".into(),
+    }
 }
 
 /// The state in one word or two: also what is wanted, and whether nothing is heard of it.

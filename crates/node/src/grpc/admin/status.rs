@@ -182,6 +182,14 @@ fn fill(status: &mut pb::MemberStatus, report: &NodeReport) {
     status.memory_limit_bytes = report.memory_limit_bytes;
     status.operations_total = report.operations_total;
     status.workers = report.workers.iter().map(worker).collect();
+    status.disk = match &report.disk {
+        None => "none",
+        Some(disk) if disk.is_refusing => "refuses",
+        Some(_) => "ok",
+    }
+    .to_owned();
+    status.disk_log_bytes = report.disk.as_ref().map_or(0, |disk| disk.log_bytes);
+    status.disk_snapshot_bytes = report.disk.as_ref().map_or(0, |disk| disk.snapshot_bytes);
 }
 
 /// Primaries say which copies are under way, and who takes one says how far it is.
