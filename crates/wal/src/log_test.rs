@@ -108,6 +108,23 @@ fn a_sync_beside_appends_covers_what_came_before_it() {
 }
 
 #[test]
+fn a_mark_does_not_speak_of_what_was_written_during_its_sync() {
+    let mut disk = FaultyDisk::default();
+    let (mut log, _) = reopen(&disk);
+    append(&mut log, 1, 1).unwrap();
+    let job = log.begin_sync().unwrap().unwrap();
+    let done = job.run();
+    append(&mut log, 2, 2).unwrap();
+    log.finish_sync(done).unwrap();
+    append(&mut log, 3, 3).unwrap();
+    fail_once(&disk, &[Operation::Sync], ErrorKind::Other);
+    assert!(log.sync().is_err());
+    reopen(&disk);
+    disk.crash(|_| 0);
+    assert_eq!(replayed(&reopen(&disk).1, 1), [1, 2, 3]);
+}
+
+#[test]
 fn an_idle_log_is_not_synced_again() {
     let disk = FaultyDisk::default();
     let (mut log, _) = reopen(&disk);

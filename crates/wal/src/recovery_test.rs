@@ -4,8 +4,8 @@ use isogrid_core::{LogPosition, PartitionId};
 
 use crate::disk::{Disk, DiskFile};
 use crate::faulty_disk::FaultyDisk;
-use crate::place::segment_path;
-use crate::record::RECORD_HEADER_BYTES;
+use crate::place::{Place, segment_path};
+use crate::record::{RECORD_HEADER_BYTES, segment_seed};
 use crate::testing::{PLENTY, STORAGE, append, append_to, reopen, replayed, snapshot};
 use crate::{LogSettings, OsDisk, Record, Remark, WalError, open};
 
@@ -172,6 +172,38 @@ fn a_reset_voids_snapshots_and_log() {
     let (_, recovery) = reopen(&disk);
     assert!(recovery.partitions().is_empty());
     assert_eq!(disk.content(&info.path), None, "nobody can use it");
+}
+
+#[test]
+fn a_snapshot_made_right_after_a_reset_is_kept() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = reopen(&disk);
+    append(&mut log, 1, 6).unwrap();
+    log.append(&[Record::Reset { partition: PartitionId(1) }]).unwrap();
+    let info = snapshot(&disk, &mut log, (4, 4)).unwrap();
+    let (_, recovery) = reopen(&disk);
+    let partition = &recovery.partitions()[0];
+    assert_eq!((partition.snapshot.as_ref(), partition.last.seq), (Some(&info), 4));
+    assert!(partition.is_usable && replayed(&recovery, 1).is_empty());
+}
+
+#[test]
+fn what_a_mark_covers_is_not_cut() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = reopen(&disk);
+    let place = append(&mut log, 1, 2).unwrap();
+    log.sync().unwrap();
+    let covered = log.end().offset as usize;
+    // A mark that names a place behind itself, as no log writes it, and then bytes that are no record.
+    disk.edit(&segment(1), |bytes| {
+        bytes.truncate(covered);
+        let mark = Record::Durable { place: Place::new(1, 4_096) };
+        mark.encode(segment_seed(STORAGE, 1), covered as u64, bytes);
+        bytes.extend_from_slice(&[1; 20]);
+    });
+    let (_, recovery) = reopen(&disk);
+    assert_eq!((recovery.remarks(), recovery.lost().len()), (&[][..], 1), "{place}");
+    assert!(recovery.partitions()[0].damage.is_some());
 }
 
 #[test]
