@@ -28,6 +28,8 @@ struct Member {
     http: String,
     /// What its process is started by, such as `nsenter` and its arguments; nothing for directly.
     started_by: Vec<String>,
+    /// Where its data are, if they are on disk and not beside its log.
+    data_dir: Option<PathBuf>,
     /// The secret of its gossip.
     secret: Option<&'static str>,
     process: Option<Child>,
@@ -67,8 +69,14 @@ impl Member {
 impl Cluster {
     /// Starts the nodes on loopback and waits until they are whole.
     pub(crate) async fn start(setup: Setup) -> Cluster {
+        let hosts = Cluster::hosts(setup.nodes + setup.spare);
+        Cluster::start_at(setup, hosts).await
+    }
+
+    /// Places on loopback.
+    pub(crate) fn hosts(count: usize) -> Vec<Host> {
         // All are held until all are chosen, so that none is chosen twice.
-        let sockets: Vec<_> = (0..setup.nodes + setup.spare)
+        let sockets: Vec<_> = (0..count)
             .map(|_| {
                 let tcp = || TcpListener::bind("127.0.0.1:0").expect("a port");
                 (tcp(), tcp(), UdpSocket::bind("127.0.0.1:0").expect("a port"))
@@ -79,10 +87,9 @@ impl Cluster {
             http: http.local_addr().expect("bound").to_string(),
             gossip: gossip.local_addr().expect("bound").to_string(),
             started_by: Vec::new(),
+            data_dir: None,
         });
-        let hosts = hosts.collect();
-        drop(sockets);
-        Cluster::start_at(setup, hosts).await
+        hosts.collect()
     }
 
     /// Starts the nodes where they are told to and waits until they are whole.
@@ -94,6 +101,7 @@ impl Cluster {
             http: host.http,
             gossip: host.gossip,
             started_by: host.started_by,
+            data_dir: host.data_dir,
             secret: setup.secret,
             process: None,
             lives: 0,
@@ -129,7 +137,9 @@ impl Cluster {
             command.env("ISOGRID__CLUSTER__KEY_FILE", &file);
         }
         if setup.on_disk {
-            command.env("ISOGRID__NODE__DATA_DIR", folder.join(&member.name));
+            let beside = || folder.join(&member.name);
+            let data = member.data_dir.clone().unwrap_or_else(beside);
+            command.env("ISOGRID__NODE__DATA_DIR", data);
         }
         command
             .args(["start", "--stop-with-stdin", "--name", &member.name])

@@ -1,6 +1,12 @@
 //! Nodes that keep their data on disk: all of them are killed at once and come back, in any order, also without one of them.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use isogrid_client::Grid;
 
 use crate::cluster::{Cluster, Setup};
 use crate::load::Load;
@@ -58,4 +64,116 @@ async fn nodes_killed_together_lose_nothing() {
 #[ignore = "minutes: see docs/reliability.md"]
 async fn nodes_killed_together_lose_nothing_for_long() {
     kill_all_cycles(from_environment("ISOGRID_TEST_CYCLES", 30)).await;
+}
+
+/// So large a disk has the node that runs out of it.
+const DISK_BYTES: u64 = 96 << 20;
+
+/// A small disk, which one process keeps and others enter.
+struct SmallDisk {
+    folder: PathBuf,
+    keeper: Child,
+}
+
+impl SmallDisk {
+    /// `None` where that is impossible.
+    fn new() -> Option<SmallDisk> {
+        let folder = tempfile::tempdir().expect("a folder").keep();
+        let mount = format!("mount -t tmpfs -o size={DISK_BYTES} tmpfs {}", folder.display());
+        let script = format!("{mount} && echo ready && exec cat");
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut keeper = command.spawn().ok()?;
+        let mut said = [0; 5];
+        let is_ready = keeper.stdout.take()?.read_exact(&mut said).is_ok();
+        let disk = SmallDisk { folder, keeper };
+        is_ready.then_some(disk)
+    }
+
+    /// What starts a process that has the disk.
+    fn starter(&self) -> Vec<String> {
+        let keeper = self.keeper.id().to_string();
+        let words = ["nsenter", "-t", &keeper, "-U", "-m", "--preserve-credentials"];
+        words.map(str::to_owned).to_vec()
+    }
+
+    /// A file there, seen from here.
+    fn file(&self, name: &str) -> PathBuf {
+        let folder = self.folder.strip_prefix("/").expect("it is absolute");
+        Path::new(&format!("/proc/{}/root", self.keeper.id())).join(folder).join(name)
+    }
+
+    /// Takes all the space there is.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.file("filler")).expect("a file");
+        let page = vec![7; 1 << 12];
+        let full = (0..=DISK_BYTES / page.len() as u64).find_map(|_| file.write_all(&page).err());
+        assert_eq!(full.map(|why| why.kind()), Some(std::io::ErrorKind::StorageFull));
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.file("filler")).expect("it was there");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Waits until a node says so of its disk.
+async fn until_disk_is(grid: &Grid, node: &str, wanted: &str) {
+    let begun = Instant::now();
+    loop {
+        let status = grid.status().await.expect("a node answers");
+        let member = status.members.iter().find(|member| member.node_id == node);
+        let disk = member.map_or("", |member| member.disk.as_str());
+        if disk == wanted {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{node} says {disk:?} of its disk");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_writes_and_loses_nothing() {
+    let _one = ONE.lock().await;
+    let Some(disk) = SmallDisk::new() else {
+        return say("SKIPPED: no disk of its own can be mounted here (unshare -rm)");
+    };
+    let setup = Setup { on_disk: true, nodes: 1, backups: 0, ..Setup::default() };
+    let mut host = Cluster::hosts(1).remove(0);
+    host.started_by = disk.starter();
+    host.data_dir = Some(disk.folder.join("data"));
+    let mut cluster = Cluster::start_at(setup, vec![host]).await;
+    let grid = cluster.grid().await;
+    probe::writable(&grid, cluster.partitions(), Instant::now()).await;
+    let load = Load::start(&grid);
+    load.under_way().await;
+    disk.fill();
+    until_disk_is(&grid, "n0", "refuses").await;
+    let map = grid.map::<String, u64>("probes");
+    let (mut reads, mut refused) = (0, BTreeMap::new());
+    for key in probe::keys(cluster.partitions()) {
+        let put = map.put(key.as_str(), &2).timeout(Duration::from_millis(100)).await;
+        let error = put.map(|_| ()).expect_err("the disk is full");
+        *refused.entry(format!("{} {:?}", error.code(), error.outcome())).or_insert(0) += 1;
+        if refused.len() == 1 {
+            reads += usize::from(matches!(map.get(key.as_str()).await, Ok(Some(1))));
+        }
+    }
+    say(&format!("the disk is full: {reads} reads, writes {refused:?}"));
+    disk.free();
+    until_disk_is(&grid, "n0", "ok").await;
+    probe::writable(&grid, cluster.partitions(), Instant::now()).await;
+    // What was acknowledged is on the disk, also what came in between.
+    cluster.kill(0);
+    cluster.run(0);
+    assert!(reads > 0, "reads go on");
+    let outcomes = load.judge(&grid).await;
+    assert_eq!(outcomes.failed, 0, "the client rode it out: {:#?}", outcomes.failures);
 }

@@ -107,6 +107,7 @@ impl Network {
             gossip: format!("{}:7700", address(host)),
             http: format!("{}:7780", address(host)),
             started_by: ["nsenter", "-t", &holder.id().to_string(), "-n"].map(str::to_owned).into(),
+            data_dir: None,
         });
         hosts.collect()
     }

@@ -1,6 +1,7 @@
 //! How a cluster is set up: how many nodes, where they run, and what they are told.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// How the nodes are set up.
 #[derive(Clone, Copy)]
@@ -25,6 +26,8 @@ pub(crate) struct Host {
     pub(crate) http: String,
     /// What starts a process there.
     pub(crate) started_by: Vec<String>,
+    /// Where its data are, if they are on disk and not beside its log.
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 impl Default for Setup {

@@ -88,6 +88,14 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         why: "The program closed this client, or the runtime it was made on has ended.",
         next: "make a new client, and keep it as long as it is used",
     },
+    later(
+        ErrorCode::DiskRefuses,
+        ErrorKind::Unavailable,
+        "disk takes nothing",
+        "The disk of the node that leads the partition is full or fails, so writes cannot be kept. Nothing was changed. Reads go \
+         on, and so do writes as soon as the disk takes them again.",
+        "free space on the node's disk (isogrid status shows which); its log says what the disk answered",
+    ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,
         kind: ErrorKind::DeadlineExceeded,
@@ -115,12 +123,4 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         why: "The connection broke after the operation was sent and before its reply came.",
         next: "read the key before writing again",
     },
-    later(
-        ErrorCode::DiskRefuses,
-        ErrorKind::Unavailable,
-        "disk takes nothing",
-        "The disk of the node that leads the partition is full or fails, so writes cannot be kept. Nothing was changed. Reads go \
-         on, and so do writes as soon as the disk takes them again.",
-        "free space on the node's disk (isogrid status shows which); its log says what the disk answered",
-    ),
 ];

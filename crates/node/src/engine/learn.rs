@@ -17,6 +17,7 @@ use super::slot::{Held, Place};
 use super::{Engine, MapInfo, Partitions};
 use crate::clock;
 use crate::control::view::View;
+use crate::storage::Restored;
 
 /// The logs take at most one in so many bytes of the memory mark.
 const LOGS_SHARE: u64 = 8;
@@ -50,16 +51,21 @@ impl Engine {
     pub(crate) fn restore(
         &self,
         (cluster, count): (ClusterId, PartitionCount),
-        replicas: Vec<(PartitionId, Replica)>,
+        replicas: Vec<Restored>,
     ) {
         let partitions =
             self.partitions.get_or_init(|| Partitions::new(count, hash_seed(cluster)));
-        let since = Some(millis(clock::both()));
-        for (partition, replica) in replicas {
+        let now = clock::both();
+        for Restored { partition, replica, is_damaged } in replicas {
             let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
             let mut held = Held::new(replica);
-            held.closed_since = since;
+            held.closed_since = Some(millis(now));
             held.on_disk.written = held.replica.log().last();
+            if is_damaged {
+                // What the disk has stays until an image takes its place.
+                held.step(Place { engine: self, core: CORE, partition, now }, Event::DiskLags, None);
+                held.on_disk.void_for = held.replica.disk_voided();
+            }
             slot.held = Some(held);
             self.count(partition, &mut slot);
         }

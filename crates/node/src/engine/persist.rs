@@ -42,7 +42,7 @@ pub(super) struct OnDisk {
     /// Up to where the log was written.
     pub(super) written: LogPosition,
     /// For which of the times that the disk became worthless this is in the log.
-    void_for: u32,
+    pub(super) void_for: u32,
     /// Up to where a sync is waited for.
     awaits_sync: Option<LogPosition>,
 }

@@ -33,7 +33,7 @@ use tracing::{error, info, warn};
 use crate::engine::Engine;
 use crate::report::DiskReport;
 
-pub(crate) use recover::{Maker, recover};
+pub(crate) use recover::{Maker, Restored, recover};
 pub(crate) use syncer::SyncRequest;
 use snapshots::Snapshots;
 use syncer::Syncer;
@@ -135,15 +135,20 @@ impl Storage {
     }
 
     fn refuses(&self, why: &WalError) {
+        self.look_whether_over(why);
+        if !self.is_refusing.swap(true, Ordering::Relaxed) {
+            error!(%why, "the disk takes nothing: writes are refused, reads go on");
+        }
+    }
+
+    /// After some errors nothing can be written any more.
+    fn look_whether_over(&self, why: &WalError) {
         if let WalError::Failed { .. } = why {
             self.failed.send_if_modified(|failed| {
                 let is_first = failed.is_none();
                 failed.get_or_insert_with(|| why.to_string());
                 is_first
             });
-        }
-        if !self.is_refusing.swap(true, Ordering::Relaxed) {
-            error!(%why, "the disk takes nothing: writes are refused, reads go on");
         }
     }
 }

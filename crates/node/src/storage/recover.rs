@@ -17,9 +17,17 @@ use crate::clock;
 /// What was found on disk.
 pub(crate) struct Found {
     /// The replicas that could be made.
-    pub(crate) replicas: Vec<(PartitionId, Replica)>,
+    pub(crate) replicas: Vec<Restored>,
     /// Whether all was there that should be.
     pub(crate) is_intact: bool,
+}
+
+/// A replica that the disk had.
+pub(crate) struct Restored {
+    pub(crate) partition: PartitionId,
+    pub(crate) replica: Replica,
+    /// Its end on disk is damaged: nothing can follow there.
+    pub(crate) is_damaged: bool,
 }
 
 /// Of what replicas are made.
@@ -58,7 +66,7 @@ pub(crate) fn recover(recovery: &Recovery<OsDisk>, maker: &Maker) -> Found {
         found.is_intact &= is_intact;
     }
     if !partitions.is_empty() {
-        let replicas = || found.replicas.iter().map(|(_, replica)| replica);
+        let replicas = || found.replicas.iter().map(|one| &one.replica);
         let records: usize = replicas().map(|replica| replica.store().total_entries()).sum();
         let entries: u64 = replicas().map(|replica| replica.log().len()).sum();
         info!(
@@ -79,7 +87,7 @@ fn recover_share(
     recovery: &Recovery<OsDisk>,
     maker: &Maker,
     (number, of): (usize, usize),
-) -> (Vec<(PartitionId, Replica)>, bool) {
+) -> (Vec<Restored>, bool) {
     let is_mine = |partition: PartitionId| usize::from(partition.0) % of == number;
     let mut tails: BTreeMap<PartitionId, Result<Tail, String>> = BTreeMap::new();
     let replayed = recovery.replay(is_mine, |partition, run| {
@@ -100,7 +108,11 @@ fn recover_share(
     for one in usable {
         let tail = tails.remove(&one.partition).unwrap_or_else(|| Ok(Tail::default()));
         match tail.and_then(|tail| recover_one(recovery, maker, one, &tail)) {
-            Ok(replica) => replicas.push((one.partition, replica)),
+            Ok(replica) => replicas.push(Restored {
+                partition: one.partition,
+                replica,
+                is_damaged: one.damage.is_some(),
+            }),
             Err(why) => {
                 is_intact = false;
                 error!(partition = one.partition.0, why, "data on disk cannot be used");

@@ -16,6 +16,9 @@ use super::Storage;
 use crate::engine::Engine;
 use crate::node::internal;
 
+/// What nobody waits for is synced once in so many looks: a loss of power takes no more than about a second of it.
+const LOOKS_PER_SYNC: u64 = 10;
+
 /// How often it is looked whether there is something to write.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -39,7 +42,7 @@ impl Snapshots {
         let thread = std::thread::Builder::new()
             .name("snapshots".to_owned())
             .spawn(move || {
-                loop {
+                for look in 1_u64.. {
                     let mut is_over = ends.0.lock();
                     if !*is_over {
                         ends.1.wait_for(&mut is_over, LOOK);
@@ -49,6 +52,9 @@ impl Snapshots {
                     }
                     drop(is_over);
                     storage.write_images(&engine);
+                    if look.is_multiple_of(LOOKS_PER_SYNC) {
+                        storage.sync_in_passing();
+                    }
                 }
             })
             .map_err(|error| internal(&error))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use isogrid_core::{LogPosition, PartitionId, Result};
 use isogrid_wal::WalError;
 use parking_lot::{Condvar, Mutex};
+use tracing::warn;
 
 use super::Storage;
 use crate::engine::Engine;
@@ -42,6 +43,14 @@ impl Storage {
     pub(crate) fn sync_later(&self, request: SyncRequest) {
         self.syncs.state.lock().requests.push(request);
         self.syncs.news.notify_one();
+    }
+
+    /// Syncs what nobody waits for.
+    pub(super) fn sync_in_passing(&self) {
+        if let Err(error) = self.sync() {
+            self.look_whether_over(&error);
+            warn!(%error, "the log could not be synced");
+        }
     }
 
     /// Syncs the log while it goes on.
@@ -96,7 +105,8 @@ fn run(storage: &Storage, engine: &Engine) {
         match storage.sync() {
             Ok(()) => engine.synced(&requests),
             Err(error) => {
-                storage.refuses(&error);
+                storage.look_whether_over(&error);
+                warn!(%error, "the log could not be synced, and some wait for it");
                 if matches!(error, WalError::Failed { .. }) {
                     return;
                 }
