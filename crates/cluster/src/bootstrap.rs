@@ -147,9 +147,8 @@ pub fn next_voters(
     };
     let least = if leave.is_empty() { voters.len() } else { voters.len().min(3) };
     let wanted = by_nodes.max(least);
-    let zone_of = |node: &NodeId| {
-        electors.iter().find(|e| e.node == *node).and_then(|e| e.zone.as_deref())
-    };
+    let zone_of =
+        |node: &NodeId| electors.iter().find(|e| e.node == *node).and_then(|e| e.zone.as_deref());
     while next.len() < wanted {
         let free = stable.iter().filter(|e| !next.values().any(|node| *node == e.node));
         let in_zone = |zone: Option<&str>| next.values().filter(|n| zone_of(n) == zone).count();
@@ -161,7 +160,8 @@ pub fn next_voters(
     while next.len() > wanted {
         let in_zone = |node: &NodeId| next.values().filter(|n| zone_of(n) == zone_of(node)).count();
         let is_away = |node: &NodeId| !stable.iter().any(|e| e.node == *node);
-        let spare = next.iter().max_by_key(|(_, node)| (is_away(node), in_zone(node), (*node).clone()));
+        let spare =
+            next.iter().max_by_key(|(_, node)| (is_away(node), in_zone(node), (*node).clone()));
         let Some(spare) = spare.map(|(voter, _)| *voter) else { break };
         next.remove(&spare);
     }

@@ -8,6 +8,7 @@ use crate::commands::cluster::ClusterCommand;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::config::ConfigCommand;
 use crate::commands::dev::DevArgs;
+use crate::commands::disk::DiskCommand;
 use crate::commands::error::ErrorArgs;
 use crate::commands::map::MapCommand;
 use crate::commands::sim::SimArgs;
@@ -86,6 +87,9 @@ pub(crate) enum Command {
     Cluster(ClusterCommand),
     /// Show where a key lives, and time the way there
     Trace(TraceArgs),
+    /// Look at a node's data on disk, without the node
+    #[command(subcommand)]
+    Disk(DiskCommand),
     /// Look at the configuration without starting anything
     #[command(subcommand)]
     Config(ConfigCommand),

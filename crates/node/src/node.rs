@@ -110,7 +110,8 @@ impl Node {
         let (engine, proposals) =
             Engine::new(&config, own.clone(), memory, cores, (wire, storage.clone()))?;
         let engine = Arc::new(engine);
-        let maker = |settings| Maker { own, settings, limits: config.limits.clone(), threads: cores };
+        let maker =
+            |settings| Maker { own, settings, limits: config.limits.clone(), threads: cores };
         let data_on_disk = match &recovery {
             Some(recovery) => restore(&identity, &engine, recovery, maker),
             None => DataOnDisk::Nothing,

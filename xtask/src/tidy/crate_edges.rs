@@ -31,7 +31,18 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-core",
         ],
     ),
-    ("isogrid", &["isogrid-node", "isogrid-client", "isogrid-sim", "isogrid-core"]),
+    (
+        "isogrid",
+        &[
+            "isogrid-node",
+            "isogrid-client",
+            "isogrid-sim",
+            "isogrid-core",
+            // To look at a node's data without the node.
+            "isogrid-replica",
+            "isogrid-wal",
+        ],
+    ),
     (
         "isogrid-sim",
         &["isogrid-replica", "isogrid-cluster", "isogrid-store", "isogrid-wal", "isogrid-core"],

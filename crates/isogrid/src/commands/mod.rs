@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod dev;
+pub(crate) mod disk;
 pub(crate) mod error;
 pub(crate) mod map;
 mod settings;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Status(args) => status::run(&args, &global),
         Command::Cluster(command) => cluster::run(command, &global),
         Command::Trace(args) => trace::run(&args, &global),
+        Command::Disk(command) => disk::run(command, global.output),
         Command::Config(command) => config::run(command, global.output),
         Command::Bench(command) => bench::run(command, &global),
         Command::Sim(args) => sim::run(&args, global.output),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use isogrid_cluster::council::{Durability, LossPolicy, MapRecord};
-use isogrid_cluster::{ClusterId, Millis};
 use isogrid_cluster::reconcile::{Action, LocalReplica, Own, reconcile};
+use isogrid_cluster::{ClusterId, Millis};
 use isogrid_core::slot::PartitionCount;
 use isogrid_core::{Error, ErrorCode, PartitionEntry, PartitionId};
 use isogrid_replica::log::WindowLimits;
@@ -53,8 +53,7 @@ impl Engine {
         (cluster, count): (ClusterId, PartitionCount),
         replicas: Vec<Restored>,
     ) {
-        let partitions =
-            self.partitions.get_or_init(|| Partitions::new(count, hash_seed(cluster)));
+        let partitions = self.partitions.get_or_init(|| Partitions::new(count, hash_seed(cluster)));
         let now = clock::both();
         for Restored { partition, replica, is_damaged } in replicas {
             let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
@@ -63,7 +62,11 @@ impl Engine {
             held.on_disk.written = held.replica.log().last();
             if is_damaged {
                 // What the disk has stays until an image takes its place.
-                held.step(Place { engine: self, core: CORE, partition, now }, Event::DiskLags, None);
+                held.step(
+                    Place { engine: self, core: CORE, partition, now },
+                    Event::DiskLags,
+                    None,
+                );
                 held.on_disk.void_for = held.replica.disk_voided();
             }
             slot.held = Some(held);

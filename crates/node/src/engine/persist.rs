@@ -75,7 +75,8 @@ impl Engine {
                 let Some(held) = &mut slots[part.slot].held else { continue };
                 if is_written {
                     let place = Place { engine: self, core, partition: part.partition, now };
-                    let present = present.as_mut().map(|replies| &mut **replies as &mut dyn Replies);
+                    let present =
+                        present.as_mut().map(|replies| &mut **replies as &mut dyn Replies);
                     held.was_written((place, storage), part, present);
                 } else {
                     held.was_not_written(part);
@@ -159,12 +160,8 @@ impl Held {
         synced_maps: Option<&[bool]>,
         out: &mut Unwritten,
     ) {
-        let part = |what| Part {
-            partition: place.partition,
-            slot,
-            before: LogPosition::START,
-            what,
-        };
+        let part =
+            |what| Part { partition: place.partition, slot, before: LogPosition::START, what };
         if self.replica.lacks_image() {
             let voided = self.replica.disk_voided();
             let before = std::mem::replace(&mut self.on_disk.void_for, voided);

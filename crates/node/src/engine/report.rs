@@ -132,7 +132,10 @@ impl Engine {
         self.notices.all()
     }
 
-    pub(super) fn each<T>(&self, mut look: impl FnMut(PartitionId, &SlotCell) -> Option<T>) -> Vec<T> {
+    pub(super) fn each<T>(
+        &self,
+        mut look: impl FnMut(PartitionId, &SlotCell) -> Option<T>,
+    ) -> Vec<T> {
         let Some(partitions) = self.partitions.get() else { return Vec::new() };
         partitions.iter().filter_map(|(partition, cell)| look(partition, cell)).collect()
     }

@@ -34,8 +34,8 @@ use crate::engine::Engine;
 use crate::report::DiskReport;
 
 pub(crate) use recover::{Maker, Restored, recover};
-pub(crate) use syncer::SyncRequest;
 use snapshots::Snapshots;
+pub(crate) use syncer::SyncRequest;
 use syncer::Syncer;
 use unwritten::Unwritten;
 

@@ -111,8 +111,8 @@ impl Storage {
             sessions: image.sessions,
         };
         let mut writer = SnapshotWriter::create(&self.disk, self.id, head)?;
-        let written = pages(&image.records)
-            .try_for_each(|(page, records)| writer.block(page, records));
+        let written =
+            pages(&image.records).try_for_each(|(page, records)| writer.block(page, records));
         if let Err(error) = written {
             writer.abandon();
             return Err(error);

@@ -10,9 +10,9 @@ use isogrid_replica::{Event as ReplicaEvent, Notice, Now, Refusal};
 
 use super::disk::Entries;
 use super::packet::{Answer, Answered, Ask, News, Packet, What};
+use super::paths;
 use super::process::{Process, Wishes};
 use super::world::{EPOCH, World};
-use super::paths;
 use crate::network::NodeIndex;
 use crate::time::SimTime;
 

@@ -150,9 +150,15 @@ mod tests {
         assert_eq!((shown.backups, shown.min_in_sync, shown.eviction.as_str()), (2, 3, "lru"));
         assert_eq!((shown.read.as_str(), shown.read_lag_ms_max), ("backup", READ_LAG_MS_DEFAULT));
         assert_eq!((shown.acknowledge.as_str(), shown.durability.as_str()), ("sync", "memory"));
-        assert_eq!(changed(map.clone(), &pb::MapChange::default(), (2, Durability::Memory)).unwrap(), map);
+        assert_eq!(
+            changed(map.clone(), &pb::MapChange::default(), (2, Durability::Memory)).unwrap(),
+            map
+        );
         let closer = pb::MapChange { read_lag_ms_max: Some(5), ..pb::MapChange::default() };
-        assert_eq!(changed(map, &closer, (2, Durability::Memory)).unwrap().mode.read, ReadMode::Backup { lag_ms_max: 5 });
+        assert_eq!(
+            changed(map, &closer, (2, Durability::Memory)).unwrap().mode.read,
+            ReadMode::Backup { lag_ms_max: 5 }
+        );
         assert_eq!(described("m", &base(), 2).backups, 1, "as many as the cluster's");
     }
 
