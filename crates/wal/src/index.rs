@@ -12,7 +12,7 @@ use crate::record::Record;
 struct Span {
     /// Its first record there.
     first: Place,
-    /// The largest number of an entry there, entries that were replaced included.
+    /// The largest number of an entry there that was not replaced.
     last_seq: u64,
 }
 
@@ -26,8 +26,12 @@ impl SegmentIndex {
     /// Notes a record.
     pub(crate) fn note(&mut self, place: Place, record: &Record<'_>) {
         match *record {
-            Record::Entries { partition, last, .. } => {
+            Record::Entries { partition, first, last, .. } => {
                 let spans = self.spans.entry(partition).or_default();
+                // What stood there from this number on is replaced.
+                for span in spans.iter_mut().rev().take_while(|span| span.last_seq >= first.seq) {
+                    span.last_seq = first.seq - 1;
+                }
                 match spans.last_mut().filter(|span| span.first.segment == place.segment) {
                     Some(span) => span.last_seq = span.last_seq.max(last.seq),
                     None => spans.push(Span { first: place, last_seq: last.seq }),
@@ -40,7 +44,7 @@ impl SegmentIndex {
         }
     }
 
-    /// From where all entries from a number on are found, the replaced ones among them; `None` when there are none.
+    /// From where all entries from a number on are found; `None` when there are none.
     pub(crate) fn holds_from(&self, partition: PartitionId, seq: u64) -> Option<Place> {
         let spans = self.spans.get(&partition)?;
         spans.iter().find(|span| span.last_seq >= seq).map(|span| span.first)

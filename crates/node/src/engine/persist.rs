@@ -1,6 +1,7 @@
 //! From the logs of the replicas to the disk: what a window of steps appended is written with one write, and then the replicas
 //! hear that it counts (rule R8), at once or when it is synced.
 
+use std::collections::BTreeMap;
 use std::ops::DerefMut;
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ use super::Engine;
 use super::hands::Replies;
 use super::slot::{Held, Place, Slot};
 use crate::clock;
+use crate::storage::Storage;
 use crate::storage::unwritten::{Part, Unwritten, What};
-use crate::storage::{Storage, SyncRequest};
 
 /// The core whose lanes carry what replicas say when the disk has news.
 const CORE: usize = 0;
@@ -96,17 +97,16 @@ impl Engine {
     }
 
     /// Entries are synced.
-    pub(crate) fn synced(&self, requests: &[SyncRequest]) {
+    pub(crate) fn synced(&self, up_to: &BTreeMap<PartitionId, LogPosition>) {
         let Some(partitions) = self.partitions.get() else { return };
-        for request in requests {
-            let partition = request.partition;
+        for (&partition, &position) in up_to {
             let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
             let place = Place { engine: self, core: CORE, partition, now: clock::both() };
             if let Some(held) = &mut slot.held {
-                if held.on_disk.awaits_sync == Some(request.position) {
+                if held.on_disk.awaits_sync == Some(position) {
                     held.on_disk.awaits_sync = None;
                 }
-                held.step(place, Event::Persisted(request.position), None);
+                held.step(place, Event::Persisted(position), None);
             }
             self.persist_one(CORE, partition, &mut slot);
             self.count(partition, &mut slot);
@@ -207,7 +207,7 @@ impl Held {
         let What::Entries { last, must_sync, .. } = part.what else { return };
         if must_sync {
             self.on_disk.awaits_sync = Some(last);
-            storage.sync_later(SyncRequest { partition: part.partition, position: last });
+            storage.sync_later(part.partition, last);
         } else {
             self.step(place, Event::Persisted(last), present);
         }

@@ -21,7 +21,7 @@ pub(crate) mod unwritten;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use isogrid_core::{Error, ErrorCode, PartitionId, Result};
 use isogrid_wal::snapshot::writer::remove_snapshots;
@@ -35,7 +35,6 @@ use crate::report::DiskReport;
 
 pub(crate) use recover::{Maker, Restored, recover};
 use snapshots::Snapshots;
-pub(crate) use syncer::SyncRequest;
 use syncer::Syncer;
 use unwritten::Unwritten;
 
@@ -51,6 +50,8 @@ pub(crate) struct Storage {
     snapshots: Mutex<BTreeMap<PartitionId, SnapshotInfo>>,
     /// The disk took nothing the last time it was asked.
     is_refusing: AtomicBool,
+    /// How long the log may be, because it could not be made shorter.
+    long_for_now: AtomicU64,
     syncs: syncer::Queue,
     /// Why nothing can be written any more.
     failed: watch::Sender<Option<String>>,
@@ -77,6 +78,7 @@ impl Storage {
             log: Mutex::new(log),
             snapshots: Mutex::new(snapshots.collect()),
             is_refusing: AtomicBool::new(false),
+            long_for_now: AtomicU64::new(0),
             syncs: syncer::Queue::default(),
             failed: watch::channel(None).0,
         };

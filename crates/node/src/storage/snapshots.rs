@@ -1,7 +1,9 @@
 //! [`Snapshots`]: a thread that writes images of partitions: of those whose data on disk are worth nothing after a copy, at once;
-//! of others when the log has grown beyond the data, those first that keep its oldest part.
+//! of others when the log has grown too long, those first that keep its oldest part.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,8 +24,14 @@ const LOOKS_PER_SYNC: u64 = 10;
 /// How often it is looked whether there is something to write.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Below that the log is not worth shortening.
-const LOG_BYTES_MIN: u64 = 128 << 20;
+/// By so much the log may be longer than three quarters of the data: about a segment, for the one that is written to always
+/// stays. Together with the snapshots, and what comes while they are written, that is about twice the data and a segment.
+const LOG_BYTES_SPARE: u64 = 64 << 20;
+
+/// How many images are taken before the first of them is written, and of how many bytes at the most: the log is synced once
+/// for all of them.
+const IMAGES_MAX: usize = 16;
+const IMAGES_BYTES: usize = 64 << 20;
 
 /// How many bytes of records go to a page of a snapshot.
 const PAGE_BYTES: usize = 1 << 20;
@@ -51,7 +59,7 @@ impl Snapshots {
                         return;
                     }
                     drop(is_over);
-                    storage.write_images(&engine);
+                    storage.write_due_images(&engine);
                     if look.is_multiple_of(LOOKS_PER_SYNC) {
                         storage.sync_in_passing();
                     }
@@ -73,34 +81,54 @@ impl Drop for Snapshots {
 }
 
 impl Storage {
-    fn write_images(&self, engine: &Engine) {
+    fn write_due_images(&self, engine: &Engine) {
         let partitions = engine.on_disk();
-        let lacking = partitions.iter().filter(|(_, lacks_image)| *lacks_image);
-        let written = lacking
-            .map(|(partition, _)| self.write_image(engine, *partition))
-            .try_for_each(|written| written.map(drop))
-            .and_then(|()| self.shorten(engine, &partitions));
+        let lacking: Vec<PartitionId> = partitions
+            .iter()
+            .filter(|(_, lacks)| *lacks)
+            .map(|(partition, _)| *partition)
+            .collect();
+        let written =
+            self.write_images(engine, &lacking).and_then(|_| self.shorten(engine, &partitions));
         if let Err(error) = written {
             warn!(%error, "a snapshot could not be written, it is tried again");
         }
     }
 
-    /// Writes an image of a partition, if one can be had at the moment.
-    fn write_image(&self, engine: &Engine, partition: PartitionId) -> Result<bool, WalError> {
-        let Some((image, voided)) = engine.image(partition) else { return Ok(false) };
-        let position = image.position;
-        let snapshot = self.publish(partition, image)?;
-        self.snapshots.lock().insert(partition, snapshot);
-        engine.imaged(partition, position, voided);
-        Ok(true)
+    /// Writes images of these partitions, of those of which one can be had at the moment. Returns how many.
+    fn write_images(&self, engine: &Engine, partitions: &[PartitionId]) -> Result<usize, WalError> {
+        let mut written = 0;
+        let mut left = partitions.iter();
+        loop {
+            let mut images = Vec::new();
+            let mut bytes = 0;
+            for partition in left.by_ref() {
+                let Some((image, voided)) = engine.image(*partition) else { continue };
+                bytes += image.records.len();
+                images.push((*partition, image, voided));
+                if bytes >= IMAGES_BYTES || images.len() >= IMAGES_MAX {
+                    break;
+                }
+            }
+            if images.is_empty() {
+                return Ok(written);
+            }
+            // Older snapshots go only when the log from where these begin is safe.
+            self.sync()?;
+            for (partition, image, voided) in images {
+                let position = image.position;
+                let snapshot = self.publish(partition, image)?;
+                self.snapshots.lock().insert(partition, snapshot);
+                engine.imaged(partition, position, voided);
+                written += 1;
+            }
+        }
     }
 
     fn publish(&self, partition: PartitionId, image: Image) -> Result<SnapshotInfo, WalError> {
-        // Older snapshots go only when the log behind this one is safe.
-        self.sync()?;
-        let (replay_from, log_end) = {
+        let (replay_from, synced) = {
             let log = self.log.lock();
-            (log.replay_from(partition, image.position.seq), log.synced())
+            (log.replay_from(partition, image.position.seq).min(log.synced()), log.synced())
         };
         let head = SnapshotHead {
             partition,
@@ -117,25 +145,38 @@ impl Storage {
             writer.abandon();
             return Err(error);
         }
-        writer.publish(SnapshotEnd { complete_at: image.position, log_end }, log_end)
+        // The image is of one position: of the log it needs what is behind it, no more.
+        writer.publish(SnapshotEnd { complete_at: image.position, log_end: replay_from }, synced)
     }
 
-    /// Writes images until the log need not be longer than the data.
+    /// Writes images until the log is short again: of those partitions that need its oldest segment, then the next one.
     fn shorten(&self, engine: &Engine, held: &[(PartitionId, bool)]) -> Result<(), WalError> {
-        let bytes_max = engine.memory().data_bytes().max(LOG_BYTES_MIN);
+        let bytes_max = engine.memory().data_bytes() * 3 / 4 + LOG_BYTES_SPARE;
         let before = self.log.lock().disk_bytes();
-        if before <= bytes_max {
+        if before <= bytes_max.max(self.long_for_now.load(Ordering::Relaxed)) {
             return Ok(());
         }
-        let mut written = 0;
-        for (partition, _) in self.by_age(held) {
-            written += usize::from(self.write_image(engine, partition)?);
+        let (mut written, mut tried) = (0, BTreeSet::new());
+        loop {
             self.prune(held)?;
             if self.log.lock().disk_bytes() <= bytes_max / 2 {
                 break;
             }
+            let ages = self.by_age(held);
+            let oldest = ages.first().map_or(0, |(_, segment)| *segment);
+            let of_oldest = ages.iter().filter(|(_, segment)| *segment == oldest);
+            let untried = of_oldest.map(|(one, _)| *one).filter(|one| !tried.contains(one));
+            let some: Vec<PartitionId> = untried.take(IMAGES_MAX).collect();
+            if some.is_empty() {
+                break;
+            }
+            written += self.write_images(engine, &some)?;
+            tried.extend(some);
         }
         let after = self.log.lock().disk_bytes();
+        // Where that was in vain, it is tried again when there is more.
+        let long_for_now = if after > bytes_max { after + LOG_BYTES_SPARE } else { 0 };
+        self.long_for_now.store(long_for_now, Ordering::Relaxed);
         info!(snapshots = written, before, after, "the log was shortened");
         Ok(())
     }

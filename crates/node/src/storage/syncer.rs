@@ -1,6 +1,7 @@
 //! [`Syncer`]: a thread that syncs the log. Whoever comes while a sync is under way waits for the next one, so that one sync
 //! serves as many as come meanwhile.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,14 +18,6 @@ use crate::node::internal;
 /// When a sync that could not be begun is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Entries that count when they are synced.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SyncRequest {
-    pub(crate) partition: PartitionId,
-    /// Up to which entry.
-    pub(crate) position: LogPosition,
-}
-
 /// Who waits for a sync.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -34,14 +27,15 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    requests: Vec<SyncRequest>,
+    /// The last of each partition: it answers for those before it.
+    requests: BTreeMap<PartitionId, LogPosition>,
     is_over: bool,
 }
 
 impl Storage {
     /// Entries that are written are to be synced too; their partition hears of it.
-    pub(crate) fn sync_later(&self, request: SyncRequest) {
-        self.syncs.state.lock().requests.push(request);
+    pub(crate) fn sync_later(&self, partition: PartitionId, position: LogPosition) {
+        self.syncs.state.lock().requests.insert(partition, position);
         self.syncs.news.notify_one();
     }
 
@@ -110,7 +104,11 @@ fn run(storage: &Storage, engine: &Engine) {
                 if matches!(error, WalError::Failed { .. }) {
                     return;
                 }
-                storage.syncs.state.lock().requests.extend(requests);
+                let mut waiting = storage.syncs.state.lock();
+                for (partition, position) in requests {
+                    waiting.requests.entry(partition).or_insert(position);
+                }
+                drop(waiting);
                 std::thread::sleep(AGAIN);
             }
         }

@@ -148,21 +148,19 @@ impl<D: Disk> SnapshotWriter<D> {
 /// Removes the snapshots of a partition, but for one. After a `Reset` of the partition was synced none is needed.
 ///
 /// # Errors
-/// The disk's. What could not be removed does no harm.
+/// The disk's. What could not be removed, or is there again after a loss of power, does no harm.
 pub fn remove_snapshots<D: Disk>(
     disk: &D,
     partition: PartitionId,
     except: Option<&str>,
 ) -> Result<()> {
     let failed = |error| WalError::io("removing old snapshots", error);
-    let mut removed = false;
     for name in disk.list(SNAPSHOT_FOLDER).map_err(failed)? {
         let path = format!("{SNAPSHOT_FOLDER}/{name}");
         let is_one = snapshot_name(&name).is_some_and(|(whose, _)| whose == partition);
         if is_one && except != Some(path.as_str()) {
             disk.remove(&path).map_err(failed)?;
-            removed = true;
         }
     }
-    if removed { disk.sync_folder(SNAPSHOT_FOLDER).map_err(failed) } else { Ok(()) }
+    Ok(())
 }
