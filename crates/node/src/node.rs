@@ -326,6 +326,13 @@ fn restore(
     let Some((cluster, count)) = identity.known_cluster().zip(count) else {
         return DataOnDisk::Whole;
     };
+    if recovery.segments() == 0 {
+        error!(
+            cluster = format!("{:032x}", cluster.0),
+            "this node has been in its cluster, and its data are gone from its folder"
+        );
+        return DataOnDisk::Damaged;
+    }
     let found = storage::recover(recovery, &maker(engine.settings_at_start(cluster)));
     engine.restore((cluster, count), found.replicas);
     if found.is_intact { DataOnDisk::Whole } else { DataOnDisk::Damaged }

@@ -43,8 +43,8 @@ pub enum Event<'a> {
     Table(&'a PartitionEntry),
     /// The log is on this node's disk up to here.
     Persisted(LogPosition),
-    /// The log's next entries for the disk are gone from the window: what the disk has is worth nothing without an image.
-    DiskLags,
+    /// What the disk has was found damaged: without an image nothing can follow there.
+    DiskVoided,
     /// An image of the data is on this node's disk, taken when that had become worthless so many times
     /// ([`Replica::disk_voided`](crate::Replica::disk_voided)).
     Imaged {

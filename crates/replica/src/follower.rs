@@ -175,7 +175,7 @@ impl Follower {
     ) {
         let (Some(primary), Some(heard)) = (&self.primary, self.heard) else { return };
         let Heard { epoch, sent_at, round } = heard;
-        let counted = self.matched.min(state.counted());
+        let counted = state.acknowledged(self.matched);
         let Some(matched) = state.log.position_of(counted.max(state.log.base().seq)) else {
             return;
         };

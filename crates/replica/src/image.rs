@@ -33,18 +33,35 @@ pub struct Image {
 
 impl Replica {
     /// An image of the data as they are now; `None` while they are not those of a committed position. A primary that is the only
-    /// member commits by being on disk, so its image may be of all it has: one that leads without a whole copy, because
-    /// data were declared lost, has nothing on disk that entries could follow.
+    /// member commits by being on disk, so its image may be of all it has when it leads without a whole copy, because data
+    /// were declared lost: it has nothing on disk that entries could follow.
     pub fn image(&self) -> Option<Image> {
         let state = self.state();
-        let leads = self.role() == RoleName::Primary;
-        let is_alone = state.view.in_sync == [state.me.clone()];
-        let is_exact =
-            self.is_complete() && (!leads || is_alone || state.commit == state.log.last().seq);
-        if !is_exact {
-            return None;
+        if self.role() != RoleName::Primary {
+            return self.is_complete().then(|| self.image_at(state.commit_position()));
         }
-        let position = if leads { state.log.last() } else { state.commit_position() };
+        let is_alone = state.view.in_sync == [state.me.clone()] && self.lacks_image();
+        let is_exact = is_alone || state.commit == state.log.last().seq;
+        is_exact.then(|| self.image_at(state.log.last()))
+    }
+
+    /// An image of all that a primary has, committed or not: it is worth something once that is committed
+    /// ([`Replica::has_committed`]).
+    pub fn image_ahead(&self) -> Option<Image> {
+        let leads = self.role() == RoleName::Primary;
+        leads.then(|| self.image_at(self.state().log.last()))
+    }
+
+    /// Whether what this primary had up to this position is committed; `None` when it does not lead the epoch of its image any more,
+    /// so that another history may have taken its place.
+    pub fn has_committed(&self, position: LogPosition) -> Option<bool> {
+        let state = self.state();
+        let leads = self.role() == RoleName::Primary && state.led == position.epoch;
+        leads.then_some(state.commit >= position.seq)
+    }
+
+    fn image_at(&self, position: LogPosition) -> Image {
+        let state = self.state();
         let mut image = Image {
             position,
             hlc: state.hlc,
@@ -62,7 +79,7 @@ impl Replica {
             }
             cursor = page.next;
         }
-        Some(image)
+        image
     }
 
     /// A replica from what its disk kept: an image, and the log's entries after it.

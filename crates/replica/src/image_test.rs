@@ -150,9 +150,24 @@ fn the_only_member_has_an_image_before_its_disk_has_anything() {
     let mut replica = Replica::new(name(1), store(), Arc::clone(&durable), now());
     lead(&mut replica, 1);
     assert_eq!(replica.commit(), 0, "its first entry is not on disk");
+    assert_eq!(replica.image(), None, "what the disk has can be followed");
+    replica.step(Event::DiskVoided, now(), &mut Recorded::default());
     let image = replica.image().unwrap();
     assert_eq!(image.position, replica.log().last());
     let back = Replica::recover(name(2), store(), durable, (&image, &[]), now()).unwrap();
     assert_eq!(back.log().last(), replica.log().last(), "entries can follow it");
     assert_eq!(back.sessions().settled(), image.position.seq);
+}
+
+#[test]
+fn an_image_of_what_is_not_committed_yet_counts_when_it_is() {
+    let mut replica = Replica::new(name(1), store(), settings(), now());
+    lead(&mut replica, 1);
+    put(&mut replica, 1, isogrid_core::Expiry::Never);
+    let image = replica.image_ahead().unwrap();
+    assert_eq!(replica.has_committed(image.position), Some(true));
+    let later = LogPosition::new(1, image.position.seq + 1);
+    assert_eq!(replica.has_committed(later), Some(false));
+    lead(&mut replica, 2);
+    assert_eq!(replica.has_committed(later), None, "another may have led meanwhile");
 }

@@ -94,7 +94,7 @@ impl Replica {
             }
             return;
         }
-        if let Event::DiskLags = event {
+        if let Event::DiskVoided = event {
             self.state.disk_voided += 1;
             return;
         }

@@ -62,10 +62,12 @@ pub(crate) struct State {
     pub(crate) commit: u64,
     /// How far the log is on disk; its end when nothing is to be on disk.
     persisted: u64,
-    /// How often what the disk had became worthless: a copy was begun, or the disk fell behind the log's window.
+    /// How often what the disk had became worthless: a copy was begun, or it was found damaged.
     pub(crate) disk_voided: u32,
     /// For which of these times an image was written since.
     pub(crate) imaged_for: u32,
+    /// What was acknowledged as received meanwhile: only when that is on disk too the copy counts as whole.
+    pub(crate) received: u64,
     pub(crate) hlc: Hlc,
     pub(crate) loss_generation: u32,
     /// The newest committed entry of the table that was read.
@@ -94,6 +96,7 @@ impl State {
             persisted: 0,
             disk_voided: 0,
             imaged_for: 0,
+            received: 0,
             hlc: Hlc::default(),
             loss_generation: 0,
             view: PartitionEntry::default(),
@@ -137,7 +140,17 @@ impl State {
     /// Whether the disk has what it must have of data that are whole.
     pub(crate) fn is_kept(&self) -> bool {
         let must_be = self.settings.durable && self.settings.rules.persist_before_count;
-        !must_be || self.disk_voided == self.imaged_for
+        !must_be || (self.disk_voided == self.imaged_for && self.counted() >= self.received)
+    }
+
+    /// How far an acknowledgement may go. While a copy is not on disk it says what was received: nobody counts that, and the
+    /// primary sends on.
+    pub(crate) fn acknowledged(&mut self, matched: u64) -> u64 {
+        if self.disk_voided == self.imaged_for {
+            return matched.min(self.counted());
+        }
+        self.received = self.received.max(matched);
+        matched
     }
 
     /// The log is on disk up to there, unless it was cut off meanwhile.
@@ -151,12 +164,14 @@ impl State {
     pub(crate) fn truncate_after(&mut self, seq: u64) {
         self.log.truncate_after(seq);
         self.persisted = self.persisted.min(seq);
+        self.received = self.received.min(seq);
     }
 
     /// The log begins anew after this position, which is committed and on disk with everything before it.
     pub(crate) fn restart_log(&mut self, base: LogPosition) {
         self.log.reset(base);
         self.persisted = base.seq;
+        self.received = 0;
         self.commit = base.seq;
     }
 
@@ -251,7 +266,9 @@ impl State {
 
     /// Makes room in the log's window: of what is committed, first what all readers have passed.
     pub(crate) fn prune(&mut self, now: Now) {
-        let commit = self.commit.min(self.counted());
+        // Without an image nothing in the log is for the disk.
+        let for_disk = if self.disk_voided == self.imaged_for { self.counted() } else { u64::MAX };
+        let commit = self.commit.min(for_disk);
         let required = self.readers.min_required().unwrap_or(commit).min(commit);
         let age_ms_max = self.log.limits().age_ms_max;
         let wanted = self.readers.min_wanted(now.wall, age_ms_max).unwrap_or(commit).min(commit);

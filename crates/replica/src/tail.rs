@@ -22,6 +22,10 @@ impl Tail {
         for encoded in Entries::new(run) {
             let encoded = encoded?;
             let position = encoded.entry.position;
+            if self.entries.first().is_some_and(|(first, _)| position.seq < first.seq) {
+                // All that is here is behind the cut.
+                self.clear();
+            }
             let taken = self.index_of(position.seq);
             if taken.is_some_and(|index| self.entries[index].0 == position) {
                 continue;
@@ -39,12 +43,6 @@ impl Tail {
         Ok(())
     }
 
-    /// What came so far is void: a copy was begun, or the replica deleted.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.entries.clear();
-    }
-
     /// The entries behind an image at this position.
     ///
     /// # Errors
@@ -56,10 +54,17 @@ impl Tail {
         }
         // Another entry at the image's place is one of a history that the image replaced.
         let is_other = self.index_of(image.seq).is_some_and(|at| self.entries[at].0 != image);
-        match self.index_of(image.seq + 1) {
-            Some(index) if !is_other => Ok(&self.bytes[self.entries[index].1..]),
+        match self.index_of(image.seq + 1).map(|index| self.entries[index]) {
+            Some((next, begin)) if !is_other && next.epoch >= image.epoch => {
+                Ok(&self.bytes[begin..])
+            }
             _ => Ok(&[]),
         }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
     }
 
     fn index_of(&self, seq: u64) -> Option<usize> {
@@ -135,10 +140,15 @@ mod tests {
     }
 
     #[test]
-    fn after_a_copy_was_begun_nothing_of_before_is_left() {
-        let mut tail = tail(&[&[(1, 5), (1, 6)]]);
-        tail.clear();
-        tail.put(&run(&[(3, 90)])).unwrap();
-        assert_eq!(tail.after(LogPosition::new(3, 89)), Ok(&run(&[(3, 90)])[..]));
+    fn a_cut_before_the_first_entry_leaves_nothing_of_before() {
+        // An image at 4, entries behind it, and then a cut whose run begins where the window in memory did.
+        let tail = tail(&[&[(1, 5), (1, 6)], &[(1, 3), (1, 4), (2, 5)]]);
+        assert_eq!(tail.after(LogPosition::new(1, 4)), Ok(&run(&[(2, 5)])[..]));
+    }
+
+    #[test]
+    fn entries_of_an_earlier_epoch_do_not_follow_an_image() {
+        let tail = tail(&[&[(1, 5), (1, 6)]]);
+        assert_eq!(tail.after(LogPosition::new(2, 4)), Ok(&[][..]));
     }
 }

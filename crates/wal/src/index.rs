@@ -10,8 +10,9 @@ use crate::record::Record;
 /// What one segment holds of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
-    /// Its first record there.
+    /// Its first record there that was not replaced, and the number of its first entry.
     first: Place,
+    first_seq: u64,
     /// The largest number of an entry there that was not replaced.
     last_seq: u64,
 }
@@ -32,9 +33,11 @@ impl SegmentIndex {
                 for span in spans.iter_mut().rev().take_while(|span| span.last_seq >= first.seq) {
                     span.last_seq = first.seq - 1;
                 }
+                let last_seq = last.seq;
                 match spans.last_mut().filter(|span| span.first.segment == place.segment) {
-                    Some(span) => span.last_seq = span.last_seq.max(last.seq),
-                    None => spans.push(Span { first: place, last_seq: last.seq }),
+                    Some(span) if span.first_seq < first.seq => span.last_seq = last_seq,
+                    Some(span) => *span = Span { first: place, first_seq: first.seq, last_seq },
+                    None => spans.push(Span { first: place, first_seq: first.seq, last_seq }),
                 }
             }
             Record::Reset { partition } => {

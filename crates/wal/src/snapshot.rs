@@ -22,7 +22,7 @@ pub use reader::{Block, SnapshotReader};
 pub use writer::{SnapshotEnd, SnapshotWriter};
 
 /// The most bytes of records in one block, before compression.
-pub const SNAPSHOT_BLOCK_BYTES_MAX: usize = 16 << 20;
+pub const SNAPSHOT_BLOCK_BYTES_MAX: usize = 32 << 20;
 /// The most bytes of sessions.
 pub const SNAPSHOT_SESSIONS_BYTES_MAX: usize = 1 << 30;
 

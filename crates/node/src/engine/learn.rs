@@ -36,6 +36,16 @@ impl Engine {
             return;
         }
         let count = view.table.partitions();
+        if let Some(storage) = &self.storage
+            && self.configured_partitions != count.get()
+        {
+            // What is on disk would be read with the other number after a restart.
+            let configured = self.configured_partitions;
+            return storage.fail(format!(
+                "node.partitions is {configured}, and the cluster has {count}: set it to {count}, and give the node an empty folder",
+                count = count.get()
+            ));
+        }
         let partitions =
             self.partitions.get_or_init(|| Partitions::new(count, hash_seed(cluster.id)));
         let known = std::mem::replace(&mut *self.view.lock(), Arc::clone(view));
@@ -64,7 +74,7 @@ impl Engine {
                 // What the disk has stays until an image takes its place.
                 held.step(
                     Place { engine: self, core: CORE, partition, now },
-                    Event::DiskLags,
+                    Event::DiskVoided,
                     None,
                 );
                 held.on_disk.void_for = held.replica.disk_voided();
@@ -207,14 +217,13 @@ fn hash_seed(cluster: ClusterId) -> u64 {
     cluster.0 as u64 ^ (cluster.0 >> 64) as u64
 }
 
-/// Which maps' writes count only when they are synced; nothing when there are none.
-fn synced_maps(maps: &BTreeMap<String, MapRecord>) -> Vec<bool> {
-    let synced = maps.values().filter(|map| map.mode.durability == Durability::Fsync);
+/// Of which maps writes count only when they are synced.
+fn synced_maps(maps: &BTreeMap<String, MapRecord>) -> Vec<Option<bool>> {
     let mut list = Vec::new();
-    for map in synced {
+    for map in maps.values() {
         let index = map.id.0 as usize;
-        list.resize(list.len().max(index + 1), false);
-        list[index] = true;
+        list.resize(list.len().max(index + 1), None);
+        list[index] = Some(map.mode.durability == Durability::Fsync);
     }
     list
 }

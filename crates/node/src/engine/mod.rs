@@ -59,6 +59,7 @@ pub(crate) use batch::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use hands::Wire;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
+pub(crate) use persist::Taken;
 pub(crate) use report::Copying;
 pub(crate) use watching::Signal;
 
@@ -109,6 +110,7 @@ pub(crate) struct Engine {
     /// The data on disk, if they are kept there.
     storage: Option<Arc<Storage>>,
     synced_maps: SyncedMaps,
+    configured_partitions: u16,
 }
 
 /// The leases of node pairs: those this node wants, and those it gives.
@@ -159,6 +161,7 @@ impl Engine {
             settings: Mutex::default(),
             storage,
             synced_maps: SyncedMaps::default(),
+            configured_partitions: config.node.partitions,
         };
         Ok((engine, receiver))
     }

@@ -21,19 +21,20 @@ use crate::storage::unwritten::{Part, Unwritten, What};
 /// The core whose lanes carry what replicas say when the disk has news.
 const CORE: usize = 0;
 
-/// The maps whose writes count only when they are synced, by their numbers.
+/// The most bytes of entries in one record of the log.
+const RUN_BYTES_MAX: usize = 4 << 20;
+
+/// Of which maps writes count only when they are synced, by their numbers; `None` for a number without a map.
 #[derive(Default)]
-pub(super) struct SyncedMaps(RwLock<Arc<[bool]>>);
+pub(super) struct SyncedMaps(RwLock<Arc<[Option<bool>]>>);
 
 impl SyncedMaps {
-    pub(super) fn set(&self, maps: Vec<bool>) {
+    pub(super) fn set(&self, maps: Vec<Option<bool>>) {
         *self.0.write() = maps.into();
     }
 
-    /// `None` when there are none.
-    fn get(&self) -> Option<Arc<[bool]>> {
-        let maps = self.0.read();
-        (!maps.is_empty()).then(|| Arc::clone(&maps))
+    fn get(&self) -> Arc<[Option<bool>]> {
+        Arc::clone(&self.0.read())
     }
 }
 
@@ -48,6 +49,17 @@ pub(super) struct OnDisk {
     awaits_sync: Option<LogPosition>,
 }
 
+/// An image of a partition.
+pub(crate) struct Taken {
+    pub(crate) partition: PartitionId,
+    pub(crate) image: Image,
+    /// Whether what the disk has was worthless then, and for which time.
+    pub(crate) lacked: bool,
+    pub(crate) voided: u32,
+    /// Whether all of it is committed.
+    pub(crate) is_committed: bool,
+}
+
 impl Engine {
     /// Writes what the replicas of these slots have appended, and tells them.
     pub(super) fn persist<S: DerefMut<Target = Slot>>(
@@ -57,7 +69,9 @@ impl Engine {
         partition_of: &[PartitionId],
         mut present: Option<&mut dyn Replies>,
     ) {
-        let Some(storage) = &self.storage else { return };
+        let Some(storage) = self.storage.as_ref().filter(|storage| storage.may_try(now)) else {
+            return;
+        };
         let synced_maps = self.synced_maps.get();
         // What a replica hears may let it append more.
         loop {
@@ -65,13 +79,13 @@ impl Engine {
             for (index, (slot, partition)) in slots.iter_mut().zip(partition_of).enumerate() {
                 let place = Place { engine: self, core, partition: *partition, now };
                 if let Some(held) = &mut slot.held {
-                    held.unwritten((place, index), synced_maps.as_deref(), &mut unwritten);
+                    held.unwritten((place, index), &synced_maps, &mut unwritten);
                 }
             }
             if unwritten.is_empty() {
                 return;
             }
-            let is_written = storage.append(&unwritten).is_ok();
+            let is_written = storage.append(&unwritten, now).is_ok();
             for part in &unwritten.parts {
                 let Some(held) = &mut slots[part.slot].held else { continue };
                 if is_written {
@@ -122,13 +136,23 @@ impl Engine {
         })
     }
 
-    /// An image of a partition's data, and for which of the times that the disk became worthless it stands. `None` when it
-    /// cannot be had at the moment.
-    pub(crate) fn image(&self, partition: PartitionId) -> Option<(Image, u32)> {
+    /// An image of a partition's data. `None` when it cannot be had at the moment.
+    pub(crate) fn image(&self, partition: PartitionId) -> Option<Taken> {
         let partitions = self.partitions.get()?;
         let slot = partitions.cells[usize::from(partition.0)].0.lock();
         let replica = &slot.held.as_ref()?.replica;
-        Some((replica.image()?, replica.disk_voided()))
+        let exact = replica.image();
+        let is_committed = exact.is_some();
+        let image = exact.or_else(|| replica.image_ahead())?;
+        let (lacked, voided) = (replica.lacks_image(), replica.disk_voided());
+        Some(Taken { partition, image, lacked, voided, is_committed })
+    }
+
+    /// Whether an image that was taken ahead is of committed data by now; `None` when it never will be for certain.
+    pub(crate) fn has_committed(&self, taken: &Taken) -> Option<bool> {
+        let partitions = self.partitions.get()?;
+        let slot = partitions.cells[usize::from(taken.partition.0)].0.lock();
+        slot.held.as_ref()?.replica.has_committed(taken.image.position)
     }
 
     /// An image of a partition is on disk.
@@ -138,6 +162,7 @@ impl Engine {
         let place = Place { engine: self, core: CORE, partition, now: clock::both() };
         if let Some(held) = &mut slot.held
             && held.replica.lacks_image()
+            && held.on_disk.void_for == voided
         {
             held.step(place, Event::Imaged { position, voided }, None);
             if !held.replica.lacks_image() {
@@ -157,7 +182,7 @@ impl Held {
     fn unwritten(
         &mut self,
         (place, slot): (Place<'_>, usize),
-        synced_maps: Option<&[bool]>,
+        synced_maps: &[Option<bool>],
         out: &mut Unwritten,
     ) {
         let part =
@@ -179,20 +204,21 @@ impl Held {
         // What was cut off has other entries in its place; those that stand are written again, which does no harm.
         let after = if is_same { written.seq } else { log.base().seq };
         if after > written.seq {
-            // The disk refused for so long that the window went on without it.
-            return self.step(place, Event::DiskLags, None);
+            // The window waits for the disk, so this cannot be; if it were, nothing could follow there.
+            return self.step(place, Event::DiskVoided, None);
         }
         let begin = out.bytes.len();
         let first = log.position_of(after + 1);
-        let (Some(first), Some(_)) = (first, log.read_batch(after, usize::MAX, &mut out.bytes))
-        else {
+        let taken = log.read_batch(after, RUN_BYTES_MAX, &mut out.bytes);
+        let last = taken.and_then(|taken| log.position_of(taken)).unwrap_or(last);
+        let Some(first) = first else {
             // The log is now shorter than what was written: what comes next replaces that.
             self.on_disk.written = last;
             return;
         };
         let end = out.bytes.len();
-        let must_sync = self.on_disk.awaits_sync.is_some()
-            || synced_maps.is_some_and(|maps| must_sync(&out.bytes[begin..end], maps));
+        let must_sync =
+            self.on_disk.awaits_sync.is_some() || must_sync(&out.bytes[begin..end], synced_maps);
         let what = What::Entries { first, last, begin, end, must_sync };
         out.parts.push(Part { before: written, ..part(what) });
         self.on_disk.written = last;
@@ -221,14 +247,45 @@ impl Held {
     }
 }
 
-/// Whether one of these entries counts only when it is synced.
-fn must_sync(entries: &[u8], synced_maps: &[bool]) -> bool {
-    let is_synced = |map: MapId| synced_maps.get(map.0 as usize).copied().unwrap_or(false);
+/// Whether one of these entries counts only when it is synced. Of a map that is not known here yet it does.
+fn must_sync(entries: &[u8], synced_maps: &[Option<bool>]) -> bool {
+    let is_synced = |map: MapId| synced_maps.get(map.0 as usize).copied().flatten().unwrap_or(true);
     Entries::new(entries).flatten().any(|encoded| match encoded.entry.effect {
         Effect::Put { map, .. } | Effect::Remove { map, .. } | Effect::Clear { map } => {
             is_synced(map)
         }
-        // An answer without a change may be of any map; and the endings of sessions are few.
-        Effect::Nothing | Effect::EndSessions(_) => true,
+        // An answer without a change may be of any map.
+        Effect::Nothing | Effect::EndSessions(_) => synced_maps.contains(&Some(true)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use isogrid_core::Hlc;
+    use isogrid_replica::entry::{Answer, Entry};
+
+    use super::*;
+
+    fn entry(effect: Effect<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let (position, hlc) = (LogPosition::new(1, 1), Hlc::default());
+        Entry { position, hlc, request: None, answer: Answer::None, effect }.encode(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn what_may_be_of_a_synced_map_is_synced() {
+        let put =
+            |map| entry(Effect::Put { map: MapId(map), key: b"k", value: b"v", expires_at: None });
+        let maps = [Some(false), Some(true), None];
+        assert!(!must_sync(&put(0), &maps));
+        assert!(must_sync(&put(1), &maps));
+        assert!(must_sync(&put(2), &maps), "a map that is not known yet");
+        assert!(must_sync(&put(9), &maps), "nor this one");
+        let both = [put(0), put(1)].concat();
+        assert!(must_sync(&both, &maps));
+        let nothing = entry(Effect::Nothing);
+        assert!(must_sync(&nothing, &maps));
+        assert!(!must_sync(&nothing, &[Some(false)]));
+    }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use isogrid_core::{Error, ErrorCode, PartitionId, Result};
+use isogrid_replica::{Now, Ticks};
 use isogrid_wal::snapshot::writer::remove_snapshots;
 use isogrid_wal::{LogSettings, NodeLog, OsDisk, Place, Record, SnapshotInfo, WalError};
 use parking_lot::Mutex;
@@ -41,6 +42,9 @@ use unwritten::Unwritten;
 /// The folder of the data within the node's.
 const FOLDER: &str = "data";
 
+/// A disk that has refused is asked again after so long.
+const AGAIN_MS: u64 = 50;
+
 /// The data of this node on disk.
 pub(crate) struct Storage {
     disk: OsDisk,
@@ -50,6 +54,8 @@ pub(crate) struct Storage {
     snapshots: Mutex<BTreeMap<PartitionId, SnapshotInfo>>,
     /// The disk took nothing the last time it was asked.
     is_refusing: AtomicBool,
+    /// When that was.
+    refused_at: AtomicU64,
     /// How long the log may be, because it could not be made shorter.
     long_for_now: AtomicU64,
     syncs: syncer::Queue,
@@ -78,6 +84,7 @@ impl Storage {
             log: Mutex::new(log),
             snapshots: Mutex::new(snapshots.collect()),
             is_refusing: AtomicBool::new(false),
+            refused_at: AtomicU64::new(0),
             long_for_now: AtomicU64::new(0),
             syncs: syncer::Queue::default(),
             failed: watch::channel(None).0,
@@ -86,14 +93,24 @@ impl Storage {
     }
 
     /// Writes what a window of steps left, with one write. Says where the log ends then.
-    pub(crate) fn append(&self, unwritten: &Unwritten) -> Result<Place, WalError> {
+    pub(crate) fn append(&self, unwritten: &Unwritten, now: Now) -> Result<Place, WalError> {
         let records = unwritten.records();
         let written = self.log.lock().append(&records).map(|written| written.end);
         match &written {
             Ok(_) => self.accepts(),
-            Err(error) => self.refuses(error),
+            Err(error) => {
+                self.refused_at.store(now.ticks.0, Ordering::Relaxed);
+                self.refuses(error);
+            }
         }
         written
+    }
+
+    /// Whether the disk may be asked now: after it has refused, only so often.
+    #[inline]
+    pub(crate) fn may_try(&self, now: Now) -> bool {
+        !self.is_refusing()
+            || now.ticks.ms_since(Ticks(self.refused_at.load(Ordering::Relaxed))) >= AGAIN_MS
     }
 
     /// Nothing on disk of a partition says anything any more.
@@ -146,12 +163,17 @@ impl Storage {
     /// After some errors nothing can be written any more.
     fn look_whether_over(&self, why: &WalError) {
         if let WalError::Failed { .. } = why {
-            self.failed.send_if_modified(|failed| {
-                let is_first = failed.is_none();
-                failed.get_or_insert_with(|| why.to_string());
-                is_first
-            });
+            self.fail(why.to_string());
         }
+    }
+
+    /// The node must end.
+    pub(crate) fn fail(&self, why: String) {
+        self.failed.send_if_modified(|failed| {
+            let is_first = failed.is_none();
+            failed.get_or_insert(why);
+            is_first
+        });
     }
 }
 

@@ -5,17 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use isogrid_core::{PartitionId, Result};
 use isogrid_replica::entry::Entries;
-use isogrid_replica::image::Image;
 use isogrid_wal::{SnapshotEnd, SnapshotHead, SnapshotInfo, SnapshotWriter, WalError};
 use parking_lot::{Condvar, Mutex};
 use tracing::{info, warn};
 
 use super::Storage;
-use crate::engine::Engine;
+use crate::engine::{Engine, Taken};
 use crate::node::internal;
 
 /// What nobody waits for is synced once in so many looks: a loss of power takes no more than about a second of it.
@@ -27,6 +26,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// By so much the log may be longer than three quarters of the data: about a segment, for the one that is written to always
 /// stays. Together with the snapshots, and what comes while they are written, that is about twice the data and a segment.
 const LOG_BYTES_SPARE: u64 = 64 << 20;
+
+/// How long it is waited until what an image shows is committed, and how often it is looked.
+const COMMIT_MAX: Duration = Duration::from_millis(500);
+const COMMIT_LOOK: Duration = Duration::from_millis(5);
 
 /// How many images are taken before the first of them is written, and of how many bytes at the most: the log is synced once
 /// for all of them.
@@ -82,14 +85,10 @@ impl Drop for Snapshots {
 
 impl Storage {
     fn write_due_images(&self, engine: &Engine) {
-        let partitions = engine.on_disk();
-        let lacking: Vec<PartitionId> = partitions
-            .iter()
-            .filter(|(_, lacks)| *lacks)
-            .map(|(partition, _)| *partition)
-            .collect();
-        let written =
-            self.write_images(engine, &lacking).and_then(|_| self.shorten(engine, &partitions));
+        let partitions = engine.on_disk().into_iter();
+        let lacking: Vec<PartitionId> =
+            partitions.filter(|(_, lacks)| *lacks).map(|(partition, _)| partition).collect();
+        let written = self.write_images(engine, &lacking).and_then(|_| self.shorten(engine));
         if let Err(error) = written {
             warn!(%error, "a snapshot could not be written, it is tried again");
         }
@@ -102,10 +101,9 @@ impl Storage {
         loop {
             let mut images = Vec::new();
             let mut bytes = 0;
-            for partition in left.by_ref() {
-                let Some((image, voided)) = engine.image(*partition) else { continue };
-                bytes += image.records.len();
-                images.push((*partition, image, voided));
+            for taken in left.by_ref().filter_map(|partition| engine.image(*partition)) {
+                bytes += taken.image.records.len();
+                images.push(taken);
                 if bytes >= IMAGES_BYTES || images.len() >= IMAGES_MAX {
                     break;
                 }
@@ -115,9 +113,10 @@ impl Storage {
             }
             // Older snapshots go only when the log from where these begin is safe.
             self.sync()?;
-            for (partition, image, voided) in images {
-                let position = image.position;
-                let snapshot = self.publish(partition, image)?;
+            for taken in images.into_iter().filter(|taken| is_committed(engine, taken)) {
+                let (partition, position) = (taken.partition, taken.image.position);
+                let voided = taken.voided;
+                let snapshot = self.publish(taken)?;
                 self.snapshots.lock().insert(partition, snapshot);
                 engine.imaged(partition, position, voided);
                 written += 1;
@@ -125,10 +124,14 @@ impl Storage {
         }
     }
 
-    fn publish(&self, partition: PartitionId, image: Image) -> Result<SnapshotInfo, WalError> {
+    fn publish(&self, taken: Taken) -> Result<SnapshotInfo, WalError> {
+        let Taken { partition, image, lacked, .. } = taken;
         let (replay_from, synced) = {
             let log = self.log.lock();
-            (log.replay_from(partition, image.position.seq).min(log.synced()), log.synced())
+            // Behind worthless data nothing is written before the image.
+            let needed =
+                if lacked { log.end() } else { log.replay_from(partition, image.position.seq) };
+            (needed.min(log.synced()), log.synced())
         };
         let head = SnapshotHead {
             partition,
@@ -150,7 +153,7 @@ impl Storage {
     }
 
     /// Writes images until the log is short again: of those partitions that need its oldest segment, then the next one.
-    fn shorten(&self, engine: &Engine, held: &[(PartitionId, bool)]) -> Result<(), WalError> {
+    fn shorten(&self, engine: &Engine) -> Result<(), WalError> {
         let bytes_max = engine.memory().data_bytes() * 3 / 4 + LOG_BYTES_SPARE;
         let before = self.log.lock().disk_bytes();
         if before <= bytes_max.max(self.long_for_now.load(Ordering::Relaxed)) {
@@ -158,11 +161,11 @@ impl Storage {
         }
         let (mut written, mut tried) = (0, BTreeSet::new());
         loop {
-            self.prune(held)?;
+            let held = self.prune(engine)?;
             if self.log.lock().disk_bytes() <= bytes_max / 2 {
                 break;
             }
-            let ages = self.by_age(held);
+            let ages = self.by_age(&held);
             let oldest = ages.first().map_or(0, |(_, segment)| *segment);
             let of_oldest = ages.iter().filter(|(_, segment)| *segment == oldest);
             let untried = of_oldest.map(|(one, _)| *one).filter(|one| !tried.contains(one));
@@ -193,9 +196,26 @@ impl Storage {
         all
     }
 
-    fn prune(&self, held: &[(PartitionId, bool)]) -> Result<(), WalError> {
-        let oldest = self.by_age(held).first().map_or(0, |(_, segment)| *segment);
-        self.log.lock().prune(oldest).map(|_| ())
+    /// Drops what no partition needs, and says which there are. One that is opened meanwhile needs what is written from now on.
+    fn prune(&self, engine: &Engine) -> Result<Vec<(PartitionId, bool)>, WalError> {
+        let now = self.log.lock().end().segment;
+        let held = engine.on_disk();
+        let oldest = self.by_age(&held).first().map_or(now, |(_, segment)| *segment);
+        self.log.lock().prune(oldest.min(now))?;
+        Ok(held)
+    }
+}
+
+/// Waits until what an image shows is committed, but not for long.
+fn is_committed(engine: &Engine, taken: &Taken) -> bool {
+    let begun = Instant::now();
+    loop {
+        match engine.has_committed(taken) {
+            _ if taken.is_committed => return true,
+            Some(true) => return true,
+            Some(false) if begun.elapsed() < COMMIT_MAX => std::thread::sleep(COMMIT_LOOK),
+            _ => return false,
+        }
     }
 }
 
