@@ -114,7 +114,16 @@ fn damage_is_found_and_says_where() {
     assert_eq!(get(&node, "{a}2").code, 1);
     let status = node.run(&["status"]);
     assert!(status.text().contains("losses"), "{}", status.text());
-    node.process.signal("TERM");
+    // What is written from now on stands behind an image, not behind the damage.
+    assert_eq!(node.run(&["map", "put", "m", "{a}4", "four"]).code, 0);
+    node.process.signal("KILL");
     node.process.wait();
     assert!(node.process.stderr().contains("damaged"), "{}", node.process.stderr());
+    for life in 2..4 {
+        let node = start(folder.path());
+        let what = format!("life {life} has what was written after the damage");
+        eventually(&what, || get(&node, "{a}4").text() == "four");
+        assert_eq!(get(&node, "{a}1").text(), "one");
+        crash(node);
+    }
 }

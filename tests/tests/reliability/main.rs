@@ -190,7 +190,7 @@ async fn a_paused_node_is_passed_over_for_long() {
 
 async fn rolling_restarts(rounds: u32) {
     let _one = ONE.lock().await;
-    let mut cluster = Cluster::start(Setup::default()).await;
+    let mut cluster = Cluster::start(Setup { on_disk: true, ..Setup::default() }).await;
     let grid = cluster.grid().await;
     probe::writable(&grid, cluster.partitions(), Instant::now()).await;
     let load = Load::start(&grid);
@@ -240,7 +240,8 @@ fn few_copies(before: &Topology, after: &Topology) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_five_three_nodes_fail_no_request() {
     let _one = ONE.lock().await;
-    let mut cluster = Cluster::start(Setup { spare: 2, ..Setup::default() }).await;
+    let setup = Setup { spare: 2, on_disk: true, ..Setup::default() };
+    let mut cluster = Cluster::start(setup).await;
     let grid = cluster.grid().await;
     probe::writable(&grid, cluster.partitions(), Instant::now()).await;
     let load = Load::start(&grid);

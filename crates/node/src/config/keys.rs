@@ -93,8 +93,7 @@ pub const KEYS: &[Key] = &[
     key(
         "node.data_dir",
         Kind::Path,
-        "The folder of what must survive a restart: in this version who the node is, not its data. Without one it \
-         keeps nothing on disk.",
+        "The folder of what must survive a restart: who the node is, and its data. Without one it keeps nothing on disk.",
     ),
     key(
         "node.cores",

@@ -31,8 +31,7 @@ pub struct NodeConfig {
     /// behind a translated address, or when it listens at all of the machine's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<String>,
-    /// The folder of what must survive a restart: in this version who the node is, not its data. Without one it keeps
-    /// nothing on disk.
+    /// The folder of what must survive a restart: who the node is, and its data. Without one it keeps nothing on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
     /// How many cores serve connections; 0 takes all that the process may use.
