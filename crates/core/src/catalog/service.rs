@@ -94,7 +94,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "disk takes nothing",
         "The disk of the node that leads the partition is full or fails, so writes cannot be kept. Nothing was changed. Reads go \
          on, and so do writes as soon as the disk takes them again.",
-        "free space on the node's disk (isogrid status shows which); its log says what the disk answered",
+        "free space on the node's disk (isogrid status shows which, and its log what the disk answered)",
     ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,
