@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use isogrid_core::{ErrorCode, NextStep, Outcome};
+use isogrid_core::{ErrorCode, ErrorKind, NextStep, Outcome};
 
 use crate::error::Error;
 use crate::lane::{Lane, was_taken_back};
@@ -20,6 +20,8 @@ pub(crate) struct Attempts {
     deadline: Instant,
     /// Some operation failed in a way that only a pause can help.
     must_pause: bool,
+    /// Why a node did not serve it, the last time that one said so.
+    refusal: Option<isogrid_core::Error>,
     /// Whether it may have been executed already. For a single call; a batch keeps this for each of its operations.
     pub(crate) is_in_doubt: bool,
 }
@@ -45,7 +47,7 @@ impl Attempts {
         let now = Instant::now();
         // A deadline too far away for the system's clock is as good as none for an hour.
         let deadline = now.checked_add(left).unwrap_or(now + Duration::from_secs(3_600));
-        Self { made: 0, deadline, must_pause: false, is_in_doubt: false }
+        Self { made: 0, deadline, must_pause: false, refusal: None, is_in_doubt: false }
     }
 
     /// Counts an attempt that ended.
@@ -76,6 +78,7 @@ impl Attempts {
             };
         }
         let error = self.judged(link, error, &failed);
+        let error = self.explained(error);
         let is_unknown = error.outcome() == Outcome::Unknown;
         *failed.is_in_doubt |= is_unknown && !failed.is_read;
         let is_safe = failed.is_read || failed.tag.is_some() || !*failed.is_in_doubt;
@@ -117,6 +120,18 @@ impl Attempts {
         // Whether a read was executed or not, it changed nothing.
         let changed_nothing = failed.is_read && error.outcome() == Outcome::Unknown;
         if changed_nothing { error.with_outcome(Outcome::NotApplied) } else { error }
+    }
+
+    /// That the time is over says less than why it took so long.
+    fn explained(&mut self, error: isogrid_core::Error) -> isogrid_core::Error {
+        let is_refusal = matches!(error.kind(), ErrorKind::Overloaded | ErrorKind::Unavailable);
+        if is_refusal && error.outcome() == Outcome::NotApplied {
+            self.refusal = Some(error.clone());
+        }
+        match &self.refusal {
+            Some(refusal) if error.code() == ErrorCode::DeadlineBeforeStart => refusal.clone(),
+            _ => error,
+        }
     }
 
     /// The error as the caller gets it: it never promises more than is known of all attempts.
