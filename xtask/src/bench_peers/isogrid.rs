@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use tempfile::TempDir;
 
 use super::load::{Operation, Outcome, VALUE_BYTES};
-use super::processes::{Server, free_tcp_address, free_udp_address, run_client};
+use super::processes::{Server, free_tcp_address, free_udp_address, new_folder, run_client};
 
 /// The slowest fill that is waited for.
 const FILL_KEYS_PER_SECOND_MIN: u32 = 10_000;
@@ -58,6 +60,16 @@ impl Isogrid {
         gossip: SocketAddr,
         settings: &[String],
     ) -> Result<Self> {
+        Self::start_in(binary, gossip, settings, new_folder()?)
+    }
+
+    /// The same, in a folder in which another may have been before it.
+    pub(super) fn start_in(
+        binary: &Path,
+        gossip: SocketAddr,
+        settings: &[String],
+        folder: Arc<TempDir>,
+    ) -> Result<Self> {
         let address = free_tcp_address()?;
         let mut command = Command::new(binary);
         command.args(["start", "--grpc-addr", &address.to_string()]);
@@ -66,13 +78,19 @@ impl Isogrid {
         for setting in settings {
             command.args(["--set", setting]);
         }
-        Ok(Isogrid { server: Server::start(command, address)?, binary: binary.to_owned() })
+        let server = Server::start_in(command, address, folder)?;
+        Ok(Isogrid { server, binary: binary.to_owned() })
     }
 
     /// What `isogrid status` says.
     pub(super) fn status(&self) -> Result<String> {
+        self.ask(&["status", "-o", "json"])
+    }
+
+    /// What the binary says when it is called with these arguments.
+    pub(super) fn ask(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.binary);
-        command.args(["status", "-o", "json", "--endpoint", &self.server.address.to_string()]);
+        command.args(arguments).args(["--endpoint", &self.server.address.to_string()]);
         run_client(command, GRACE).map(|finished| finished.output)
     }
 

@@ -21,9 +21,12 @@ const READY_PAUSE: Duration = Duration::from_millis(200);
 /// What the node of one core is told beside how it finds the others.
 const ONE_CORE: &str = "node.cores=1";
 
+/// A cluster of one node is whole without backups.
+pub(super) const NO_BACKUPS: &str = "cluster.backups=0";
+
 /// Starts a node of one core, which is a cluster by itself.
 pub(super) fn start_one(binary: &Path) -> Result<Isogrid> {
-    let settings = [ONE_CORE.to_owned(), "cluster.backups=0".to_owned()];
+    let settings = [ONE_CORE.to_owned(), NO_BACKUPS.to_owned()];
     let node = Isogrid::start_with(binary, free_udp_address()?, &settings)?;
     await_whole(&node, 1, 0)?;
     Ok(node)
@@ -52,7 +55,8 @@ pub(super) fn start(binary: &Path, backups: u8) -> Result<Vec<Isogrid>> {
     Ok(nodes)
 }
 
-fn await_whole(node: &Isogrid, nodes: usize, backups: u8) -> Result<()> {
+/// Waits until the cluster has so many nodes and every partition so many backups.
+pub(super) fn await_whole(node: &Isogrid, nodes: usize, backups: u8) -> Result<()> {
     let began = Instant::now();
     while let Err(reason) = node.status().and_then(|status| check(&status, nodes, backups)) {
         ensure!(began.elapsed() < READY_TIMEOUT, "{nodes} nodes do not become a cluster: {reason}");

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use anyhow::Result;
 use serde::Serialize;
+
+use super::processes::Server;
 
 /// The length of every value. Keys are 16 bytes long in both benchmarks: `key:` and twelve digits.
 pub(super) const VALUE_BYTES: u32 = 100;
@@ -112,6 +115,29 @@ pub(super) struct Sample {
     pub(super) p99_us: f64,
     /// Processor time of the other server meanwhile, in percent of a core: it should do nothing.
     pub(super) idle_peer_cpu_percent: f64,
+}
+
+impl Sample {
+    /// Runs a client against a server that stands alone, and divides what the processes used by what it did.
+    pub(super) fn of(server: &Server, client: impl FnOnce() -> Result<Outcome>) -> Result<Self> {
+        let before = server.processor_time()?;
+        let outcome = client()?;
+        let used = server.processor_time()?.saturating_sub(before);
+        Ok(Sample::new(&outcome, used, 0.0))
+    }
+
+    /// What a client says, and what its server and, in percent, the other server used meanwhile.
+    pub(super) fn new(outcome: &Outcome, used: Duration, idle_peer_cpu_percent: f64) -> Self {
+        let per_operation = |time: Duration| time.as_secs_f64() * 1e9 / outcome.operations as f64;
+        Sample {
+            ops_per_second: outcome.ops_per_second,
+            server_cpu_ns_per_op: per_operation(used),
+            client_cpu_ns_per_op: per_operation(outcome.processor_time),
+            p50_us: outcome.p50_us,
+            p99_us: outcome.p99_us,
+            idle_peer_cpu_percent,
+        }
+    }
 }
 
 /// All runs of a load.

@@ -124,15 +124,8 @@ fn account(
     let outcome = client()?;
     let server_used = server.processor_time()?.saturating_sub(server_before);
     let idle_used = idle.processor_time()?.saturating_sub(idle_before);
-    let per_operation = |used: Duration| used.as_secs_f64() * 1e9 / outcome.operations as f64;
-    Ok(Sample {
-        ops_per_second: outcome.ops_per_second,
-        server_cpu_ns_per_op: per_operation(server_used),
-        client_cpu_ns_per_op: per_operation(outcome.processor_time),
-        p50_us: outcome.p50_us,
-        p99_us: outcome.p99_us,
-        idle_peer_cpu_percent: 100.0 * idle_used.as_secs_f64() / began.elapsed().as_secs_f64(),
-    })
+    let idle_percent = 100.0 * idle_used.as_secs_f64() / began.elapsed().as_secs_f64();
+    Ok(Sample::new(&outcome, server_used, idle_percent))
 }
 
 #[cfg(test)]

@@ -16,10 +16,14 @@
 //! | [`start`] | time to connectable, and memory when idle |
 //! | [`isogrid_cluster`], [`redis_cluster`] | start three nodes, or three masters with their replicas |
 //! | [`three_nodes`], [`three_nodes_table`] | what a synchronous backup costs |
+//! | [`disk`], [`disk_table`] | what it costs to keep puts on disk |
+//! | [`recovery`] | how long the data take to come back after a kill |
 //! | [`report`] | all raw figures |
 //! | [`rows`], [`table`] | the figures that have targets, and how they are printed |
 
 mod accounting;
+mod disk;
+mod disk_table;
 mod fill;
 mod install;
 mod isogrid;
@@ -29,6 +33,7 @@ mod loads;
 mod memory;
 mod os;
 mod processes;
+mod recovery;
 mod redis;
 mod redis_cluster;
 mod report;
@@ -87,6 +92,10 @@ enum Section {
     Start,
     /// Three nodes with a synchronous backup, beside one node and beside a redis cluster.
     ThreeNodes,
+    /// Puts that are kept on disk, beside redis with its log.
+    Disk,
+    /// From a kill until five times as many records are served again, beside redis.
+    Recovery,
 }
 
 impl Options {
@@ -128,6 +137,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     }
     if options.wants(Section::ThreeNodes) {
         report.three_nodes = three_nodes::measure(&binary, &setting)?;
+    }
+    if options.wants(Section::Disk) {
+        report.disk = disk::measure(&binary, &setting)?;
+    }
+    if options.wants(Section::Recovery) {
+        report.recoveries = recovery::measure(&binary, &setting)?;
     }
 
     if let Some(path) = &options.json {

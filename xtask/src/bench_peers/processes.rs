@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -24,25 +25,35 @@ const WAIT_PAUSE: Duration = Duration::from_millis(5);
 /// How much of a failed process's output is shown.
 const TAIL_LINES: usize = 20;
 
-/// A running server in a folder of its own, which goes with it.
+/// A running server in a folder, which goes with the last server that was in it.
 pub(super) struct Server {
     child: Child,
     /// Where it accepts connections.
     pub(super) address: SocketAddr,
+    /// When it was started.
+    pub(super) began: Instant,
     /// How long it took from its start until it did.
     pub(super) start_time: Duration,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Server {
     /// Starts a server that will listen at this address, and returns as soon as it does.
-    pub(super) fn start(mut command: Command, address: SocketAddr) -> Result<Self> {
-        let folder = tempfile::tempdir().context("cannot make a folder for a server")?;
+    pub(super) fn start(command: Command, address: SocketAddr) -> Result<Self> {
+        Self::start_in(command, address, new_folder()?)
+    }
+
+    /// The same, in a folder in which another may have been before it.
+    pub(super) fn start_in(
+        mut command: Command,
+        address: SocketAddr,
+        folder: Arc<TempDir>,
+    ) -> Result<Self> {
         redirect(&mut command, folder.path())?;
         os::end_with_parent(&mut command);
         let began = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let mut server = Server { child, address, start_time: Duration::ZERO, folder };
+        let mut server = Server { child, address, began, start_time: Duration::ZERO, folder };
         while let Err(refusal) = TcpStream::connect(address) {
             if let Some(status) = server.child.try_wait()? {
                 bail!("{command:?} ended: {status}\n{}", tail(server.folder.path()));
@@ -67,6 +78,11 @@ impl Server {
     pub(super) fn resident_bytes(&self) -> Result<u64> {
         accounting::resident_bytes(self.child.id())
     }
+}
+
+/// A folder for a server, which goes with the last that was in it.
+pub(super) fn new_folder() -> Result<Arc<TempDir>> {
+    tempfile::tempdir().map(Arc::new).context("cannot make a folder for a server")
 }
 
 impl Drop for Server {

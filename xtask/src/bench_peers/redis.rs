@@ -1,14 +1,16 @@
-//! redis: a server that keeps nothing on disk, and `redis-benchmark` against it.
+//! redis: a server, and `redis-benchmark` against it.
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use super::fill::fill;
 use super::load::{Operation, Outcome, VALUE_BYTES};
-use super::processes::{Server, free_tcp_address, run_client};
+use super::processes::{Server, free_tcp_address, new_folder, run_client};
 
 /// `redis-benchmark` counts operations, not seconds. A short run of this many, and some for each command of a pipeline, says
 /// how many fit.
@@ -41,13 +43,18 @@ pub(super) struct Benchmark {
 }
 
 impl Redis {
-    /// Starts one.
+    /// Starts one that keeps nothing on disk.
     pub(super) fn start() -> Result<Self> {
+        Self::start_in(&["--appendonly", "no"], new_folder()?)
+    }
+
+    /// Starts one with these settings, in a folder in which another may have been before it.
+    pub(super) fn start_in(settings: &[&str], folder: Arc<TempDir>) -> Result<Self> {
         let address = free_tcp_address()?;
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
-        Ok(Redis { server: Server::start(command, address)? })
+        command.args(["--save", "", "--daemonize", "no"]).args(settings);
+        Ok(Redis { server: Server::start_in(command, address, folder)? })
     }
 
     /// Writes so many keys.

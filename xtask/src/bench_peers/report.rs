@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::load::{Load, Measured, Sample};
 use super::memory::PerEntry;
+use super::recovery::Recovered;
 use super::start::Starts;
-use super::three_nodes;
+use super::{disk, three_nodes};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -40,6 +41,10 @@ pub(super) struct Report {
     pub(super) starts: Starts,
     /// Three nodes.
     pub(super) three_nodes: Vec<three_nodes::Measured>,
+    /// Puts that are kept on disk.
+    pub(super) disk: Vec<disk::Measured>,
+    /// What comes back after a kill.
+    pub(super) recoveries: Vec<Recovered>,
 }
 
 impl Report {
@@ -56,6 +61,8 @@ impl Report {
             memory: Vec::new(),
             starts: Starts::default(),
             three_nodes: Vec::new(),
+            disk: Vec::new(),
+            recoveries: Vec::new(),
         })
     }
 

@@ -6,7 +6,7 @@ use super::load::{Measured, Sample};
 use super::redis::LATENCY_STEP_US;
 use super::report::Report;
 use super::rows::{Row, Target, Unit, count, rows};
-use super::three_nodes_table;
+use super::{disk_table, three_nodes_table};
 
 /// Above this, in percent of a core, the other peer was not idle.
 const IDLE_PERCENT_MAX: f64 = 1.0;
@@ -15,7 +15,7 @@ const IDLE_PERCENT_MAX: f64 = 1.0;
 pub(super) fn markdown(report: &Report) -> String {
     let mut text = heading(report);
     let rows = rows(report);
-    if !rows.is_empty() || report.three_nodes.is_empty() {
+    if !rows.is_empty() {
         text.push_str("\n| figure | redis | isogrid | ratio | target | met? |\n");
         text.push_str("|---|--:|--:|--:|--:|---|\n");
     }
@@ -37,6 +37,8 @@ pub(super) fn markdown(report: &Report) -> String {
         );
     }
     text.push_str(&three_nodes_table::markdown(&report.three_nodes));
+    text.push_str(&disk_table::puts(&report.disk));
+    text.push_str(&disk_table::recoveries(&report.recoveries));
     text
 }
 

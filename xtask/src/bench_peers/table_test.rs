@@ -90,7 +90,7 @@ fn sections_that_were_not_run_are_left_out() {
     let mut report = report();
     report.setting.quick = true;
     let text = markdown(&report);
-    assert!(text.contains("A smoke test") && text.ends_with("|---|--:|--:|--:|--:|---|\n"));
+    assert!(text.ends_with("these figures are not for keeping.**\n"), "{text}");
 }
 
 #[test]
