@@ -42,6 +42,9 @@ pub(crate) struct NodeReport {
     pub(crate) resident_bytes: u64,
     pub(crate) memory_limit_bytes: u64,
     pub(crate) operations_total: u64,
+    /// Bytes of data that came from other nodes: as entries of logs, and in copies.
+    pub(crate) log_bytes_received: u64,
+    pub(crate) copy_bytes_received: u64,
     /// How the disk is; `None` for data in memory alone.
     pub(crate) disk: Option<DiskReport>,
     pub(crate) workers: Vec<WorkerReport>,
@@ -105,6 +108,7 @@ impl Shared {
     pub(crate) fn report(&self, question: &ReportQuestion) -> NodeReport {
         let engine = &self.engine;
         let memory = engine.memory();
+        let received = engine.received_bytes();
         let workers = self.workers.all().into_iter().map(|worker| WorkerReport {
             name: worker.name().to_owned(),
             state: worker.state().to_owned(),
@@ -125,6 +129,8 @@ impl Shared {
             resident_bytes: memory.resident_bytes(),
             memory_limit_bytes: memory.limit_bytes(),
             operations_total: engine.operations_total(),
+            log_bytes_received: received.log,
+            copy_bytes_received: received.copies,
             disk: engine.disk_report(),
             workers: workers.collect(),
             map_sizes: question.maps.iter().map(size).collect(),

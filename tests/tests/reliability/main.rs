@@ -11,6 +11,7 @@ mod middleman;
 mod network;
 mod one_hop;
 mod probe;
+mod rejoin;
 mod setup;
 mod split;
 mod topology;

@@ -137,6 +137,10 @@ pub struct MemberStatus {
     pub disk_log_bytes: u64,
     /// Bytes of its snapshots on disk.
     pub disk_snapshot_bytes: u64,
+    /// Bytes of log entries that other nodes have sent it since it started.
+    pub log_bytes_received: u64,
+    /// Bytes of records that other nodes have sent it in copies since it started.
+    pub copy_bytes_received: u64,
     /// Its background workers.
     pub workers: Vec<WorkerStatus>,
 }
@@ -282,6 +286,8 @@ impl From<pb::MemberStatus> for MemberStatus {
             disk: member.disk,
             disk_log_bytes: member.disk_log_bytes,
             disk_snapshot_bytes: member.disk_snapshot_bytes,
+            log_bytes_received: member.log_bytes_received,
+            copy_bytes_received: member.copy_bytes_received,
             workers: member.workers.into_iter().map(worker).collect(),
         }
     }

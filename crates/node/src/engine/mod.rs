@@ -18,6 +18,7 @@
 //! | `learn` | from the committed table to the replicas here |
 //! | `pulse` | time and leases |
 //! | `receive` | messages of other nodes |
+//! | `received` | how many bytes of data they brought |
 //! | `persist` | from the logs of the replicas to the disk |
 //! | `report` | what the council's leader and operators want to know |
 //! | `maps` | names, numbers, settings and sizes |
@@ -35,6 +36,7 @@ mod notices;
 mod persist;
 mod pulse;
 mod receive;
+mod received;
 mod report;
 mod routed;
 mod sessions;
@@ -60,6 +62,7 @@ pub(crate) use hands::Wire;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
 pub(crate) use persist::Taken;
+pub(crate) use received::ReceivedBytes;
 pub(crate) use report::Copying;
 pub(crate) use watching::Signal;
 
@@ -70,6 +73,7 @@ use crate::memory::MemoryGauge;
 use crate::storage::Storage;
 use notices::Notices;
 use persist::SyncedMaps;
+use received::Received;
 use sessions::KeptAlive;
 use slot::{Place, Slot, SlotCell};
 
@@ -95,6 +99,7 @@ pub(crate) struct Engine {
     limits: Limits,
     memory: MemoryGauge,
     operations: Box<[PerCore]>,
+    received: Box<[Received]>,
     sessions: KeptAlive,
     stopping: AtomicBool,
     is_leading: AtomicBool,
@@ -149,6 +154,7 @@ impl Engine {
             limits: config.limits.clone(),
             memory,
             operations: (0..cores).map(|_| PerCore::default()).collect(),
+            received: (0..cores).map(|_| Received::default()).collect(),
             sessions: KeptAlive::new(cores),
             stopping: AtomicBool::new(false),
             is_leading: AtomicBool::new(false),
@@ -199,6 +205,11 @@ impl Engine {
     /// How many operations were executed since the start.
     pub(crate) fn operations_total(&self) -> u64 {
         self.operations.iter().map(|core| core.0.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How many bytes of data came from other nodes since the start.
+    pub(crate) fn received_bytes(&self) -> ReceivedBytes {
+        Received::sum(&self.received)
     }
 
     /// The maps there are, in the order of their names.

@@ -23,6 +23,7 @@ impl Engine {
     /// Messages of another node's life, in their order.
     pub(crate) fn receive(&self, core: usize, from: &Name, mut batch: Vec<LinkMessage>) {
         let Some(partitions) = self.partitions.get() else { return };
+        self.received[core].note(&batch);
         for message in &batch {
             match message {
                 LinkMessage::Beat { to, beat } => self.vouch(core, from, *to, beat.clone()),

@@ -228,10 +228,10 @@ impl Primary {
         }
     }
 
-    /// Notes how a learner does after it has spoken.
+    /// Notes how a learner does after it has spoken. While it is not known where it stands, that says nothing.
     pub(super) fn judge_health(&mut self, state: &State, replica: &Replica, now: Now) {
         let target = self.targets.iter_mut().find(|target| target.replica == *replica);
-        if let Some(target) = target {
+        if let Some(target) = target.filter(|target| target.is_placed) {
             let is_close = is_close(state, target);
             target.healthy_since =
                 if is_close { target.healthy_since.or(Some(now.ticks)) } else { None };

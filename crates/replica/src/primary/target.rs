@@ -42,6 +42,8 @@ pub(crate) struct Target {
     pub(crate) matched: u64,
     /// Whether its log has matched in this epoch; until then one message at a time looks for the place.
     pub(crate) is_placed: bool,
+    /// When that was lost last: an answer to something older does not say where to go on, for more may be on its way.
+    displaced_at: Ticks,
     told_commit: u64,
     sent_at: Option<Ticks>,
     /// When the last message that it acknowledged was sent: its lease counts from there.
@@ -75,6 +77,7 @@ impl Target {
             next: state.log.last().seq + 1,
             matched: 0,
             is_placed: false,
+            displaced_at: Ticks(0),
             told_commit: 0,
             sent_at: None,
             acked_sent_at: None,
@@ -132,7 +135,7 @@ impl Target {
             self.sent_at.is_none_or(|sent| now.ticks.ms_since(sent) >= state.settings.resend_ms);
         let is_unanswered = self.is_placed && self.matched + 1 < self.next && is_quiet;
         if is_unanswered {
-            self.is_placed = false;
+            self.displace(now);
             self.next = self.matched + 1;
         }
         let has_digest = self.is_placed
@@ -163,7 +166,7 @@ impl Target {
         effects: &mut dyn Effects,
     ) -> bool {
         let after = self.next - 1;
-        let Some(prev) = state.log.position_of(after) else { return self.lose_place(state) };
+        let Some(prev) = state.log.position_of(after) else { return self.lose_place(state, now) };
         let mut entries = Vec::new();
         let bytes_max = state.settings.append_bytes_max;
         // What was not answered is asked for again without entries: the answer says what is missing.
@@ -197,9 +200,16 @@ impl Target {
         true
     }
 
+    /// Where it stands is not known any more.
+    fn displace(&mut self, now: Now) {
+        if std::mem::take(&mut self.is_placed) {
+            self.displaced_at = now.ticks;
+        }
+    }
+
     /// The window has moved on: where the logs agree must be found anew.
-    fn lose_place(&mut self, state: &State) -> bool {
-        self.is_placed = false;
+    fn lose_place(&mut self, state: &State, now: Now) -> bool {
+        self.displace(now);
         self.next = state.log.base().seq + 1;
         false
     }
@@ -214,7 +224,7 @@ impl Target {
         if is_own && ack.matched.seq <= state.log.last().seq {
             self.matched = self.matched.max(ack.matched.seq);
             self.next = self.next.max(self.matched + 1);
-            if !self.is_placed {
+            if !self.is_placed && ack.sent_at >= self.displaced_at {
                 self.is_placed = true;
                 self.next = self.matched + 1;
             }
@@ -253,7 +263,7 @@ impl Target {
         self.heard(mismatch.sent_at, mismatch.stamp, now);
         let tried = (!self.is_placed).then_some(self.next - 1);
         let refused = tried.filter(|_| self.sent_at == Some(mismatch.sent_at));
-        self.is_placed = false;
+        self.displace(now);
         // Where it has refused already the logs do not agree, and a walk back that ends there ends nowhere.
         let walked = || walk_back(state, mismatch).filter(|place| Some(place.seq) != refused);
         let place = [mismatch.tail, mismatch.commit]
@@ -303,7 +313,7 @@ impl Target {
 
     /// A copy of everything begins here, and deltas follow.
     pub(crate) fn copies_from(&mut self, state: &mut State, position: LogPosition, now: Now) {
-        self.is_placed = false;
+        self.displace(now);
         self.sent_at = None;
         self.matched = self.matched.min(position.seq);
         self.next = position.seq + 1;

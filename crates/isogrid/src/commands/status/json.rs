@@ -87,6 +87,8 @@ pub(crate) fn member(member: &MemberStatus) -> Value {
         "disk": member.disk,
         "disk_log_bytes": member.disk_log_bytes,
         "disk_snapshot_bytes": member.disk_snapshot_bytes,
+        "log_bytes_received": member.log_bytes_received,
+        "copy_bytes_received": member.copy_bytes_received,
         "workers": all(&member.workers, worker),
     });
     if let (Value::Object(object), Value::Object(own)) = (&mut object, own) {

@@ -181,6 +181,8 @@ fn fill(status: &mut pb::MemberStatus, report: &NodeReport) {
     status.resident_bytes = report.resident_bytes;
     status.memory_limit_bytes = report.memory_limit_bytes;
     status.operations_total = report.operations_total;
+    status.log_bytes_received = report.log_bytes_received;
+    status.copy_bytes_received = report.copy_bytes_received;
     status.workers = report.workers.iter().map(worker).collect();
     status.disk = match &report.disk {
         None => "none",
