@@ -44,6 +44,9 @@ pub(crate) struct Target {
     pub(crate) is_placed: bool,
     /// When that was lost last: an answer to something older does not say where to go on, for more may be on its way.
     displaced_at: Ticks,
+    /// The end of the last message with which its place was looked for: who accepts that message has everything up to there,
+    /// though it may not be on its disk yet.
+    sought: u64,
     told_commit: u64,
     sent_at: Option<Ticks>,
     /// When the last message that it acknowledged was sent: its lease counts from there.
@@ -78,6 +81,7 @@ impl Target {
             matched: 0,
             is_placed: false,
             displaced_at: Ticks(0),
+            sought: 0,
             told_commit: 0,
             sent_at: None,
             acked_sent_at: None,
@@ -181,6 +185,8 @@ impl Target {
         }
         if self.is_placed {
             self.next = sent + 1;
+        } else {
+            self.sought = sent;
         }
         self.told_commit = state.commit;
         self.sent_at = Some(now.ticks);
@@ -226,7 +232,9 @@ impl Target {
             self.next = self.next.max(self.matched + 1);
             if !self.is_placed && ack.sent_at >= self.displaced_at {
                 self.is_placed = true;
-                self.next = self.matched + 1;
+                let is_found = self.sent_at.is_some_and(|sought_at| ack.sent_at >= sought_at);
+                let has = if is_found { self.sought } else { 0 };
+                self.next = self.matched.max(has) + 1;
             }
             state.readers.advance(self.reader, self.matched, now.wall);
         }
