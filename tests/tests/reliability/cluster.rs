@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use isogrid_client::Grid;
 
+use crate::ports::Held;
 pub(crate) use crate::setup::{Host, Setup};
 use crate::topology::{self, Topology};
 
@@ -75,17 +76,13 @@ impl Cluster {
 
     /// Places on loopback.
     pub(crate) fn hosts(count: usize) -> Vec<Host> {
-        // All are held until all are chosen, so that none is chosen twice.
-        let sockets: Vec<_> = (0..count)
-            .map(|_| {
-                let tcp = || TcpListener::bind("127.0.0.1:0").expect("a port");
-                (tcp(), tcp(), UdpSocket::bind("127.0.0.1:0").expect("a port"))
-            })
-            .collect();
-        let hosts = sockets.iter().map(|(grpc, http, gossip)| Host {
-            grpc: grpc.local_addr().expect("bound").to_string(),
-            http: http.local_addr().expect("bound").to_string(),
-            gossip: gossip.local_addr().expect("bound").to_string(),
+        // All are held until all are chosen.
+        let ports: Vec<[Held; 3]> =
+            (0..count).map(|_| std::array::from_fn(|_| Held::next())).collect();
+        let hosts = ports.iter().map(|[grpc, http, gossip]| Host {
+            grpc: grpc.address().to_string(),
+            http: http.address().to_string(),
+            gossip: gossip.address().to_string(),
             started_by: Vec::new(),
             data_dir: None,
         });
@@ -257,6 +254,11 @@ impl Cluster {
     pub(crate) fn endpoints(&self) -> Vec<String> {
         let running = self.members.iter().filter(|member| member.process.is_some());
         running.map(|member| member.grpc.clone()).collect()
+    }
+
+    /// Where logs and data are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(crate) fn partitions(&self) -> u16 {
