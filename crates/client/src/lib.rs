@@ -107,6 +107,6 @@ pub use map::Map;
 pub use ops::Operation;
 pub use pipeline::{Pipeline, Replies, Ticket};
 pub use retry::Retry;
-pub use scan::{Scan, ScanKeys, ScanStream};
+pub use scan::{Scan, ScanKeys, ScanPage, ScanPages, ScanStream, ScanToken};
 pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Versioned};
 pub use watch::{Event, RemovalCause, Watch, WatchStream, WatchToken};

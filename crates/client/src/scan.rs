@@ -1,4 +1,6 @@
-//! Walking over a map: scan, and what counts or clears all of it.
+//! Walking over a map: scan, and what counts or clears all of it. Page by page: [`pages`].
+
+mod pages;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,6 +19,8 @@ use crate::key::{Key, KeyBytes, OwnedKey};
 use crate::lane::{OwnedEntry, OwnedPage, OwnedReply};
 use crate::map::Map;
 use crate::prepared::{Action, Prepared, ScanAction};
+
+pub use pages::{ScanPage, ScanPages, ScanToken};
 
 /// How many partitions are walked at the same time; each holds at most one page.
 const PARTITIONS_AT_ONCE: usize = 8;
@@ -230,6 +234,15 @@ pub(crate) fn decode_key<K: OwnedKey>(bytes: bytes::Bytes) -> Result<K> {
 
 /// All entries of all partitions, a few partitions at a time.
 fn walk(request: Request) -> impl Stream<Item = Result<(bytes::Bytes, OwnedEntry)>> + Send {
+    let limit = request.limit.unwrap_or(usize::MAX);
+    stream::iter(walks(&request))
+        .map(|walk| stream::unfold(walk, Walk::next).boxed())
+        .flatten_unordered(PARTITIONS_AT_ONCE)
+        .take(limit)
+}
+
+/// A walk for each partition, from its beginning.
+fn walks(request: &Request) -> Vec<Walk> {
     let link = request.target.grid.link();
     let (partitions, entries_max) =
         (link.routes.partitions(), link.routes.limits().scan_entries_max);
@@ -242,12 +255,7 @@ fn walk(request: Request) -> impl Stream<Item = Result<(bytes::Bytes, OwnedEntry
         cursor: Some(0),
         page: VecDeque::new(),
     });
-    // Collected, since the iterator of partitions is not nameable here.
-    let walks: Vec<Walk> = walks.collect();
-    stream::iter(walks)
-        .map(|walk| stream::unfold(walk, Walk::next).boxed())
-        .flatten_unordered(PARTITIONS_AT_ONCE)
-        .take(limit)
+    walks.collect()
 }
 
 /// A walk over one partition.
@@ -275,6 +283,13 @@ impl Walk {
                 Err(error) => return Some((Err(error), self)),
             }
         }
+    }
+
+    async fn next_page(mut self) -> Option<(Result<(PartitionId, OwnedPage)>, Self)> {
+        let cursor = self.cursor.take()?;
+        let page = self.read(cursor).await;
+        self.cursor = page.as_ref().ok().and_then(|page| page.next);
+        Some((page.map(|page| (self.partition, page)), self))
     }
 
     async fn read(&self, cursor: u64) -> Result<OwnedPage> {

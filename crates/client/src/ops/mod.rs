@@ -242,7 +242,7 @@ pub(crate) fn timestamp(at: SystemTime) -> Timestamp {
 }
 
 /// A value with its version, decoded.
-fn versioned<V, C: Codec<V>>(entry: OwnedEntry, codec: &C) -> Result<Versioned<V>> {
+pub(crate) fn versioned<V, C: Codec<V>>(entry: OwnedEntry, codec: &C) -> Result<Versioned<V>> {
     let OwnedEntry { value, version, expires_at } = entry;
     Ok(Versioned { value: codec.decode(value)?, version, expires_at })
 }

@@ -5,7 +5,10 @@ mod clear;
 mod create;
 mod del;
 mod drop;
+mod export;
+mod files;
 mod get;
+mod import;
 mod info;
 mod ls;
 mod put;
@@ -34,6 +37,10 @@ pub(crate) enum MapCommand {
     Ls,
     /// List the entries of a map
     Scan(scan::ScanArgs),
+    /// Write the entries of a map to a file: JSON lines, Parquet or CSV
+    Export(export::ExportArgs),
+    /// Write the entries of a file into a map
+    Import(import::ImportArgs),
     /// Follow what changes in a map
     Watch(watch::WatchArgs),
     /// Show one map
@@ -69,6 +76,12 @@ pub(crate) fn run(command: MapCommand, global: &Global) -> CommandResult {
         }
         MapCommand::Scan(args) => {
             with_grid(global, async |grid| scan::run(&grid, &args, format).await)
+        }
+        MapCommand::Export(args) => {
+            with_grid(global, async |grid| export::run(&grid, &args, format).await)
+        }
+        MapCommand::Import(args) => {
+            with_grid(global, async |grid| import::run(&grid, &args, global).await)
         }
         MapCommand::Watch(args) => {
             with_grid(global, async |grid| watch::run(&grid, &args, format).await)
