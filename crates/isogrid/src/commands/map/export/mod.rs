@@ -21,7 +21,7 @@ use crate::text::{size, thousands};
 
 use super::byte_map;
 use super::files::checkpoint::Exported;
-use super::files::{FileFormat, STANDARD, encoder, of_file};
+use super::files::{FileFormat, STANDARD, encoder, of_file, pace, rows_text};
 use writer::{Message, Page, Writer, Written};
 
 /// How many pages may wait for the disk.
@@ -99,7 +99,15 @@ pub(super) async fn run(grid: &Grid, args: &ExportArgs, output: Format) -> Comma
     let written = writing.await.map_err(std::io::Error::other)?;
     bar.finish_and_clear();
     // What the disk says comes first: reading ended because of it.
-    let written = written.map_err(|error| of_file(&args.to, error))?;
+    let written = written.map_err(|error| {
+        if args.to != STANDARD {
+            tell(format!(
+                "stopped: {} counts up to its last checkpoint; --resume goes on",
+                args.to
+            ));
+        }
+        of_file(&args.to, error)
+    })?;
     report(args, output, &written, (resumed_rows, begun))?;
     read?;
     Ok(if written.is_whole { Exit::Ok } else { Exit::Partial })
@@ -131,7 +139,6 @@ fn report(
     written: &Written,
     (resumed_rows, begun): (u64, Instant),
 ) -> Result<(), Failure> {
-    let seconds = begun.elapsed().as_secs_f64();
     if output == Format::Json {
         let object = json!({
             "map": args.map,
@@ -139,7 +146,7 @@ fn report(
             "rows": written.rows,
             "bytes": written.bytes,
             "resumed_rows": resumed_rows,
-            "seconds": seconds,
+            "seconds": begun.elapsed().as_secs_f64(),
             "complete": written.is_whole,
         });
         if args.to == STANDARD {
@@ -149,20 +156,17 @@ fn report(
         }
         return print_json(&object);
     }
-    let (rows, bytes) = (thousands(written.rows), size(written.bytes));
+    let (rows, file) = (rows_text(written.rows), &args.to);
     if !written.is_whole {
-        let next = if args.to == STANDARD { "" } else { "; --resume goes on" };
-        tell(format!("interrupted: {rows} rows are in {}{next}", args.to));
+        let next = if file == STANDARD { "" } else { "; --resume goes on" };
+        tell(format!("interrupted: {rows} in {file}{next}"));
         return Ok(());
     }
-    let rate = thousands(((written.rows - resumed_rows) as f64 / seconds) as u64);
     let before = match resumed_rows {
         0 => String::new(),
         some => format!("{} of them before, ", thousands(some)),
     };
-    tell(format!(
-        "exported {rows} rows to {} ({bytes}), {before}in {seconds:.1} s ({rate}/s)",
-        args.to
-    ));
+    let (bytes, pace) = (size(written.bytes), pace(written.rows - resumed_rows, begun.elapsed()));
+    tell(format!("exported {rows} to {file} ({bytes}), {before}{pace}"));
     Ok(())
 }

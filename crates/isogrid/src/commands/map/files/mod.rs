@@ -16,6 +16,7 @@ pub(super) mod jsonl;
 pub(super) mod parquet;
 
 use std::path::Path;
+use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use isogrid_core::limits::{KEY_BYTES_HARD_MAX, VALUE_BYTES_HARD_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Failure, wrong_argument};
+use crate::text::thousands;
 
 /// The file name that means standard input or output.
 pub(super) const STANDARD: &str = "-";
@@ -171,6 +173,17 @@ fn one_of(
     }
 }
 
+/// A number of rows for people.
+pub(super) fn rows_text(rows: u64) -> String {
+    if rows == 1 { "1 row".into() } else { format!("{} rows", thousands(rows)) }
+}
+
+/// How long so many rows took, for people.
+pub(super) fn pace(rows: u64, took: Duration) -> String {
+    let seconds = took.as_secs_f64().max(f64::EPSILON);
+    format!("in {seconds:.2} s ({}/s)", thousands((rows as f64 / seconds) as u64))
+}
+
 /// An error of a file, with its name.
 pub(super) fn of_file(file: &dyn fmt::Display, error: io::Error) -> Failure {
     Failure::Io(io::Error::new(error.kind(), format!("{file}: {error}")))
@@ -179,6 +192,14 @@ pub(super) fn of_file(file: &dyn fmt::Display, error: io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_counted_for_people() {
+        assert_eq!((rows_text(0), rows_text(1)), ("0 rows".into(), "1 row".into()));
+        assert_eq!(rows_text(4_000), "4,000 rows");
+        assert_eq!(pace(3_000, Duration::from_millis(1_500)), "in 1.50 s (2,000/s)");
+        assert!(pace(1, Duration::ZERO).starts_with("in 0.00 s ("));
+    }
 
     #[test]
     fn the_end_of_a_name_says_the_format_unless_it_is_told() {

@@ -25,7 +25,7 @@ use crate::output::{Format, print_json, tell};
 use crate::progress;
 use crate::text::thousands;
 
-use super::files::{FileFormat, STANDARD};
+use super::files::{FileFormat, STANDARD, pace, rows_text};
 use source::Source;
 use work::{Ended, Totals, Work};
 
@@ -116,6 +116,7 @@ fn finish(
     let some_or_none = if totals.written > 0 { Exit::Partial } else { Exit::Failed };
     let goes_on = match args.from.as_str() {
         STANDARD => "",
+        _ if totals.rows == 0 => "",
         _ => "; --resume goes on from there",
     };
     match ended {
@@ -146,9 +147,7 @@ fn finish(
 }
 
 fn summary(args: &ImportArgs, totals: &Totals, resumed_rows: u64, begun: Instant) -> String {
-    let seconds = begun.elapsed().as_secs_f64();
-    let rate = thousands((totals.rows as f64 / seconds) as u64);
-    let mut text = format!("{} rows into {:?}", thousands(totals.written), args.map);
+    let mut text = format!("{} into {:?}", rows_text(totals.written), args.map);
     for (count, what) in [
         (totals.present, "were there already"),
         (totals.expired, "had expired"),
@@ -159,6 +158,5 @@ fn summary(args: &ImportArgs, totals: &Totals, resumed_rows: u64, begun: Instant
             text.push_str(&format!(", {} {what}", thousands(count)));
         }
     }
-    text.push_str(&format!(", in {seconds:.1} s ({rate}/s)"));
-    text
+    format!("{text}, {}", pace(totals.rows, begun.elapsed()))
 }

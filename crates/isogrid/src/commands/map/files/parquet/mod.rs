@@ -23,6 +23,9 @@ use parquet::schema::types::TypePtr;
 /// The columns, in the order in which they are written.
 const COLUMNS: [&str; 6] = ["key", "key_bytes", "value", "value_bytes", "expires_at", "version"];
 
+/// How the library says that it was built without a compression.
+const COMPRESSION_MISSING: &str = "Disabled feature at compile time";
+
 const SCHEMA: &str = "message entries {
     OPTIONAL BYTE_ARRAY key (STRING);
     OPTIONAL BYTE_ARRAY key_bytes;
@@ -43,6 +46,10 @@ fn fault(error: ParquetError) -> io::Error {
             Ok(error) => *error,
             Err(error) => io::Error::other(error),
         },
+        ParquetError::General(what) if what.starts_with(COMPRESSION_MISSING) => {
+            let what = "it is compressed in another way than Snappy, Zstandard or LZ4";
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        }
         ParquetError::General(what) | ParquetError::EOF(what) | ParquetError::NYI(what) => {
             io::Error::new(io::ErrorKind::InvalidData, format!("not readable as Parquet: {what}"))
         }

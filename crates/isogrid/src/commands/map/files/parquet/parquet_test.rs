@@ -161,6 +161,8 @@ fn what_is_wrong_is_said() {
     assert!(of("REQUIRED BYTE_ARRAY id;").starts_with("it has a column \"id\"; known are key,"));
     assert_eq!(of("REQUIRED INT64 key;"), "its column key is INT64, not BYTE_ARRAY");
 
+    let disabled = format!("{COMPRESSION_MISSING}: flate2");
+    assert!(super::fault(ParquetError::General(disabled)).to_string().contains("Snappy"));
     let mut cut = save(&path, b"PAR1 and no index");
     cut.flush().expect("written");
     let error = ParquetReader::open(cut, 0).err().expect("it is refused").to_string();
