@@ -17,7 +17,7 @@ use super::{
 const COLUMNS: [&str; 6] = ["key", "key_base64", "value", "value_base64", "expires_at", "version"];
 
 /// Writes rows. It keeps nothing between them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CsvEncoder;
 
 impl Encoder for CsvEncoder {
@@ -177,7 +177,7 @@ impl Bounded {
     /// before it.
     fn pass(&mut self, place: u64) -> (u64, bool) {
         let count = self.line_feeds.partition_point(|at| *at < place);
-        let last = self.line_feeds.drain(..count).last();
+        let last = self.line_feeds.drain(..count).next_back();
         (count as u64, last.is_some_and(|last| last + 1 == place))
     }
 }

@@ -112,7 +112,7 @@ pub(super) trait Encoder: Send {
 pub(super) fn encoder(format: FileFormat, state: &[u8]) -> io::Result<Box<dyn Encoder>> {
     Ok(match format {
         FileFormat::Jsonl => Box::new(jsonl::JsonlEncoder),
-        FileFormat::Csv => Box::new(csv::CsvEncoder::default()),
+        FileFormat::Csv => Box::new(csv::CsvEncoder),
         FileFormat::Parquet => Box::new(parquet::write::ParquetEncoder::new(state)?),
     })
 }
