@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use isogrid_core::{Effect, LogPosition, MapId, Version, version_of};
-use isogrid_store::{KeyHash, WalkCursor, hash_key};
+use isogrid_store::WalkCursor;
 
 use crate::effects::Effects;
 use crate::entry::Entries;
@@ -147,21 +147,16 @@ impl Copy {
     /// Applies one committed entry of the log to what is older.
     pub(crate) fn apply(&mut self, state: &mut State, seq: u64) {
         let entry = state.log.entry(seq).expect("what is not applied yet is in the window");
-        let hash = match entry.effect {
-            Effect::Put { key, .. } => hash_key(state.settings.hash_seed, key),
+        match entry.effect {
             Effect::Remove { map, key, .. } => {
                 self.tombstones.insert((map, key.to_vec()), seq);
-                hash_key(state.settings.hash_seed, key)
             }
             Effect::Clear { map } => {
                 self.clears.insert(map, seq);
-                KeyHash(0)
             }
-            _ => KeyHash(0),
-        };
-        state.store.apply_if_newer(version_of(seq), &entry.effect, hash);
-        state.sessions.record(&entry);
-        state.hlc = state.hlc.max(entry.hlc);
+            _ => {}
+        }
+        state.apply_to_older(seq);
     }
 
     /// Takes in a piece, if it is the one that was asked for.

@@ -1,26 +1,30 @@
-//! [`Image`]: what a replica keeps on disk besides its log: its data at one position. With the log from there on it is
-//! everything a replica needs to come back.
+//! [`Image`]: what a replica keeps on disk besides its log: its data. With the log from there on it is everything a replica
+//! needs to come back. [`walk`] takes it.
+
+pub mod walk;
 
 use std::sync::Arc;
 
 use isogrid_core::{Effect, Hlc, LogPosition, MapId, Replica as Name, version_of};
-use isogrid_store::{Partition, WalkCursor};
+use isogrid_store::Partition;
 
 use crate::entry::{Answer, DecodeError, Entries, Entry};
-use crate::replica::{Replica, RoleName};
+use crate::replica::Replica;
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::time::Now;
 
-/// How many bytes of records are looked at in one go.
-const WALK_BYTES: usize = 1 << 20;
+pub use walk::{ImageHead, ImageWalk, Standing};
 
-/// A replica's data at a committed position of its log.
+/// A replica's data at a committed position of its log, or from one to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
-    /// Where.
+    /// Where it was begun: all entries up to here are in it.
     pub position: LogPosition,
+    /// Where it ended: some of the records may be as entries up to here made them, and all of these are committed. With these
+    /// entries the data are those of the end.
+    pub complete_at: LogPosition,
     /// The hybrid clock.
     pub hlc: Hlc,
     /// How often the history was declared lost.
@@ -31,57 +35,15 @@ pub struct Image {
     pub records: Vec<u8>,
 }
 
+impl Image {
+    /// An image from what a walk gave.
+    pub fn new(head: ImageHead, complete_at: LogPosition, records: Vec<u8>) -> Self {
+        let ImageHead { position, hlc, loss_generation, sessions } = head;
+        Image { position, complete_at, hlc, loss_generation, sessions, records }
+    }
+}
+
 impl Replica {
-    /// An image of the data as they are now; `None` while they are not those of a committed position. A primary that is the only
-    /// member commits by being on disk, so its image may be of all it has when it leads without a whole copy, because data
-    /// were declared lost: it has nothing on disk that entries could follow.
-    pub fn image(&self) -> Option<Image> {
-        let state = self.state();
-        if self.role() != RoleName::Primary {
-            return self.is_complete().then(|| self.image_at(state.commit_position()));
-        }
-        let is_alone = state.view.in_sync == [state.me.clone()] && self.lacks_image();
-        let is_exact = is_alone || state.commit == state.log.last().seq;
-        is_exact.then(|| self.image_at(state.log.last()))
-    }
-
-    /// An image of all that a primary has, committed or not: it is worth something once that is committed
-    /// ([`Replica::has_committed`]).
-    pub fn image_ahead(&self) -> Option<Image> {
-        let leads = self.role() == RoleName::Primary;
-        leads.then(|| self.image_at(self.state().log.last()))
-    }
-
-    /// Whether what this primary had up to this position is committed; `None` when it does not lead the epoch of its image any more,
-    /// so that another history may have taken its place.
-    pub fn has_committed(&self, position: LogPosition) -> Option<bool> {
-        let state = self.state();
-        let leads = self.role() == RoleName::Primary && state.led == position.epoch;
-        leads.then_some(state.commit >= position.seq)
-    }
-
-    fn image_at(&self, position: LogPosition) -> Image {
-        let state = self.state();
-        let mut image = Image {
-            position,
-            hlc: state.hlc,
-            loss_generation: state.loss_generation,
-            ..Image::default()
-        };
-        let mut sessions = state.sessions.clone();
-        sessions.settle(position.seq);
-        sessions.encode(&mut image.sessions);
-        let mut cursor = Some(WalkCursor::default());
-        while let Some(from) = cursor {
-            let page = state.store.walk(from, WALK_BYTES);
-            for record in &page.records {
-                put_record(&mut image.records, record.map, record.key, &record.entry);
-            }
-            cursor = page.next;
-        }
-        image
-    }
-
     /// A replica from what its disk kept: an image, and the log's entries after it.
     ///
     /// # Errors
@@ -126,8 +88,27 @@ impl Replica {
         }
         let last = state.log.last();
         state.persist(last);
+        complete(&mut state, image.complete_at)?;
         Ok(Replica::from_state(state))
     }
+}
+
+/// The records of an image that was taken page by page are of several positions: with the entries up to its end they are those
+/// of the end, which is committed.
+fn complete(state: &mut State, end: LogPosition) -> Result<(), DecodeError> {
+    if end.seq <= state.commit {
+        return Ok(());
+    }
+    if state.log.position_of(end.seq) != Some(end) {
+        return Err(DecodeError::Malformed("the log does not reach the end of the image"));
+    }
+    for seq in state.commit + 1..=end.seq {
+        state.apply_to_older(seq);
+        state.sessions.settle(seq);
+    }
+    state.commit = end.seq;
+    state.store.restart_at(version_of(end.seq));
+    Ok(())
 }
 
 /// A record travels as the entry that wrote it, of an epoch that nobody looks at.

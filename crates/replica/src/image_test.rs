@@ -7,6 +7,7 @@ use isogrid_store::hash_key;
 use super::*;
 use crate::effects::Recorded;
 use crate::entry::Tag;
+use crate::RoleName;
 use crate::event::{Event, Request, Ticket};
 
 const SEED: u64 = 42;
@@ -157,17 +158,4 @@ fn the_only_member_has_an_image_before_its_disk_has_anything() {
     let back = Replica::recover(name(2), store(), durable, (&image, &[]), now()).unwrap();
     assert_eq!(back.log().last(), replica.log().last(), "entries can follow it");
     assert_eq!(back.sessions().settled(), image.position.seq);
-}
-
-#[test]
-fn an_image_of_what_is_not_committed_yet_counts_when_it_is() {
-    let mut replica = Replica::new(name(1), store(), settings(), now());
-    lead(&mut replica, 1);
-    put(&mut replica, 1, isogrid_core::Expiry::Never);
-    let image = replica.image_ahead().unwrap();
-    assert_eq!(replica.has_committed(image.position), Some(true));
-    let later = LogPosition::new(1, image.position.seq + 1);
-    assert_eq!(replica.has_committed(later), Some(false));
-    lead(&mut replica, 2);
-    assert_eq!(replica.has_committed(later), None, "another may have led meanwhile");
 }

@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) received: u64,
     pub(crate) hlc: Hlc,
     pub(crate) loss_generation: u32,
+    /// How often changes that the data had shown were taken back.
+    pub(crate) undone: u64,
     /// The newest committed entry of the table that was read.
     pub(crate) view: PartitionEntry,
     /// When this replica last acknowledged anything to a primary: until a lease's length after that, the primary may read
@@ -99,6 +101,7 @@ impl State {
             received: 0,
             hlc: Hlc::default(),
             loss_generation: 0,
+            undone: 0,
             view: PartitionEntry::default(),
             last_acked: now.ticks,
             needs_repair: false,
@@ -216,7 +219,9 @@ impl State {
         self.store.undo_after(version_of(self.commit));
         self.store.journal(false);
         self.sessions.forget_after(self.commit);
-        self.log.last().seq - self.commit
+        let entries = self.log.last().seq - self.commit;
+        self.undone += u64::from(entries > 0);
+        entries
     }
 
     /// The wall clock for this partition: it follows the node's and never goes back, across failovers too.
@@ -260,6 +265,15 @@ impl State {
         let entry = self.log.entry(seq).expect("what is not applied yet is in the window");
         let hash = hash_of(&entry.effect, self.settings.hash_seed);
         self.store.apply(version_of(seq), &entry.effect, hash);
+        self.sessions.record(&entry);
+        self.hlc = self.hlc.max(entry.hlc);
+    }
+
+    /// Applies one committed entry of the own log to what is older than it: some of the data are as later entries made them.
+    pub(crate) fn apply_to_older(&mut self, seq: u64) {
+        let entry = self.log.entry(seq).expect("what is not applied yet is in the window");
+        let hash = hash_of(&entry.effect, self.settings.hash_seed);
+        self.store.apply_if_newer(version_of(seq), &entry.effect, hash);
         self.sessions.record(&entry);
         self.hlc = self.hlc.max(entry.hlc);
     }

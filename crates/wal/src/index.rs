@@ -43,7 +43,8 @@ impl SegmentIndex {
             Record::Reset { partition } => {
                 self.spans.remove(&partition);
             }
-            Record::Durable { .. } => {}
+            // What stands before stays until the image is there.
+            Record::Durable { .. } | Record::ImageBegun { .. } => {}
         }
     }
 

@@ -12,7 +12,7 @@
 //! | [`record`] | [`Record`]: what stands in the log: the data dictionary |
 //! | [`segment`] | the header of a segment |
 //! | [`log`] | [`NodeLog`]: writes |
-//! | [`sync`] | [`SyncJob`]: a sync beside the appends |
+//! | [`sync`], [`next`], [`prune`] | [`SyncJob`], [`NextJob`], [`PruneJob`]: what takes long, beside the appends |
 //! | `index` | which segments hold what |
 //! | [`snapshot`] | [`SnapshotWriter`] and [`SnapshotReader`] |
 //! | `walk` | goes through one segment |
@@ -31,8 +31,10 @@ mod index;
 mod input;
 pub mod inspect;
 pub mod log;
+pub mod next;
 pub mod os_disk;
 pub mod place;
+pub mod prune;
 pub mod record;
 pub mod recovery;
 pub mod segment;
@@ -46,8 +48,10 @@ pub use disk::{Disk, DiskFile};
 pub use error::{Damage, Result, WalError};
 pub use inspect::{Item, Verified, inspect, verify};
 pub use log::{LogSettings, NodeLog, Written};
+pub use next::{NextDone, NextJob};
 pub use os_disk::OsDisk;
 pub use place::Place;
+pub use prune::{PruneDone, PruneJob};
 pub use record::Record;
 pub use recovery::{Recovery, Run, open};
 pub use snapshot::{SnapshotEnd, SnapshotHead, SnapshotInfo, SnapshotReader, SnapshotWriter};

@@ -10,7 +10,9 @@ use isogrid_core::PartitionId;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Result, WalError};
 use crate::index::SegmentIndex;
+use crate::next::{NextDone, NextJob};
 use crate::place::{LOG_FOLDER, Place, segment_path};
+use crate::prune::{PruneDone, PruneJob};
 use crate::record::{Record, segment_seed};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::sync::{SyncDone, SyncJob};
@@ -59,6 +61,7 @@ pub struct NodeLog<D: Disk> {
     /// The next segment, and where the one before ends.
     next_number: u64,
     previous_end: u64,
+    next: Next<D::File>,
     /// Bytes of each segment but the current one.
     closed: BTreeMap<u64, u64>,
     /// Where the log ends; marks behind the last record of a caller do not count.
@@ -68,6 +71,23 @@ pub struct NodeLog<D: Disk> {
     failed: Option<String>,
     index: SegmentIndex,
     buffer: Vec<u8>,
+}
+
+/// What is to be true of a header before records follow it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Header {
+    Written,
+    Synced,
+}
+
+/// What there is of the next segment.
+#[derive(Debug)]
+enum Next<F> {
+    Nothing,
+    /// Its file is being made elsewhere: until that is over nobody else may make it.
+    Begun,
+    /// Its file, on disk and empty.
+    Made(F),
 }
 
 /// What a log goes on from.
@@ -97,6 +117,7 @@ impl<D: Disk> NodeLog<D> {
             unsynced: Vec::new(),
             next_number: state.next_number,
             previous_end: state.previous_end,
+            next: Next::Nothing,
             closed: state.closed,
             end: state.end,
             synced: state.end,
@@ -107,7 +128,7 @@ impl<D: Disk> NodeLog<D> {
         };
         if is_empty {
             // So that every place of the log is one in a segment.
-            log.roll()?;
+            log.roll(Header::Synced)?;
             log.end = Place::new(log.next_number - 1, SEGMENT_HEADER_BYTES as u64);
             log.synced = log.end;
         }
@@ -131,12 +152,14 @@ impl<D: Disk> NodeLog<D> {
             }
         }
         let bytes: usize = records.iter().map(Record::encoded_bytes).sum();
+        let is_next_begun = matches!(self.next, Next::Begun);
         let has_room = |current: &Current<_>| {
             current.bytes + bytes as u64 <= self.settings.segment_bytes_max
                 || current.bytes == SEGMENT_HEADER_BYTES as u64
+                || is_next_begun
         };
         if !self.current.as_ref().is_some_and(has_room) {
-            self.roll()?;
+            self.roll(Header::Written)?;
         }
         let written = self.write(records)?;
         self.end = written.end;
@@ -196,27 +219,61 @@ impl<D: Disk> NodeLog<D> {
         self.index.holds_from(partition, seq + 1).unwrap_or(self.end)
     }
 
+    /// The file of the next segment, to be made elsewhere while the log is appended to; `None` when it is not to be made now.
+    /// Until the job's outcome is here, no segment ends.
+    pub fn begin_next(&mut self) -> Option<NextJob<D>> {
+        let is_due = self.is_next_due();
+        is_due.then(|| {
+            self.next = Next::Begun;
+            NextJob { disk: self.disk.clone(), number: self.next_number }
+        })
+    }
+
+    /// Whether the file of the next segment is to be made.
+    pub fn is_next_due(&self) -> bool {
+        let half = self.settings.segment_bytes_max / 2;
+        let is_half_full = self.current.as_ref().is_some_and(|current| current.bytes >= half);
+        is_half_full && matches!(self.next, Next::Nothing) && self.failed.is_none()
+    }
+
+    /// Takes the outcome of making the next segment's file. If there is none it is made when it is needed.
+    pub fn finish_next(&mut self, done: NextDone<D::File>) {
+        self.next = done.file.map_or(Next::Nothing, Next::Made);
+    }
+
     /// Removes the segments before this one; the last segment always stays. Returns how many were removed. No snapshot may
     /// have to be replayed from one of them, and no partition may be without a snapshot but for new ones.
     ///
     /// # Errors
     /// The disk's: what was not removed can be removed later.
     pub fn prune(&mut self, before: u64) -> Result<usize> {
+        match self.begin_prune(before) {
+            Some(job) => self.finish_prune(job.run()),
+            None => Ok(0),
+        }
+    }
+
+    /// The same to run elsewhere while the log is appended to; `None` when there is nothing to remove.
+    pub fn begin_prune(&mut self, before: u64) -> Option<PruneJob<D>> {
         let current = self.current.as_ref().map(|current| current.number);
         let last = current.or(self.closed.keys().last().copied()).unwrap_or(0);
         let before = before.min(last);
         let gone: Vec<u64> = self.closed.range(..before).map(|(number, _)| *number).collect();
         self.index.prune(before);
         self.unsynced.retain(|(number, _)| *number >= before);
-        let failed = |error| WalError::io("removing old segments", error);
-        for number in &gone {
-            self.disk.remove(&segment_path(*number)).map_err(failed)?;
+        (!gone.is_empty()).then(|| PruneJob { disk: self.disk.clone(), gone })
+    }
+
+    /// Takes the outcome of removing segments, and says how many are gone.
+    ///
+    /// # Errors
+    /// The disk's: what was not removed can be removed later.
+    pub fn finish_prune(&mut self, done: PruneDone) -> Result<usize> {
+        for number in &done.removed {
             self.closed.remove(number);
         }
-        if !gone.is_empty() {
-            self.disk.sync_folder(LOG_FOLDER).map_err(failed)?;
-        }
-        Ok(gone.len())
+        let failed = |error| WalError::io("removing old segments", error);
+        done.outcome.map(|()| done.removed.len()).map_err(failed)
     }
 
     /// Where the log ends.
@@ -290,15 +347,16 @@ impl<D: Disk> NodeLog<D> {
             return WalError::io("writing to the log", error);
         };
         if current.file.set_len(current.bytes).is_err() {
-            let _ = self.roll();
+            let _ = self.roll(Header::Synced);
         } else if let Err(error) = current.file.sync() {
             return self.fail(error.to_string());
         }
         WalError::io("writing to the log", error)
     }
 
-    /// Closes the current segment and begins the next one.
-    fn roll(&mut self) -> Result<()> {
+    /// Closes the current segment and begins the next one. With a file that was made before, the header is synced with the first
+    /// records behind it; but at once where it says that the segment before ends earlier than its file.
+    fn roll(&mut self, wanted: Header) -> Result<()> {
         if let Some(Current { number, file, bytes, .. }) = self.current.take() {
             self.previous_end = bytes;
             self.closed.insert(number, bytes);
@@ -307,12 +365,24 @@ impl<D: Disk> NodeLog<D> {
         let number = self.next_number;
         let path = segment_path(number);
         let header = SegmentHeader::new(self.storage, number, self.previous_end).encode();
-        let made = self.disk.create(&path).and_then(|mut file| {
-            file.write_at(0, &header)?;
-            file.sync()?;
-            self.disk.sync_folder(LOG_FOLDER)?;
-            Ok(file)
-        });
+        let made = match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Nothing => self.disk.create(&path).and_then(|mut file| {
+                file.write_at(0, &header)?;
+                file.sync()?;
+                self.disk.sync_folder(LOG_FOLDER)?;
+                Ok(file)
+            }),
+            Next::Made(mut file) => file.write_at(0, &header).and_then(|()| {
+                if wanted == Header::Synced {
+                    file.sync()?;
+                }
+                Ok(file)
+            }),
+            Next::Begun => {
+                self.next = Next::Begun;
+                return Err(WalError::refused("the next segment is being made"));
+            }
+        };
         let file = made.map_err(|error| {
             // Left there it does no harm: the next attempt makes it again.
             let _ = self.disk.remove(&path);

@@ -150,6 +150,101 @@ fn a_new_segment_stays_although_its_folder_was_not_synced_for_it() {
 }
 
 #[test]
+fn the_next_segment_is_made_beside_the_appends() {
+    let mut disk = FaultyDisk::default();
+    let (mut log, _) = open(&disk, STORAGE, SMALL).unwrap();
+    append(&mut log, 1, 1).unwrap();
+    assert!(log.begin_next().is_none(), "there is room enough");
+    append(&mut log, 2, 2).unwrap();
+    assert!(log.is_next_due());
+    let job = log.begin_next().unwrap();
+    assert!(!log.is_next_due() && log.begin_next().is_none(), "it is begun");
+    let before = log.end().segment;
+    for seq in 3..=6 {
+        append(&mut log, seq, seq).unwrap();
+    }
+    assert_eq!(log.end().segment, before, "until it is there the present one goes on");
+    log.finish_next(job.run());
+    let (syncs, paths) = (disk.syncs(), disk.paths().len());
+    let place = append(&mut log, 7, 7).unwrap();
+    assert_eq!((place.segment, disk.syncs()), (before + 1, syncs), "nothing is waited for");
+    assert_eq!(disk.paths().len(), paths);
+    log.sync().unwrap();
+    disk.crash(|_| 0);
+    assert_eq!(replayed(&reopen(&disk).1, 1), [1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn a_power_failure_in_a_new_segment_takes_what_was_not_synced() {
+    for kept in [0, 20, 48, 70, usize::MAX] {
+        let mut disk = FaultyDisk::default();
+        let (mut log, _) = open(&disk, STORAGE, SMALL).unwrap();
+        for seq in 1..=3 {
+            append(&mut log, seq, seq).unwrap();
+        }
+        log.sync().unwrap();
+        let job = log.begin_next().unwrap();
+        log.finish_next(job.run());
+        let place = append_to(&mut log, 1, 4, 40).unwrap();
+        assert_eq!(place.segment, 2);
+        disk.crash(|_| kept);
+        let (mut log, recovery) = reopen(&disk);
+        let last = if kept == usize::MAX { 40 } else { 3 };
+        assert_eq!(recovery.partitions()[0].last.seq, last, "{kept}");
+        assert!(recovery.partitions()[0].damage.is_none() && recovery.lost().is_empty(), "{kept}");
+        append(&mut log, last + 1, last + 1).unwrap();
+        let (_, recovery) = reopen(&disk);
+        assert_eq!(recovery.partitions()[0].last.seq, last + 1, "{kept}");
+        assert!(recovery.partitions()[0].damage.is_none() && recovery.lost().is_empty(), "{kept}");
+    }
+}
+
+#[test]
+fn a_next_segment_that_was_not_needed_is_nothing_to_speak_of() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = open(&disk, STORAGE, SMALL).unwrap();
+    append(&mut log, 1, 1).unwrap();
+    append(&mut log, 2, 2).unwrap();
+    let job = log.begin_next().unwrap();
+    log.finish_next(job.run());
+    let (_, recovery) = reopen(&disk);
+    assert_eq!((recovery.remarks(), replayed(&recovery, 1)), (&[][..], vec![1, 2]));
+}
+
+#[test]
+fn a_next_segment_that_cannot_be_made_is_made_when_it_is_needed() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = open(&disk, STORAGE, SMALL).unwrap();
+    append(&mut log, 1, 1).unwrap();
+    append(&mut log, 2, 2).unwrap();
+    let job = log.begin_next().unwrap();
+    fail_once(&disk, &[Operation::Create], ErrorKind::Other);
+    log.finish_next(job.run());
+    for seq in 3..=6 {
+        append(&mut log, seq, seq).unwrap();
+    }
+    assert!(log.end().segment > 1);
+    assert_eq!(replayed(&reopen(&disk).1, 1), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn segments_are_removed_beside_the_appends() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = open(&disk, STORAGE, SMALL).unwrap();
+    let places: Vec<Place> = (1..=9).map(|seq| append(&mut log, seq, seq).unwrap()).collect();
+    let before = log.disk_bytes();
+    let job = log.begin_prune(places[8].segment).unwrap();
+    append(&mut log, 10, 10).unwrap();
+    assert!(log.disk_bytes() > before, "they count until they are gone");
+    fail_once(&disk, &[Operation::Remove], ErrorKind::Other);
+    assert!(log.finish_prune(job.run()).is_err());
+    disk.set_decider(None);
+    let gone = log.prune(places[8].segment).unwrap() as u64;
+    assert_eq!(gone, places[8].segment - places[0].segment, "the next time they go");
+    assert!(log.disk_bytes() < before);
+}
+
+#[test]
 fn the_index_says_from_where_the_log_is_needed() {
     let disk = FaultyDisk::default();
     let (mut log, _) = open(&disk, STORAGE, SMALL).unwrap();

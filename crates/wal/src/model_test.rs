@@ -87,6 +87,8 @@ struct World {
     next_id: u64,
     epoch: u64,
     label: String,
+    /// The next segment is being made.
+    next: Option<crate::NextJob<FaultyDisk>>,
 }
 
 impl World {
@@ -105,6 +107,7 @@ impl World {
             next_id: 0,
             epoch: 1,
             label: format!("seed {seed}"),
+            next: None,
         }
     }
 
@@ -306,7 +309,18 @@ impl World {
         })));
     }
 
+    /// The file of the next segment is begun, or there.
+    fn make_next(&mut self) {
+        match self.next.take() {
+            Some(job) => self.log.finish_next(job.run()),
+            None => self.next = self.log.begin_next(),
+        }
+    }
+
     fn step(&mut self) {
+        if self.random.one_in(2) {
+            self.make_next();
+        }
         match self.random.below(20) {
             0..=9 => drop(self.append_some()),
             10..=12 => drop(self.sync()),
@@ -346,6 +360,7 @@ impl World {
     /// The process ends, or the power; then the folder is opened again.
     fn restart(&mut self, loses_power: bool) {
         self.disk.set_decider(None);
+        self.next = None;
         if loses_power {
             self.label.push_str(", power");
             let random = &mut self.random;

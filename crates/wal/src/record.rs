@@ -11,14 +11,15 @@ pub const RECORD_HEADER_BYTES: usize = 16;
 pub const RECORD_BODY_BYTES_MAX: usize = 256 << 20;
 /// Bytes of the two positions before a run's entries.
 pub(crate) const RUN_HEADER_BYTES: usize = 32;
-/// Bytes of a mark's body.
+/// Bytes of a mark's body, and of a position alone.
 const MARK_BYTES: usize = 16;
 
 const KIND_ENTRIES: u8 = 1;
 const KIND_RESET: u8 = 2;
 const KIND_DURABLE: u8 = 3;
+const KIND_IMAGE_BEGUN: u8 = 4;
 /// The largest kind that this version knows.
-pub(crate) const KIND_MAX: u8 = KIND_DURABLE;
+pub(crate) const KIND_MAX: u8 = KIND_IMAGE_BEGUN;
 
 /// What stands in the log. All numbers are frozen.
 ///
@@ -27,6 +28,7 @@ pub(crate) const KIND_MAX: u8 = KIND_DURABLE;
 /// | 1 | entries | first epoch u64, first seq u64, last epoch u64, last seq u64, the entries' bytes |
 /// | 2 | reset | |
 /// | 3 | durable | segment u64, offset u64; the header's partition is zero |
+/// | 4 | image begun | epoch u64, seq u64 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
     /// A run of entries of one partition, one number after the other. If the partition has entries from the first number on,
@@ -50,6 +52,14 @@ pub enum Record<'a> {
     Durable {
         /// Up to where.
         place: Place,
+    },
+    /// What follows of this partition does not follow what stands before: it is for the image that is being made now. Without
+    /// that image, what stands before is all there is.
+    ImageBegun {
+        /// Whose.
+        partition: PartitionId,
+        /// Where the image begins: the next entry that is written comes after this position.
+        position: LogPosition,
     },
 }
 
@@ -127,7 +137,7 @@ impl<'a> Record<'a> {
         match self {
             Record::Entries { entries, .. } => RUN_HEADER_BYTES + entries.len(),
             Record::Reset { .. } => 0,
-            Record::Durable { .. } => MARK_BYTES,
+            Record::Durable { .. } | Record::ImageBegun { .. } => MARK_BYTES,
         }
     }
 
@@ -152,6 +162,11 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&place.offset.to_le_bytes());
                 (KIND_DURABLE, PartitionId(0))
             }
+            Record::ImageBegun { partition, position } => {
+                out.extend_from_slice(&position.epoch.0.to_le_bytes());
+                out.extend_from_slice(&position.seq.to_le_bytes());
+                (KIND_IMAGE_BEGUN, partition)
+            }
         };
         let (header, body) = out[start..].split_at_mut(RECORD_HEADER_BYTES);
         header[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
@@ -175,6 +190,10 @@ impl<'a> Record<'a> {
             }
             KIND_RESET => Record::Reset { partition },
             KIND_DURABLE => Record::Durable { place: Place::new(input.u64()?, input.u64()?) },
+            KIND_IMAGE_BEGUN => {
+                let position = LogPosition::new(input.u64()?, input.u64()?);
+                Record::ImageBegun { partition, position }
+            }
             _ => return None,
         };
         (input.0.is_empty() && record.fault().is_none()).then_some(record)

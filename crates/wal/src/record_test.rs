@@ -20,17 +20,20 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn fixtures() -> [(Record<'static>, &'static str); 3] {
+fn fixtures() -> [(Record<'static>, &'static str); 4] {
     let entries = Record::Entries {
         partition: PartitionId(258),
         first: LogPosition::new(3, 10),
         last: LogPosition::new(4, 12),
         entries: b"three entries",
     };
+    let position = LogPosition::new(3, 99);
+    let begun = Record::ImageBegun { partition: PartitionId(258), position };
     [
         (entries, include_str!("golden/entries-1.hex")),
         (Record::Reset { partition: PartitionId(255) }, include_str!("golden/reset-1.hex")),
         (Record::Durable { place: Place::new(6, 4096) }, include_str!("golden/durable-1.hex")),
+        (begun, include_str!("golden/image-begun-1.hex")),
     ]
 }
 

@@ -89,7 +89,10 @@ pub(crate) fn look<D: Disk>(disk: &D, storage: u128) -> Result<(Recovery<D>, Sur
     let mut survey = choice::survey(disk, storage, &segments, &snapshots)?;
     let partitions = choice::recovered(&mut survey, &snapshots);
     let mut remarks = std::mem::take(&mut survey.remarks);
-    remarks.extend(unfinished.map(|number| Remark::UnfinishedSegment { number }));
+    // An empty one was made beforehand: nothing is unfinished there.
+    let begun = unfinished.filter(|(_, bytes)| *bytes > 0);
+    remarks.extend(begun.map(|(number, _)| Remark::UnfinishedSegment { number }));
+    let unfinished = unfinished.map(|(number, _)| number);
     let recovery = Recovery {
         disk: disk.clone(),
         storage,
@@ -203,6 +206,11 @@ impl<D: Disk> Recovery<D> {
                         on(partition, Run { first, last, entries });
                     }
                 }
+                Step::Record { offset, record: Record::ImageBegun { partition, .. }, .. } => {
+                    if let Some((track, _)) = tracks.get_mut(&partition) {
+                        track.detach(Place::new(segment.number, offset));
+                    }
+                }
                 Step::Unknown { header } => {
                     return Err(WalError::FormatNewer {
                         file: path.clone(),
@@ -213,7 +221,9 @@ impl<D: Disk> Recovery<D> {
                 Step::BadBody { offset, header, why } => {
                     let at = Place::new(segment.number, offset);
                     let before_stop =
-                        |(track, stop): &(Track, Place)| at >= track.start && at < *stop;
+                        |(track, stop): &(Track, Place)| {
+                            at >= track.start && at < *stop && !track.is_detached
+                        };
                     if tracks.get(&header.partition).is_some_and(before_stop) {
                         let (file, why) = (path.clone(), why.to_owned());
                         return Err(WalError::Damaged(Damage { file, offset, why }));

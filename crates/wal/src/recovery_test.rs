@@ -187,6 +187,66 @@ fn a_snapshot_made_right_after_a_reset_is_kept() {
     assert!(partition.is_usable && replayed(&recovery, 1).is_empty());
 }
 
+/// A log with entries for an image at 50 that is not there, behind what was before.
+fn begin_image(disk: &FaultyDisk, is_reset: bool) -> crate::NodeLog<FaultyDisk> {
+    let (mut log, _) = reopen(disk);
+    append(&mut log, 1, 6).unwrap();
+    let partition = PartitionId(1);
+    if is_reset {
+        log.append(&[Record::Reset { partition }]).unwrap();
+    }
+    let position = LogPosition::new(1, 50);
+    log.append(&[Record::ImageBegun { partition, position }]).unwrap();
+    log
+}
+
+#[test]
+fn without_its_image_what_follows_says_nothing_and_what_was_before_stays() {
+    for is_reset in [false, true] {
+        let disk = FaultyDisk::default();
+        let mut log = begin_image(&disk, is_reset);
+        let place = append(&mut log, 51, 55).unwrap();
+        append_to(&mut log, 2, 1, 1).unwrap();
+        let check = || {
+            let (_, recovery) = reopen(&disk);
+            assert!(recovery.lost().is_empty());
+            let found = recovery.partitions().iter().find(|one| one.partition.0 == 1);
+            let last = found.map(|one| (one.last.seq, one.damage.is_none()));
+            assert_eq!(last, (!is_reset).then_some((6, true)));
+            let before: &[u8] = if is_reset { &[] } else { &[1, 2, 3, 4, 5, 6] };
+            assert_eq!(replayed(&recovery, 1), before);
+        };
+        check();
+        // Nor does damage there concern anybody.
+        disk.flip(&segment(place.segment), place.offset as usize + RECORD_HEADER_BYTES, 0);
+        check();
+    }
+}
+
+#[test]
+fn with_its_image_what_follows_goes_on() {
+    let disk = FaultyDisk::default();
+    let mut log = begin_image(&disk, true);
+    let head = crate::testing::head(log.replay_from(PartitionId(1), 50), 50);
+    append(&mut log, 51, 55).unwrap();
+    let mut writer = crate::SnapshotWriter::create(&disk, STORAGE, head).unwrap();
+    writer.block(&[9; 10], 10).unwrap();
+    let synced = log.sync().unwrap();
+    let complete_at = LogPosition::new(1, 55);
+    writer.publish(crate::SnapshotEnd { complete_at, log_end: log.end() }, synced).unwrap();
+    let (mut log, recovery) = reopen(&disk);
+    let found = &recovery.partitions()[0];
+    assert_eq!((found.last.seq, found.is_usable, found.damage.is_none()), (55, true, true));
+    assert_eq!(replayed(&recovery, 1), [51, 52, 53, 54, 55]);
+    // The image is damaged: nothing is left, and nobody takes the entries for something.
+    append(&mut log, 56, 56).unwrap();
+    let path = found.snapshot.as_ref().unwrap().path.clone();
+    disk.flip(&path, 100, 0);
+    let (_, recovery) = reopen(&disk);
+    assert!(!recovery.partitions()[0].is_usable && recovery.partitions()[0].damage.is_some());
+    assert!(replayed(&recovery, 1).is_empty());
+}
+
 #[test]
 fn what_a_mark_covers_is_not_cut() {
     let disk = FaultyDisk::default();

@@ -195,6 +195,7 @@ impl Survey {
             }
             Record::Reset { partition } => self.track(partition).reset(at, next),
             Record::Durable { place } => self.durable = self.durable.max(place),
+            Record::ImageBegun { partition, .. } => self.track(partition).detach(at),
         }
     }
 

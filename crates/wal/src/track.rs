@@ -18,6 +18,8 @@ pub(crate) struct Track {
     pub(crate) last: LogPosition,
     /// Whether the log reached what the snapshot needs.
     pub(crate) is_complete: bool,
+    /// What follows is for an image that is not here.
+    pub(crate) is_detached: bool,
     /// From where on the partition's records are not to be trusted.
     pub(crate) damage: Option<(Place, Damage)>,
 }
@@ -31,6 +33,7 @@ impl Track {
             is_complete: snapshot.as_ref().is_none_or(|s| s.complete_at <= base),
             base,
             last: base,
+            is_detached: false,
             damage: None,
             snapshot,
         }
@@ -51,7 +54,7 @@ impl Track {
             // All the partition has, whatever was there before.
             *self = Track { start: at, ..Track::new(None) };
         }
-        if self.damage.is_some() {
+        if self.damage.is_some() || self.is_detached {
             return false;
         }
         if first.seq > self.last.seq + 1 {
@@ -76,6 +79,11 @@ impl Track {
         })
     }
 
+    /// What comes after a record is for an image that begins there.
+    pub(crate) fn detach(&mut self, at: Place) {
+        self.is_detached |= at >= self.start;
+    }
+
     /// All before a record is void.
     pub(crate) fn reset(&mut self, at: Place, after: Place) {
         if at >= self.start {
@@ -85,7 +93,7 @@ impl Track {
 
     /// Records at a place, or those that may have been there, are lost.
     pub(crate) fn lose(&mut self, at: Place, damage: &Damage) {
-        if at >= self.start && self.damage.is_none() {
+        if at >= self.start && self.damage.is_none() && !self.is_detached {
             self.damage = Some((at, damage.clone()));
         }
     }

@@ -19,7 +19,7 @@
 //! | `pulse` | time and leases |
 //! | `receive` | messages of other nodes |
 //! | `received` | how many bytes of data they brought |
-//! | `persist` | from the logs of the replicas to the disk |
+//! | `persist`, `imaging` | from the replicas to the disk: their logs, and images of their data |
 //! | `report` | what the council's leader and operators want to know |
 //! | `maps` | names, numbers, settings and sizes |
 //! | `watching` | watchers, and what wakes them |
@@ -29,6 +29,7 @@ mod batch;
 mod execute;
 mod face;
 mod hands;
+mod imaging;
 mod late;
 mod learn;
 mod maps;
@@ -59,9 +60,9 @@ use tokio::sync::mpsc;
 
 pub(crate) use batch::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use hands::Wire;
+pub(crate) use imaging::Void;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
-pub(crate) use persist::Taken;
 pub(crate) use received::ReceivedBytes;
 pub(crate) use report::Copying;
 pub(crate) use watching::Signal;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use isogrid_core::{Effect, LogPosition, MapId, PartitionId};
 use isogrid_replica::entry::Entries;
-use isogrid_replica::image::Image;
 use isogrid_replica::{Event, Now};
 use parking_lot::RwLock;
 
@@ -45,19 +44,12 @@ pub(super) struct OnDisk {
     pub(super) written: LogPosition,
     /// For which of the times that the disk became worthless this is in the log.
     pub(super) void_for: u32,
+    /// For which of these times an image is being taken, so that entries are written for it.
+    pub(super) begun_for: Option<u32>,
+    /// Up to where the replica last heard that it counts.
+    pub(super) persisted: LogPosition,
     /// Up to where a sync is waited for.
     awaits_sync: Option<LogPosition>,
-}
-
-/// An image of a partition.
-pub(crate) struct Taken {
-    pub(crate) partition: PartitionId,
-    pub(crate) image: Image,
-    /// Whether what the disk has was worthless then, and for which time.
-    pub(crate) lacked: bool,
-    pub(crate) voided: u32,
-    /// Whether all of it is committed.
-    pub(crate) is_committed: bool,
 }
 
 impl Engine {
@@ -120,58 +112,11 @@ impl Engine {
                 if held.on_disk.awaits_sync == Some(position) {
                     held.on_disk.awaits_sync = None;
                 }
-                held.step(place, Event::Persisted(position), None);
+                held.persisted(place, position, None);
             }
             self.persist_one(CORE, partition, &mut slot);
             self.count(partition, &mut slot);
         }
-        self.wire.flush(CORE);
-    }
-
-    /// The partitions here; of those that lack an image on disk it can be taken only when they are whole.
-    pub(crate) fn on_disk(&self) -> Vec<(PartitionId, bool)> {
-        self.each(|partition, cell| {
-            let slot = cell.0.lock();
-            Some((partition, slot.held.as_ref()?.replica.lacks_image()))
-        })
-    }
-
-    /// An image of a partition's data. `None` when it cannot be had at the moment.
-    pub(crate) fn image(&self, partition: PartitionId) -> Option<Taken> {
-        let partitions = self.partitions.get()?;
-        let slot = partitions.cells[usize::from(partition.0)].0.lock();
-        let replica = &slot.held.as_ref()?.replica;
-        let exact = replica.image();
-        let is_committed = exact.is_some();
-        let image = exact.or_else(|| replica.image_ahead())?;
-        let (lacked, voided) = (replica.lacks_image(), replica.disk_voided());
-        Some(Taken { partition, image, lacked, voided, is_committed })
-    }
-
-    /// Whether an image that was taken ahead is of committed data by now; `None` when it never will be for certain.
-    pub(crate) fn has_committed(&self, taken: &Taken) -> Option<bool> {
-        let partitions = self.partitions.get()?;
-        let slot = partitions.cells[usize::from(taken.partition.0)].0.lock();
-        slot.held.as_ref()?.replica.has_committed(taken.image.position)
-    }
-
-    /// An image of a partition is on disk.
-    pub(crate) fn imaged(&self, partition: PartitionId, position: LogPosition, voided: u32) {
-        let Some(partitions) = self.partitions.get() else { return };
-        let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
-        let place = Place { engine: self, core: CORE, partition, now: clock::both() };
-        if let Some(held) = &mut slot.held
-            && held.replica.lacks_image()
-            && held.on_disk.void_for == voided
-        {
-            held.step(place, Event::Imaged { position, voided }, None);
-            if !held.replica.lacks_image() {
-                held.on_disk.written = position;
-            }
-        }
-        self.persist_one(CORE, partition, &mut slot);
-        self.count(partition, &mut slot);
-        drop(slot);
         self.wire.flush(CORE);
     }
 }
@@ -187,8 +132,8 @@ impl Held {
     ) {
         let part =
             |what| Part { partition: place.partition, slot, before: LogPosition::START, what };
-        if self.replica.lacks_image() {
-            let voided = self.replica.disk_voided();
+        let voided = self.replica.disk_voided();
+        if self.replica.lacks_image() && self.on_disk.begun_for != Some(voided) {
             let before = std::mem::replace(&mut self.on_disk.void_for, voided);
             if before != voided {
                 out.parts.push(part(What::Reset { before }));
@@ -235,8 +180,18 @@ impl Held {
             self.on_disk.awaits_sync = Some(last);
             storage.sync_later(part.partition, last);
         } else {
-            self.step(place, Event::Persisted(last), present);
+            self.persisted(place, last, present);
         }
+    }
+
+    fn persisted(
+        &mut self,
+        place: Place<'_>,
+        position: LogPosition,
+        present: Option<&mut dyn Replies>,
+    ) {
+        self.on_disk.persisted = position;
+        self.step(place, Event::Persisted(position), present);
     }
 
     fn was_not_written(&mut self, part: &Part) {

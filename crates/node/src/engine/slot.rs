@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::Engine;
 use super::hands::{Hands, Replies};
+use super::imaging::Imaging;
 use super::late::Waiters;
 use super::persist::OnDisk;
 use super::routed::Asked;
@@ -39,6 +40,7 @@ pub(super) struct Held {
     pub(super) closed_since: Option<Millis>,
     pub(super) waiters: Waiters,
     pub(super) on_disk: OnDisk,
+    pub(super) imaging: Option<Imaging>,
     /// In the order of their tickets.
     deferred: Vec<Deferred>,
     /// The deferred requests are presented again once the batch has ended: before, it is not known who waits.
@@ -71,6 +73,7 @@ impl Held {
             closed_since: None,
             waiters: Waiters::default(),
             on_disk: OnDisk::default(),
+            imaging: None,
             deferred: Vec::new(),
             resume_is_due: false,
         }

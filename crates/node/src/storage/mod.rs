@@ -10,9 +10,11 @@
 //! |---|---|
 //! | `unwritten` | what a window of steps left for the log |
 //! | `syncer` | syncs for all who wait, one after the other |
-//! | `snapshots` | writes images of partitions, and drops what the log need not keep any more |
+//! | `snapshots` | when images of partitions are written, and what the log need not keep any more |
+//! | `images` | writes images of partitions |
 //! | `recover` | replicas from what the disk has |
 
+mod images;
 mod recover;
 mod snapshots;
 mod syncer;
@@ -23,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use isogrid_core::{Error, ErrorCode, PartitionId, Result};
+use isogrid_core::{Error, ErrorCode, LogPosition, PartitionId, Result};
 use isogrid_replica::{Now, Ticks};
 use isogrid_wal::snapshot::writer::remove_snapshots;
 use isogrid_wal::{LogSettings, NodeLog, OsDisk, Place, Record, SnapshotInfo, WalError};
@@ -95,7 +97,13 @@ impl Storage {
     /// Writes what a window of steps left, with one write. Says where the log ends then.
     pub(crate) fn append(&self, unwritten: &Unwritten, now: Now) -> Result<Place, WalError> {
         let records = unwritten.records();
-        let written = self.log.lock().append(&records).map(|written| written.end);
+        let mut log = self.log.lock();
+        let written = log.append(&records).map(|written| written.end);
+        let is_next_due = log.is_next_due();
+        drop(log);
+        if is_next_due {
+            self.make_next_later();
+        }
         match &written {
             Ok(_) => self.accepts(),
             Err(error) => {
@@ -104,6 +112,24 @@ impl Storage {
             }
         }
         written
+    }
+
+    /// What is written of a partition from now on is for an image that begins at this position. Says from where that is.
+    pub(crate) fn begin_image(
+        &self,
+        partition: PartitionId,
+        position: LogPosition,
+    ) -> Result<Place, WalError> {
+        let begun = self.log.lock().append(&[Record::ImageBegun { partition, position }]);
+        if let Err(error) = &begun {
+            self.refuses(error);
+        }
+        begun.map(|written| written.end)
+    }
+
+    /// From where the log has a partition's entries after this one.
+    pub(crate) fn replay_from(&self, partition: PartitionId, seq: u64) -> Place {
+        self.log.lock().replay_from(partition, seq)
     }
 
     /// Whether the disk may be asked now: after it has refused, only so often.

@@ -137,7 +137,9 @@ fn recover_one(
 }
 
 fn read_image(recovery: &Recovery<OsDisk>, one: &Recovered) -> Result<Image, WalError> {
-    let Some(mut reader) = recovery.snapshot(one)? else { return Ok(Image::default()) };
+    let Some((mut reader, info)) = recovery.snapshot(one)?.zip(one.snapshot.as_ref()) else {
+        return Ok(Image::default());
+    };
     let head = reader.head().clone();
     let mut records = Vec::new();
     while let Some(block) = reader.next_block()? {
@@ -145,6 +147,7 @@ fn read_image(recovery: &Recovery<OsDisk>, one: &Recovered) -> Result<Image, Wal
     }
     Ok(Image {
         position: head.position,
+        complete_at: info.complete_at,
         hlc: head.hlc,
         loss_generation: head.loss_generation,
         sessions: head.sessions,

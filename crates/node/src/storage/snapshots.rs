@@ -5,16 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use isogrid_core::{PartitionId, Result};
-use isogrid_replica::entry::Entries;
-use isogrid_wal::{SnapshotEnd, SnapshotHead, SnapshotInfo, SnapshotWriter, WalError};
+use isogrid_wal::WalError;
 use parking_lot::{Condvar, Mutex};
 use tracing::{info, warn};
 
 use super::Storage;
-use crate::engine::{Engine, Taken};
+use crate::engine::Engine;
 use crate::node::internal;
 
 /// What nobody waits for is synced once in so many looks: a loss of power takes no more than about a second of it.
@@ -27,42 +26,48 @@ const LOOK: Duration = Duration::from_millis(100);
 /// stays. Together with the snapshots, and what comes while they are written, that is about twice the data and a segment.
 const LOG_BYTES_SPARE: u64 = 64 << 20;
 
-/// How long it is waited until what an image shows is committed, and how often it is looked.
-const COMMIT_MAX: Duration = Duration::from_millis(500);
-const COMMIT_LOOK: Duration = Duration::from_millis(5);
+/// So many partitions are looked at before it is seen whether the log is short enough.
+const PARTITIONS_MAX: usize = 16;
 
-/// How many images are taken before the first of them is written, and of how many bytes at the most: the log is synced once
-/// for all of them.
-const IMAGES_MAX: usize = 16;
-const IMAGES_BYTES: usize = 64 << 20;
+/// Whether the thread is to end.
+#[derive(Default)]
+pub(super) struct End(Mutex<bool>, Condvar);
 
-/// How many bytes of records go to a page of a snapshot.
-const PAGE_BYTES: usize = 1 << 20;
+impl End {
+    /// Waits a little, and says whether the thread is to end.
+    fn wait(&self, time: Duration) -> bool {
+        let mut is_over = self.0.lock();
+        if !*is_over {
+            self.1.wait_for(&mut is_over, time);
+        }
+        *is_over
+    }
+
+    /// Whether the thread is to end.
+    pub(super) fn is_over(&self) -> bool {
+        *self.0.lock()
+    }
+}
 
 /// The thread that writes images.
 pub(crate) struct Snapshots {
-    is_over: Arc<(Mutex<bool>, Condvar)>,
+    is_over: Arc<End>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Snapshots {
     /// Starts the thread.
     pub(crate) fn start(storage: Arc<Storage>, engine: Arc<Engine>) -> Result<Self> {
-        let is_over = Arc::new((Mutex::new(false), Condvar::new()));
+        let is_over = Arc::new(End::default());
         let ends = Arc::clone(&is_over);
         let thread = std::thread::Builder::new()
             .name("snapshots".to_owned())
             .spawn(move || {
                 for look in 1_u64.. {
-                    let mut is_over = ends.0.lock();
-                    if !*is_over {
-                        ends.1.wait_for(&mut is_over, LOOK);
-                    }
-                    if *is_over {
+                    if ends.wait(LOOK) {
                         return;
                     }
-                    drop(is_over);
-                    storage.write_due_images(&engine);
+                    storage.write_due_images(&engine, &ends);
                     if look.is_multiple_of(LOOKS_PER_SYNC) {
                         storage.sync_in_passing();
                     }
@@ -84,76 +89,19 @@ impl Drop for Snapshots {
 }
 
 impl Storage {
-    fn write_due_images(&self, engine: &Engine) {
+    fn write_due_images(&self, engine: &Engine, end: &End) {
         let partitions = engine.on_disk().into_iter();
         let lacking: Vec<PartitionId> =
             partitions.filter(|(_, lacks)| *lacks).map(|(partition, _)| partition).collect();
-        let written = self.write_images(engine, &lacking).and_then(|_| self.shorten(engine));
+        let written =
+            self.write_images(engine, &lacking, end).and_then(|_| self.shorten(engine, end));
         if let Err(error) = written {
             warn!(%error, "a snapshot could not be written, it is tried again");
         }
     }
 
-    /// Writes images of these partitions, of those of which one can be had at the moment. Returns how many.
-    fn write_images(&self, engine: &Engine, partitions: &[PartitionId]) -> Result<usize, WalError> {
-        let mut written = 0;
-        let mut left = partitions.iter();
-        loop {
-            let mut images = Vec::new();
-            let mut bytes = 0;
-            for taken in left.by_ref().filter_map(|partition| engine.image(*partition)) {
-                bytes += taken.image.records.len();
-                images.push(taken);
-                if bytes >= IMAGES_BYTES || images.len() >= IMAGES_MAX {
-                    break;
-                }
-            }
-            if images.is_empty() {
-                return Ok(written);
-            }
-            // Older snapshots go only when the log from where these begin is safe.
-            self.sync()?;
-            for taken in images.into_iter().filter(|taken| is_committed(engine, taken)) {
-                let (partition, position) = (taken.partition, taken.image.position);
-                let voided = taken.voided;
-                let snapshot = self.publish(taken)?;
-                self.snapshots.lock().insert(partition, snapshot);
-                engine.imaged(partition, position, voided);
-                written += 1;
-            }
-        }
-    }
-
-    fn publish(&self, taken: Taken) -> Result<SnapshotInfo, WalError> {
-        let Taken { partition, image, lacked, .. } = taken;
-        let (replay_from, synced) = {
-            let log = self.log.lock();
-            // Behind worthless data nothing is written before the image.
-            let needed =
-                if lacked { log.end() } else { log.replay_from(partition, image.position.seq) };
-            (needed.min(log.synced()), log.synced())
-        };
-        let head = SnapshotHead {
-            partition,
-            position: image.position,
-            replay_from,
-            hlc: image.hlc,
-            loss_generation: image.loss_generation,
-            sessions: image.sessions,
-        };
-        let mut writer = SnapshotWriter::create(&self.disk, self.id, head)?;
-        let written =
-            pages(&image.records).try_for_each(|(page, records)| writer.block(page, records));
-        if let Err(error) = written {
-            writer.abandon();
-            return Err(error);
-        }
-        // The image is of one position: of the log it needs what is behind it, no more.
-        writer.publish(SnapshotEnd { complete_at: image.position, log_end: replay_from }, synced)
-    }
-
     /// Writes images until the log is short again: of those partitions that need its oldest segment, then the next one.
-    fn shorten(&self, engine: &Engine) -> Result<(), WalError> {
+    fn shorten(&self, engine: &Engine, end: &End) -> Result<(), WalError> {
         let bytes_max = engine.memory().data_bytes() * 3 / 4 + LOG_BYTES_SPARE;
         let before = self.log.lock().disk_bytes();
         if before <= bytes_max.max(self.long_for_now.load(Ordering::Relaxed)) {
@@ -169,11 +117,11 @@ impl Storage {
             let oldest = ages.first().map_or(0, |(_, segment)| *segment);
             let of_oldest = ages.iter().filter(|(_, segment)| *segment == oldest);
             let untried = of_oldest.map(|(one, _)| *one).filter(|one| !tried.contains(one));
-            let some: Vec<PartitionId> = untried.take(IMAGES_MAX).collect();
-            if some.is_empty() {
+            let some: Vec<PartitionId> = untried.take(PARTITIONS_MAX).collect();
+            if some.is_empty() || end.is_over() {
                 break;
             }
-            written += self.write_images(engine, &some)?;
+            written += self.write_images(engine, &some, end)?;
             tried.extend(some);
         }
         let after = self.log.lock().disk_bytes();
@@ -201,63 +149,11 @@ impl Storage {
         let now = self.log.lock().end().segment;
         let held = engine.on_disk();
         let oldest = self.by_age(&held).first().map_or(now, |(_, segment)| *segment);
-        self.log.lock().prune(oldest.min(now))?;
+        let job = self.log.lock().begin_prune(oldest.min(now));
+        if let Some(job) = job {
+            let done = job.run();
+            self.log.lock().finish_prune(done)?;
+        }
         Ok(held)
-    }
-}
-
-/// Waits until what an image shows is committed, but not for long.
-fn is_committed(engine: &Engine, taken: &Taken) -> bool {
-    let begun = Instant::now();
-    loop {
-        match engine.has_committed(taken) {
-            _ if taken.is_committed => return true,
-            Some(true) => return true,
-            Some(false) if begun.elapsed() < COMMIT_MAX => std::thread::sleep(COMMIT_LOOK),
-            _ => return false,
-        }
-    }
-}
-
-/// The records in pages, each with how many it has.
-fn pages(records: &[u8]) -> impl Iterator<Item = (&[u8], u32)> {
-    let mut rest = records;
-    std::iter::from_fn(move || {
-        let (mut bytes, mut count) = (0, 0);
-        for record in Entries::new(rest).flatten() {
-            bytes += record.bytes.len();
-            count += 1;
-            if bytes >= PAGE_BYTES {
-                break;
-            }
-        }
-        let (page, left) = rest.split_at(bytes);
-        rest = left;
-        (count > 0).then_some((page, count))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use isogrid_core::{Effect, Hlc, LogPosition, MapId};
-    use isogrid_replica::entry::{Answer, Entry};
-
-    use super::*;
-
-    #[test]
-    fn pages_are_whole_records_and_together_all_of_them() {
-        let mut records = Vec::new();
-        let value = vec![7; PAGE_BYTES / 3];
-        for seq in 1..=7 {
-            let effect = Effect::Put { map: MapId(1), key: b"k", value: &value, expires_at: None };
-            let position = LogPosition::new(1, seq);
-            Entry { position, hlc: Hlc::default(), request: None, answer: Answer::None, effect }
-                .encode(&mut records);
-        }
-        let counts: Vec<u32> = pages(&records).map(|(_, count)| count).collect();
-        assert_eq!(counts, [3, 3, 1]);
-        let together: Vec<u8> = pages(&records).flat_map(|(page, _)| page.to_vec()).collect();
-        assert_eq!(together, records);
-        assert_eq!(pages(&[]).count(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! [`Syncer`]: a thread that syncs the log. Whoever comes while a sync is under way waits for the next one, so that one sync
-//! serves as many as come meanwhile.
+//! [`Syncer`]: a thread that syncs the log, and makes its next segment before it is needed. Whoever comes while a sync is under
+//! way waits for the next one, so that one sync serves as many as come meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub(super) struct Queue {
 struct Waiting {
     /// The last of each partition: it answers for those before it.
     requests: BTreeMap<PartitionId, LogPosition>,
+    is_next_due: bool,
     is_over: bool,
 }
 
@@ -37,6 +38,21 @@ impl Storage {
     pub(crate) fn sync_later(&self, partition: PartitionId, position: LogPosition) {
         self.syncs.state.lock().requests.insert(partition, position);
         self.syncs.news.notify_one();
+    }
+
+    /// The log's next segment is to be made.
+    pub(super) fn make_next_later(&self) {
+        self.syncs.state.lock().is_next_due = true;
+        self.syncs.news.notify_one();
+    }
+
+    /// Makes the log's next segment while the log goes on.
+    fn make_next(&self) {
+        let job = self.log.lock().begin_next();
+        if let Some(job) = job {
+            let done = job.run();
+            self.log.lock().finish_next(done);
+        }
     }
 
     /// Syncs what nobody waits for.
@@ -88,11 +104,16 @@ fn run(storage: &Storage, engine: &Engine) {
     loop {
         let requests = {
             let mut waiting = storage.syncs.state.lock();
-            while waiting.requests.is_empty() && !waiting.is_over {
+            while waiting.requests.is_empty() && !waiting.is_next_due && !waiting.is_over {
                 storage.syncs.news.wait(&mut waiting);
             }
             if waiting.is_over {
                 return;
+            }
+            if std::mem::take(&mut waiting.is_next_due) {
+                drop(waiting);
+                storage.make_next();
+                continue;
             }
             std::mem::take(&mut waiting.requests)
         };

@@ -19,7 +19,8 @@ pub struct SnapshotEnd {
     pub log_end: Place,
 }
 
-/// A snapshot being written. Dropped unpublished it leaves nothing but a temporary file, which the next opening removes.
+/// A snapshot being written. Dropped unpublished it leaves nothing; a temporary file that cannot be removed then is removed
+/// later.
 #[derive(Debug)]
 pub struct SnapshotWriter<D: Disk> {
     disk: D,
@@ -30,6 +31,7 @@ pub struct SnapshotWriter<D: Disk> {
     crc: u32,
     footer: Footer,
     buffer: Vec<u8>,
+    is_published: bool,
 }
 
 impl<D: Disk> SnapshotWriter<D> {
@@ -55,6 +57,7 @@ impl<D: Disk> SnapshotWriter<D> {
             crc: 0,
             footer: Footer::default(),
             buffer: Vec::new(),
+            is_published: false,
         };
         writer.write(&header.encode())?;
         writer.write(&header.head.sessions)?;
@@ -95,7 +98,6 @@ impl<D: Disk> SnapshotWriter<D> {
     /// The disk's; or the log is not synced up to where the snapshot needs it.
     pub fn publish(mut self, end: SnapshotEnd, synced: Place) -> Result<SnapshotInfo> {
         if synced < end.log_end || end.complete_at < self.head.position {
-            self.abandon();
             return Err(WalError::refused(format!(
                 "a snapshot needs the log synced up to {} and a walk that ends behind its beginning; it is synced to {synced}",
                 end.log_end
@@ -113,6 +115,7 @@ impl<D: Disk> SnapshotWriter<D> {
             .and_then(|()| self.disk.rename(&temporary, &self.path))
             .and_then(|()| self.disk.sync_folder(SNAPSHOT_FOLDER));
         published.map_err(|error| WalError::io(format!("publishing {}", self.path), error))?;
+        self.is_published = true;
         remove_snapshots(&self.disk, self.head.partition, Some(&self.path))?;
         Ok(SnapshotInfo {
             partition: self.head.partition,
@@ -125,14 +128,8 @@ impl<D: Disk> SnapshotWriter<D> {
             records: self.footer.records,
             bytes: self.footer.bytes,
             file_bytes: self.offset,
-            path: self.path,
+            path: self.path.clone(),
         })
-    }
-
-    /// Ends it without a snapshot.
-    pub fn abandon(self) {
-        // What cannot be removed now is removed at the next opening.
-        let _ = self.disk.remove(&format!("{}{TEMPORARY_SUFFIX}", self.path));
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -142,6 +139,14 @@ impl<D: Disk> SnapshotWriter<D> {
         self.offset += bytes.len() as u64;
         self.crc = crc32c::crc32c_append(self.crc, bytes);
         Ok(())
+    }
+}
+
+impl<D: Disk> Drop for SnapshotWriter<D> {
+    fn drop(&mut self) {
+        if !self.is_published {
+            let _ = self.disk.remove(&format!("{}{TEMPORARY_SUFFIX}", self.path));
+        }
     }
 }
 

@@ -14,6 +14,9 @@ use crate::snapshot::SnapshotInfo;
 use crate::snapshot::reader;
 use crate::walk::first_bytes;
 
+/// Segments, and the number and the bytes of one that is not one yet.
+pub(crate) type Segments = (Vec<Segment>, Option<(u64, u64)>);
+
 /// A segment of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
@@ -26,8 +29,8 @@ pub(crate) struct Segment {
     pub(crate) end: u64,
 }
 
-/// The segments in order, and the number of one that was being made when the process ended.
-pub(crate) fn segments<D: Disk>(disk: &D, storage: u128) -> Result<(Vec<Segment>, Option<u64>)> {
+/// The segments in order, and the number and the bytes of one that was being made when the process ended.
+pub(crate) fn segments<D: Disk>(disk: &D, storage: u128) -> Result<Segments> {
     let mut segments: Vec<Segment> = Vec::new();
     for name in list(disk, LOG_FOLDER)? {
         let Some(number) = segment_number(&name) else {
@@ -37,12 +40,12 @@ pub(crate) fn segments<D: Disk>(disk: &D, storage: u128) -> Result<(Vec<Segment>
         segments.push(segment(disk, storage, number)?);
     }
     let mut unfinished = None;
-    // Records are only written once the header is on disk.
+    // Records are only written behind the header.
     let is_unfinished = |last: &mut Segment| {
         last.header.is_none() && last.file_bytes <= SEGMENT_HEADER_BYTES as u64
     };
     if let Some(last) = segments.pop_if(is_unfinished) {
-        unfinished = Some(last.number);
+        unfinished = Some((last.number, last.file_bytes));
     }
     for at in 1..segments.len() {
         let (number, header) = (segments[at].number, segments[at].header);

@@ -140,6 +140,17 @@ impl<W: std::io::Write> Out<'_, W> {
                 &format!("  {place} partition {}: what was before is void", partition.0),
                 json!({ "place": place, "partition": partition.0, "reset": true }),
             ),
+            Record::ImageBegun { partition, position } if self.is_wanted(partition) => self.line(
+                &format!(
+                    "  {place} partition {}: what follows is for an image at {position}",
+                    partition.0
+                ),
+                json!({
+                    "place": place,
+                    "partition": partition.0,
+                    "image_begun": position.to_string(),
+                }),
+            ),
             Record::Durable { place: synced } if self.args.partition.is_none() => self.line(
                 &format!("  {place} synced up to {synced}"),
                 json!({ "place": place, "synced_to": synced.to_string() }),
