@@ -31,7 +31,8 @@ impl Backup {
             return refuse_mismatch(state, from, append, now, effects);
         }
         self.advance(state, self.follower.committed(state, append), effects);
-        self.follower.acknowledge(state, !state.needs_repair, now, effects);
+        let is_whole = !state.needs_repair;
+        self.follower.answer(state, append, is_whole, now, effects);
     }
 
     /// Applies what is committed by now.

@@ -17,6 +17,9 @@ use crate::time::{Now, Ticks};
 /// How many digests of the primary may wait for their entry to be applied.
 const DIGESTS_MAX: usize = 16;
 
+/// For so long an acknowledgement may wait for the disk. It brings back the primary's clock too, for leases of a second.
+const ACK_WAIT_MS: u64 = 50;
+
 /// What a follower knows of the primary of its promised epoch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Follower {
@@ -26,6 +29,8 @@ pub(crate) struct Follower {
     matched: u64,
     /// The primary's clock and round in its last message: what an acknowledgement brings back.
     heard: Option<Heard>,
+    /// What it was told last, and when.
+    told: Option<(Told, Ticks)>,
     digests: VecDeque<DigestAt>,
     /// A commit index, and a moment of the own clock before which nothing beyond it was committed.
     news: Option<(u64, Ticks)>,
@@ -39,6 +44,15 @@ struct Heard {
     epoch: Epoch,
     sent_at: Ticks,
     round: u64,
+}
+
+/// What is news to the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    epoch: Epoch,
+    round: u64,
+    counted: u64,
+    complete: bool,
 }
 
 /// A disagreement between logs below the own commit index is possible only after data were declared lost.
@@ -165,9 +179,32 @@ impl Follower {
         }
     }
 
+    /// The primary has spoken. What it sent counts when it is on disk, and then it is acknowledged; before, there is mostly
+    /// nothing that the primary does not know. A message without entries is a question: it is answered at once.
+    pub(crate) fn answer(
+        &mut self,
+        state: &mut State,
+        append: &Append,
+        complete: bool,
+        now: Now,
+        effects: &mut dyn Effects,
+    ) {
+        if append.entries.is_empty() || !self.can_wait(state, complete, now) {
+            self.acknowledge(state, complete, now, effects);
+        }
+    }
+
+    fn can_wait(&self, state: &State, complete: bool, now: Now) -> bool {
+        let (Some(heard), Some((told, at))) = (self.heard, self.told) else { return false };
+        let Heard { epoch, round, .. } = heard;
+        state.awaits_disk(self.matched)
+            && told == Told { epoch, round, counted: state.counted(), complete }
+            && now.ticks.ms_since(at) < ACK_WAIT_MS
+    }
+
     /// The acknowledgement of what has matched and counts.
     pub(crate) fn acknowledge(
-        &self,
+        &mut self,
         state: &mut State,
         complete: bool,
         now: Now,
@@ -180,6 +217,7 @@ impl Follower {
             return;
         };
         state.last_acked = now.ticks;
+        self.told = Some((Told { epoch, round, counted, complete }, now.ticks));
         let ack = Ack {
             epoch,
             matched,

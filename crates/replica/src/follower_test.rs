@@ -196,3 +196,61 @@ fn a_copy_of_a_history_that_is_declared_lost_begins_anew() {
     let asks = |answer: &Message| matches!(answer, Message::Pull { piece: Piece::Start, .. });
     assert!(answers.iter().any(asks), "{answers:?}");
 }
+
+/// A backup that keeps its data on disk.
+fn durable() -> Subject {
+    let mut subject = subject(&table(1, "a", &["a", "b"], &[]));
+    let settings = Settings { hash_seed: 42, durable: true, ..Settings::default() };
+    subject.configure(Arc::new(settings));
+    subject
+}
+
+fn persist(subject: &mut Subject, seq: u64) -> Vec<Message> {
+    let mut effects = Recorded::default();
+    let event = Event::Persisted(LogPosition::new(1, seq));
+    subject.step(event, Now::default(), &mut effects);
+    effects.messages.into_iter().map(|(_, message)| message).collect()
+}
+
+fn acknowledged(messages: &[Message]) -> Vec<u64> {
+    let matched = |message: &Message| match message {
+        Message::Ack(ack) => Some(ack.matched.seq),
+        _ => None,
+    };
+    messages.iter().filter_map(matched).collect()
+}
+
+#[test]
+fn with_a_disk_an_entry_is_acknowledged_once_when_it_is_there() {
+    let mut subject = durable();
+    let mut acks = Vec::new();
+    for seq in 1..=100 {
+        let prev = if seq == 1 { (0, 0) } else { (1, seq - 1) };
+        let message = Message::Append(append(1, prev, &[(1, seq)], seq - 1));
+        acks.extend(acknowledged(&hear(&mut subject, "a", message)));
+        acks.extend(acknowledged(&persist(&mut subject, seq)));
+    }
+    let expected: Vec<u64> = (0..=100).collect();
+    assert_eq!(acks, expected, "the first word of the primary is answered at once");
+}
+
+#[test]
+fn what_the_primary_wants_to_know_does_not_wait_for_the_disk() {
+    let mut subject = durable();
+    let mut answer = |append: Append, ticks_ms: u64| {
+        let now = Now { ticks: Ticks(0).plus_ms(ticks_ms), ..Now::default() };
+        let mut effects = Recorded::default();
+        let message = Message::Append(append);
+        let event = Event::Receive { from: &name("a"), to: Incarnation(1), message };
+        subject.step(event, now, &mut effects);
+        let messages: Vec<_> = effects.messages.into_iter().map(|(_, message)| message).collect();
+        acknowledged(&messages)
+    };
+    assert_eq!(answer(append(1, (0, 0), &[(1, 1)], 0), 1), [0], "it has not been heard before");
+    assert!(answer(append(1, (1, 1), &[(1, 2)], 0), 2).is_empty());
+    assert_eq!(answer(append(1, (1, 2), &[], 0), 2), [0], "without entries it is a question");
+    let round = Append { round: 1, ..append(1, (1, 2), &[(1, 3)], 0) };
+    assert_eq!(answer(round.clone(), 3), [0], "a read waits for the round");
+    assert!(answer(round.clone(), 3 + ACK_WAIT_MS - 1).is_empty());
+    assert_eq!(answer(round, 3 + ACK_WAIT_MS), [0], "so long leases do not wait");
+}

@@ -5,9 +5,9 @@ use isogrid_core::{RequestId, SessionId, Timestamp};
 use isogrid_store::hash_key;
 
 use super::*;
+use crate::RoleName;
 use crate::effects::Recorded;
 use crate::entry::Tag;
-use crate::RoleName;
 use crate::event::{Event, Request, Ticket};
 
 const SEED: u64 = 42;

@@ -64,7 +64,7 @@ impl Learner {
             }
             self.advance(state, self.follower.committed(state, append), effects);
             let is_whole = self.is_complete(state) && state.is_kept();
-            self.follower.acknowledge(state, is_whole, now, effects);
+            self.follower.answer(state, append, is_whole, now, effects);
         }
         self.ask(state, now, effects);
     }

@@ -156,6 +156,11 @@ impl State {
         matched
     }
 
+    /// Whether what has matched is still to come to the disk, which will be told.
+    pub(crate) fn awaits_disk(&self, matched: u64) -> bool {
+        self.disk_voided == self.imaged_for && self.counted() < matched
+    }
+
     /// The log is on disk up to there, unless it was cut off meanwhile.
     pub(crate) fn persist(&mut self, position: LogPosition) {
         if self.log.position_of(position.seq) == Some(position) {
