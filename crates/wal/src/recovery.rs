@@ -220,10 +220,9 @@ impl<D: Disk> Recovery<D> {
                 }
                 Step::BadBody { offset, header, why } => {
                     let at = Place::new(segment.number, offset);
-                    let before_stop =
-                        |(track, stop): &(Track, Place)| {
-                            at >= track.start && at < *stop && !track.is_detached
-                        };
+                    let before_stop = |(track, stop): &(Track, Place)| {
+                        at >= track.start && at < *stop && !track.is_detached
+                    };
                     if tracks.get(&header.partition).is_some_and(before_stop) {
                         let (file, why) = (path.clone(), why.to_owned());
                         return Err(WalError::Damaged(Damage { file, offset, why }));

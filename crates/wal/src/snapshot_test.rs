@@ -9,6 +9,7 @@ use crate::faulty_disk::{Fault, FaultyDisk, Operation};
 use crate::place::Place;
 use crate::record::tests::{from_hex, to_hex};
 use crate::snapshot::reader::check;
+use crate::snapshot::writer::remove_temporary;
 use crate::testing::{STORAGE, append, head, reopen, snapshot};
 use crate::{SnapshotEnd, SnapshotReader, SnapshotWriter, WalError};
 
@@ -102,6 +103,27 @@ fn a_snapshot_is_there_whole_or_not_at_all() {
             assert!(disk.paths().iter().all(|path| !path.ends_with(".tmp")));
         }
     }
+}
+
+#[test]
+fn a_snapshot_that_is_given_up_leaves_nothing_or_is_removed_later() {
+    let disk = FaultyDisk::default();
+    let (log, _) = reopen(&disk);
+    let begin = || SnapshotWriter::create(&disk, STORAGE, head(log.end(), 4)).unwrap();
+    let left = || disk.paths().iter().filter(|path| path.ends_with(".tmp")).count();
+    let writer = begin();
+    assert_eq!(left(), 1);
+    drop(writer);
+    assert_eq!((left(), remove_temporary(&disk).unwrap()), (0, 0));
+    let writer = begin();
+    disk.set_decider(Some(Box::new(|call| match call.operation {
+        Operation::Remove => Fault::Fails(ErrorKind::Other),
+        _ => Fault::None,
+    })));
+    drop(writer);
+    assert!(remove_temporary(&disk).is_err());
+    disk.set_decider(None);
+    assert_eq!((left(), remove_temporary(&disk).unwrap(), left()), (1, 1, 0));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Images of partitions, page by page: a partition's lock is held for a page at a time. The walk stands beside its replica and ends
-//! with it.
+//! Images of partitions, page by page: a partition's lock is held for a page at a time. The walk stands beside its replica and
+//! ends with it.
 
 use isogrid_core::{LogPosition, PartitionId};
 use isogrid_replica::Event;

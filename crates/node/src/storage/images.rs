@@ -17,7 +17,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 
 /// How many images are taken before the first of them is published, and of how many bytes at the most.
 const IMAGES_MAX: usize = 16;
-const IMAGES_BYTES: usize = 64 << 20;
+const IMAGES_BYTES: usize = 16 << 20;
 
 /// How long it is waited until what the images show is committed, and how often it is looked.
 const COMMIT_MAX: Duration = Duration::from_millis(500);

@@ -21,9 +21,11 @@ mod syncer;
 pub(crate) mod unwritten;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use isogrid_core::{Error, ErrorCode, LogPosition, PartitionId, Result};
 use isogrid_replica::{Now, Ticks};
@@ -34,6 +36,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::engine::Engine;
+use crate::node::internal;
 use crate::report::DiskReport;
 
 pub(crate) use recover::{Maker, Restored, recover};
@@ -223,9 +226,46 @@ impl Keepers {
     }
 }
 
+/// Starts a thread that keeps the data on disk. When it ends by a fault of the program, the node must not go on without it.
+fn keep(
+    storage: &Arc<Storage>,
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    let storage = Arc::clone(storage);
+    let watched = move || {
+        if std::panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+            error!(thread = name, "a thread that keeps the data on disk has panicked");
+            storage.fail(format!(
+                "its thread {name:?}, which keeps the data on disk, has panicked: the log above has more, please report it. What was acknowledged is on disk, so start the node again"
+            ));
+        }
+    };
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(watched);
+    thread.map_err(|error| internal(&error))
+}
+
 impl Drop for Keepers {
     fn drop(&mut self) {
         self.threads = None;
         self.storage.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_ends_the_node_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (storage, _) = Storage::open(folder.path(), 7).unwrap();
+        let fine = keep(&storage, "fine", || {}).unwrap();
+        fine.join().unwrap();
+        assert_eq!(*storage.failed.borrow(), None);
+        let broken = keep(&storage, "broken", || panic!("a fault of the program")).unwrap();
+        broken.join().unwrap();
+        let why = storage.failed.borrow().clone().unwrap();
+        assert!(why.contains("broken") && why.contains("panicked"), "{why}");
     }
 }

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use isogrid_core::{PartitionId, Result};
 use isogrid_wal::WalError;
+use isogrid_wal::snapshot::writer::remove_temporary;
 use parking_lot::{Condvar, Mutex};
 use tracing::{info, warn};
 
 use super::Storage;
 use crate::engine::Engine;
-use crate::node::internal;
 
 /// What nobody waits for is synced once in so many looks: a loss of power takes no more than about a second of it.
 const LOOKS_PER_SYNC: u64 = 10;
@@ -22,8 +22,7 @@ const LOOKS_PER_SYNC: u64 = 10;
 /// How often it is looked whether there is something to write.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// By so much the log may be longer than three quarters of the data: about a segment, for the one that is written to always
-/// stays. Together with the snapshots, and what comes while they are written, that is about twice the data and a segment.
+/// What does not count: about a segment, for the one that is written to always stays.
 const LOG_BYTES_SPARE: u64 = 64 << 20;
 
 /// So many partitions are looked at before it is seen whether the log is short enough.
@@ -60,20 +59,19 @@ impl Snapshots {
     pub(crate) fn start(storage: Arc<Storage>, engine: Arc<Engine>) -> Result<Self> {
         let is_over = Arc::new(End::default());
         let ends = Arc::clone(&is_over);
-        let thread = std::thread::Builder::new()
-            .name("snapshots".to_owned())
-            .spawn(move || {
-                for look in 1_u64.. {
-                    if ends.wait(LOOK) {
-                        return;
-                    }
-                    storage.write_due_images(&engine, &ends);
-                    if look.is_multiple_of(LOOKS_PER_SYNC) {
-                        storage.sync_in_passing();
-                    }
+        let of_thread = Arc::clone(&storage);
+        let thread = super::keep(&storage, "snapshots", move || {
+            for look in 1_u64.. {
+                if ends.wait(LOOK) {
+                    return;
                 }
-            })
-            .map_err(|error| internal(&error))?;
+                of_thread.write_due_images(&engine, &ends);
+                if look.is_multiple_of(LOOKS_PER_SYNC) {
+                    of_thread.sync_in_passing();
+                    of_thread.remove_leftovers();
+                }
+            }
+        })?;
         Ok(Snapshots { is_over, thread: Some(thread) })
     }
 }
@@ -100,9 +98,18 @@ impl Storage {
         }
     }
 
+    /// Removes what an image left behind that was not finished and could not be removed then. No image is being written now.
+    fn remove_leftovers(&self) {
+        match remove_temporary(&self.disk) {
+            Ok(0) => {}
+            Ok(files) => info!(files, "what unfinished snapshots left behind was removed"),
+            Err(error) => warn!(%error, "what an unfinished snapshot left behind stays for now"),
+        }
+    }
+
     /// Writes images until the log is short again: of those partitions that need its oldest segment, then the next one.
     fn shorten(&self, engine: &Engine, end: &End) -> Result<(), WalError> {
-        let bytes_max = engine.memory().data_bytes() * 3 / 4 + LOG_BYTES_SPARE;
+        let bytes_max = log_bytes_max(engine.memory().data_bytes(), self.report().snapshot_bytes);
         let before = self.log.lock().disk_bytes();
         if before <= bytes_max.max(self.long_for_now.load(Ordering::Relaxed)) {
             return Ok(());
@@ -155,5 +162,32 @@ impl Storage {
             self.log.lock().finish_prune(done)?;
         }
         Ok(held)
+    }
+}
+
+/// How long the log may be before images are written. Log and snapshots together have one and a half times the data then, and a
+/// segment; what comes while images are written, and an image beside the one that it replaces, have as much as is left to twice
+/// the data. Of data that became fewer the snapshots are large for a while.
+fn log_bytes_max(data: u64, snapshots: u64) -> u64 {
+    let both = data + data / 2;
+    both.saturating_sub(snapshots).max(data / 4) + LOG_BYTES_SPARE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_and_snapshots_together_have_room_left_to_twice_the_data() {
+        const GIB: u64 = 1 << 30;
+        for snapshots in [0, GIB / 3, GIB, GIB * 5 / 4] {
+            let together = log_bytes_max(GIB, snapshots) + snapshots;
+            assert!(together <= GIB * 3 / 2 + LOG_BYTES_SPARE, "{snapshots}");
+        }
+        assert_eq!(
+            log_bytes_max(GIB, 9 * GIB),
+            GIB / 4 + LOG_BYTES_SPARE,
+            "it has some room always"
+        );
     }
 }

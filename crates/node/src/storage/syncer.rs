@@ -13,7 +13,6 @@ use tracing::warn;
 
 use super::Storage;
 use crate::engine::Engine;
-use crate::node::internal;
 
 /// When a sync that could not be begun is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -82,10 +81,7 @@ impl Syncer {
     /// Starts the thread.
     pub(crate) fn start(storage: Arc<Storage>, engine: Arc<Engine>) -> Result<Self> {
         let of_thread = Arc::clone(&storage);
-        let thread = std::thread::Builder::new()
-            .name("syncer".to_owned())
-            .spawn(move || run(&of_thread, &engine))
-            .map_err(|error| internal(&error))?;
+        let thread = super::keep(&storage, "syncer", move || run(&of_thread, &engine))?;
         Ok(Syncer { storage, thread: Some(thread) })
     }
 }

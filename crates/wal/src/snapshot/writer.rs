@@ -150,6 +150,22 @@ impl<D: Disk> Drop for SnapshotWriter<D> {
     }
 }
 
+/// Removes the files of snapshots that were not finished; none may be under way. Returns how many.
+///
+/// # Errors
+/// The disk's: what was not removed can be removed later.
+pub fn remove_temporary<D: Disk>(disk: &D) -> Result<usize> {
+    let failed = |error| WalError::io("removing an unfinished snapshot", error);
+    let mut removed = 0;
+    for name in disk.list(SNAPSHOT_FOLDER).map_err(failed)? {
+        if name.ends_with(TEMPORARY_SUFFIX) {
+            disk.remove(&format!("{SNAPSHOT_FOLDER}/{name}")).map_err(failed)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 /// Removes the snapshots of a partition, but for one. After a `Reset` of the partition was synced none is needed.
 ///
 /// # Errors
