@@ -31,8 +31,7 @@ impl Backup {
             return refuse_mismatch(state, from, append, now, effects);
         }
         self.advance(state, self.follower.committed(state, append), effects);
-        let is_whole = !state.needs_repair;
-        self.follower.answer(state, append, is_whole, now, effects);
+        self.follower.answer(state, append, is_whole(state), now, effects);
     }
 
     /// Applies what is committed by now.
@@ -62,4 +61,10 @@ impl Backup {
             }
         }
     }
+}
+
+/// Whether data and disk are what those of a member must be. Whoever found its disk damaged writes an image first: until then
+/// nobody vouches for it, and it does not lead, because what it would write there has nothing to follow.
+pub(crate) fn is_whole(state: &State) -> bool {
+    !state.needs_repair && state.is_kept()
 }

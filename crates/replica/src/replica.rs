@@ -13,7 +13,7 @@ use std::sync::Arc;
 use isogrid_core::{Epoch, Incarnation, LogPosition, PartitionEntry, Replica as Name};
 use isogrid_store::Partition;
 
-use crate::backup::Backup;
+use crate::backup::{self, Backup};
 use crate::effects::{Effects, Refusal, Response};
 use crate::event::{Event, Request};
 use crate::follower::Follower;
@@ -229,7 +229,7 @@ impl Replica {
         match &mut self.role {
             Role::Primary(primary) => primary.flush(state, now, effects),
             Role::Backup(backup) => {
-                let is_whole = !state.needs_repair;
+                let is_whole = backup::is_whole(state);
                 backup.follower.acknowledge(state, is_whole, now, effects);
             }
             Role::Learner(learner) => {

@@ -146,7 +146,10 @@ impl Primary {
         effects: &mut dyn Effects,
     ) {
         let is_ready = self.targets.iter().any(|target| {
-            target.replica.node == *to && target.standing == Standing::InSync && target.is_placed
+            target.replica.node == *to
+                && target.standing == Standing::InSync
+                && target.is_placed
+                && target.is_complete
         });
         if !is_ready || !self.is_open || self.pending.is_some() || self.handover.is_some() {
             return;
@@ -181,7 +184,7 @@ impl Primary {
 
     /// The steward asks about a suspect. A member whose log holds the first entry of this epoch holds everything that was
     /// committed before it; what this epoch has committed so far it may have held and lost, so it must hold that too. From
-    /// there on nothing is committed without it. Then it is proposed as a sound one. The question may come late: whoever was
+    /// there on nothing is committed without it. With that on its disk it is proposed as a sound one. The question may come late: whoever was
     /// removed meanwhile and learns is nobody's to wait for, and is added like any learner.
     pub(crate) fn vouch(
         &mut self,
@@ -195,6 +198,7 @@ impl Primary {
             target.replica == *replica
                 && target.standing == Standing::InSync
                 && target.is_placed
+                && target.is_complete
                 && target.matched >= needed
         });
         if holds_all && self.is_open && self.pending.is_none() && self.handover.is_none() {

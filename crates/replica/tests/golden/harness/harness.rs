@@ -18,6 +18,7 @@
 //! | `crash a`, `restart a`, `restart a disk=kept` | a node loses its memory, and comes back with a new incarnation |
 //! | `persisted a` | the log of a node is on its disk |
 //! | `imaged a` | the data of a node are on its disk |
+//! | `damaged a` | what the disk of a node has is worth nothing |
 //! | `handover a b`, `retire a b`, `vouch a b`, `end-session a 7` | directives to a primary |
 //! | `answered a` | the council answers a heartbeat that a sent just now |
 //! | `state`, `state a` | what the replicas are and hold |
