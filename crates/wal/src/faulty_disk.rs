@@ -151,6 +151,11 @@ impl FaultyDisk {
         }
     }
 
+    /// How many bytes all files have together.
+    pub fn used_bytes(&self) -> u64 {
+        self.state().used_bytes()
+    }
+
     /// The content of a file.
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
         let state = self.state();
@@ -333,8 +338,8 @@ impl DiskFile for FaultyFile {
         let fault = self.with(|state| {
             let asked = state.ask(Operation::Write, &self.path, bytes.len())?;
             let there = state.contents[&self.content].now.len();
-            let used = state.used_bytes();
-            let room = state.capacity.map(|capacity| capacity.saturating_sub(used) as usize);
+            let room = |capacity: u64| capacity.saturating_sub(state.used_bytes()) as usize;
+            let room = state.capacity.map(room);
             let fits = room.map_or(bytes.len(), |room| (there + room).saturating_sub(offset));
             let full = Fault::Torn(fits, io::ErrorKind::StorageFull);
             Ok(asked.or((fits < bytes.len()).then_some(full)))

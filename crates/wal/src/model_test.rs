@@ -8,8 +8,8 @@ use isogrid_core::{Hlc, LogPosition, PartitionId};
 use crate::faulty_disk::{Call, Fault, FaultyDisk, Operation};
 use crate::snapshot::writer::remove_snapshots;
 use crate::{
-    LogSettings, NodeLog, Record, Recovery, Remark, SnapshotEnd, SnapshotHead, SnapshotWriter,
-    WalError, open, verify,
+    LogSettings, NodeLog, Record, Recovery, SnapshotEnd, SnapshotHead, SnapshotWriter, WalError,
+    open, verify,
 };
 
 const STORAGE: u128 = 0x1507;
@@ -431,7 +431,7 @@ impl World {
                 Err(error) => panic!("{label}: {error}"),
             };
             let found = contents(&recovery);
-            let is_cut = recovery.remarks().iter().any(|r| matches!(r, Remark::TornTail { .. }));
+            let is_cut = !recovery.lost().is_empty();
             for partition in 0..PARTITIONS as u16 {
                 let none = Entries::new();
                 let want = expected.get(&partition).unwrap_or(&none);

@@ -116,8 +116,8 @@ impl<D: Disk> Recovery<D> {
         &self.partitions
     }
 
-    /// Damages that any partition may have had records in. Those that are listed and needed these bytes say so themselves; one
-    /// that is not listed may have been there.
+    /// Damages that any partition may have had records in. Those that are listed and needed these bytes say so themselves, but
+    /// for bytes behind the end of the log; one that is not listed may have been there.
     pub fn lost(&self) -> &[Damage] {
         &self.lost
     }

@@ -23,10 +23,32 @@ fn a_torn_tail_is_cut_and_told() {
         disk.edit(&segment(1), |bytes| bytes.truncate(bytes.len() - cut));
         let (mut log, recovery) = reopen(&disk);
         assert!(matches!(recovery.remarks(), [Remark::TornTail { place: at, .. }] if *at == place));
-        assert_eq!(replayed(&recovery, 1), [1, 2], "{cut}");
+        assert_eq!((replayed(&recovery, 1), recovery.lost()), (vec![1, 2], &[][..]), "{cut}");
         append(&mut log, 3, 3).unwrap();
         let (_, recovery) = reopen(&disk);
         assert_eq!((replayed(&recovery, 1), recovery.remarks()), (vec![1, 2, 3], &[][..]));
+    }
+}
+
+#[test]
+fn a_changed_byte_at_the_end_is_cut_and_told_as_damage() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = reopen(&disk);
+    append(&mut log, 1, 2).unwrap();
+    let place = append(&mut log, 3, 9).unwrap();
+    let end = disk.content(&segment(1)).unwrap().len();
+    for offset in place.offset as usize..end {
+        let changed = disk.copy();
+        changed.flip(&segment(1), offset, 5);
+        let (_, recovery) = reopen(&changed);
+        assert!(matches!(recovery.remarks(), [Remark::TornTail { place: at, .. }] if *at == place));
+        assert_eq!(replayed(&recovery, 1), [1, 2], "{offset}");
+        assert_eq!(recovery.lost().len(), 1, "{offset}");
+        // As long as nothing took its place it is told again.
+        let (mut log, recovery) = reopen(&changed);
+        assert_eq!(recovery.lost().len(), 1, "{offset}");
+        append(&mut log, 3, 3).unwrap();
+        assert_eq!(reopen(&changed).1.lost(), [], "{offset}");
     }
 }
 

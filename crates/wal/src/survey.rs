@@ -75,6 +75,8 @@ struct Pending {
     damage: Damage,
     /// Whose, if that is known.
     header: Option<RecordHeader>,
+    /// Whether it may be the beginning of a write that did not get through.
+    is_short: bool,
 }
 
 /// Reads a segment.
@@ -176,11 +178,13 @@ impl Survey {
                     place: Place::new(number, offset),
                     damage: damage(offset, why),
                     header: Some(header),
+                    is_short: false,
                 }),
-                Step::Lost { offset, why, .. } => self.pending.push(Pending {
+                Step::Lost { offset, why, is_short } => self.pending.push(Pending {
                     place: Place::new(number, offset),
                     damage: damage(offset, why),
                     header: None,
+                    is_short,
                 }),
             }
         }
@@ -212,7 +216,7 @@ impl Survey {
 
     /// What is pending is damage.
     fn settle(&mut self) {
-        for Pending { place, damage, header } in std::mem::take(&mut self.pending) {
+        for Pending { place, damage, header, .. } in std::mem::take(&mut self.pending) {
             match header {
                 Some(header) if header.is_mark() => {
                     self.remarks.push(Remark::DamagedMark { place });
@@ -230,14 +234,17 @@ impl Survey {
         self.lost.push((place, damage));
     }
 
-    /// What is pending at the end of the last segment was never finished, unless it was synced.
+    /// What is pending at the end of the last segment was never finished, unless it was synced. A write that did not get through
+    /// lacks its end: where all bytes are there and wrong, one that did may have been changed, or the power failed.
     fn cut_torn_tail(&mut self) {
         match self.pending.first() {
             Some(first) if first.place >= self.durable => {
                 let (place, bytes) = (first.place, self.end.offset - first.place.offset);
                 self.end = place;
                 self.remarks.push(Remark::TornTail { place, bytes });
-                self.pending.clear();
+                let is_mark = |one: &Pending| one.header.is_some_and(|header| header.is_mark());
+                let wrong = self.pending.drain(..).filter(|one| !one.is_short && !is_mark(one));
+                self.lost.extend(wrong.map(|one| (one.place, one.damage)));
             }
             _ => self.settle(),
         }

@@ -56,6 +56,8 @@ pub(crate) enum Step<'a> {
         offset: u64,
         /// What is wrong.
         why: &'static str,
+        /// Whether they may be the beginning of a write that did not get through: the rest is not there.
+        is_short: bool,
     },
 }
 
@@ -88,7 +90,8 @@ impl<F: DiskFile> Walk<F> {
             if next > self.available {
                 // What followed cannot be known either.
                 self.offset = self.available;
-                return Ok(Some(Step::Lost { offset, why: "a record ends too early" }));
+                let why = "a record ends too early";
+                return Ok(Some(Step::Lost { offset, why, is_short: true }));
             }
             if !header.is_known() {
                 return Ok(Some(Step::Unknown { header }));
@@ -114,7 +117,7 @@ impl<F: DiskFile> Walk<F> {
         let is_short = self.available < self.end;
         self.end = self.available;
         let why = "the segment is shorter than it was";
-        is_short.then_some(Step::Lost { offset: self.available, why })
+        is_short.then_some(Step::Lost { offset: self.available, why, is_short })
     }
 
     /// Looks for the next record behind bytes that are none.
@@ -138,7 +141,8 @@ impl<F: DiskFile> Walk<F> {
             0 => "the segment's header does not match its checksum",
             _ => "the record's header does not match its checksum",
         };
-        Ok(Step::Lost { offset, why })
+        let is_short = self.available - offset < RECORD_HEADER_BYTES as u64;
+        Ok(Step::Lost { offset, why, is_short })
     }
 
     /// Makes sure that bytes are in the buffer; says how many of them there are.
