@@ -1,9 +1,11 @@
 //! From the table to the replicas of one node: which to open, update, close and delete. Called again with the same
 //! arguments it gives the same answer, and once the actions are done, none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use isogrid_core::{Incarnation, NodeId, PartitionEntry, PartitionId, Table, TableVersion};
+use isogrid_core::{
+    Incarnation, LogPosition, NodeId, PartitionEntry, PartitionId, Table, TableVersion,
+};
 
 use crate::id::Millis;
 
@@ -126,6 +128,17 @@ pub fn reconcile(
         }
     }
     actions
+}
+
+/// What a suspect tells the council of how far its logs reach: of a partition of which nothing could be read, that it has
+/// nothing. Untold, the council would wait for that for ever.
+pub fn positions_to_report(
+    held: Vec<(PartitionId, LogPosition)>,
+    suspect: &BTreeSet<PartitionId>,
+) -> Vec<(PartitionId, LogPosition)> {
+    let nothing = suspect.iter().map(|partition| (*partition, LogPosition::START));
+    let all: BTreeMap<PartitionId, LogPosition> = nothing.chain(held).collect();
+    all.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -117,6 +117,14 @@ fn done(
     replicas
 }
 
+#[test]
+fn a_suspect_says_of_what_it_has_nothing() {
+    let (one, two) = (PartitionId(1), PartitionId(2));
+    let held = vec![(P, LogPosition::new(1, 7)), (two, LogPosition::new(2, 9))];
+    let all = positions_to_report(held.clone(), &BTreeSet::from([one, two]));
+    assert_eq!(all, [held[0], (one, LogPosition::START), held[1]]);
+}
+
 proptest! {
     #[test]
     fn once_done_there_is_nothing_to_do(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isogrid_cluster::council::Refusal;
+use isogrid_cluster::reconcile::positions_to_report;
 use isogrid_cluster::{Command, Outcome};
 use isogrid_core::{Error, ErrorCode};
 use tokio::time::{sleep, timeout};
@@ -50,15 +51,18 @@ fn is_final(code: ErrorCode) -> bool {
 pub(super) async fn report(control: Arc<Control>) {
     loop {
         sleep(LOOK).await;
-        if !control.own.lock().must_report {
+        let suspect = control.own.lock().suspect.clone();
+        if suspect.is_empty() {
             continue;
         }
         let me = control.settings.me();
-        let positions = control.faces.engine.positions();
+        let positions = positions_to_report(control.faces.engine.positions(), &suspect);
         let command =
             Command::ReportPositions { node: me.node, incarnation: me.incarnation, positions };
         match control.propose(&command, PATIENCE).await {
-            Ok(Outcome::Applied | Outcome::Unchanged) => control.own.lock().must_report = false,
+            Ok(Outcome::Applied | Outcome::Unchanged) => {
+                control.own.lock().suspect.retain(|one| !suspect.contains(one));
+            }
             Ok(other) => warn!(?other, "the council did not take the positions of the logs"),
             Err(error) => info!(%error, "the positions of the logs are not reported yet"),
         }
@@ -81,7 +85,7 @@ impl Control {
                     suspect = registered.suspect.len(),
                     "registered"
                 );
-                self.own.lock().must_report |= !registered.suspect.is_empty();
+                self.own.lock().suspect.extend(registered.suspect);
                 self.registered(registered.table);
                 // The table that knows this life is at the leader for certain.
                 self.own.lock().ahead = self.leader_to_ask();

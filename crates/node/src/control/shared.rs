@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use isogrid_cluster::{ClusterId, Millis};
 use isogrid_core::table::DeltaRefused;
-use isogrid_core::{Error, NodeId, SessionId, TableVersion};
+use isogrid_core::{Error, NodeId, PartitionId, SessionId, TableVersion};
 use isogrid_replica::Proposal;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
@@ -55,8 +55,8 @@ pub(super) struct Own {
     pub(super) detour: Option<NodeId>,
     /// The council does not count this life among those that serve.
     pub(super) must_register: bool,
-    /// The council wants to know how far the logs reach.
-    pub(super) must_report: bool,
+    /// Of these the council wants to know how far the logs reach.
+    pub(super) suspect: BTreeSet<PartitionId>,
     /// Sessions that were kept alive and not told to the leader yet.
     pub(super) sessions: BTreeSet<SessionId>,
     /// Who is known to have newer news.
