@@ -109,6 +109,26 @@ pub enum Fault {
         /// How many times.
         factor: u32,
     },
+    /// A disk fails in most of what is asked of it, but for syncs. `fail-disk n2`
+    FailDisk {
+        /// Whose.
+        node: NodeIndex,
+    },
+    /// A disk is full. `fill-disk n2`
+    FillDisk {
+        /// Whose.
+        node: NodeIndex,
+    },
+    /// The next sync fails, and takes with it what was not synced. `fail-sync n2`
+    FailSync {
+        /// Whose.
+        node: NodeIndex,
+    },
+    /// A bit of a file is not what it was. `flip-bit n2`
+    FlipBit {
+        /// Whose.
+        node: NodeIndex,
+    },
     /// A node that is not there joins, empty. `join n5`
     Join {
         /// Which.
@@ -171,6 +191,10 @@ impl Fault {
             Fault::Network(disturbance) => disturbance.effect.name(),
             Fault::SlowNode { .. } => "slow-node",
             Fault::SlowDisk { .. } => "slow-disk",
+            Fault::FailDisk { .. } => "fail-disk",
+            Fault::FillDisk { .. } => "fill-disk",
+            Fault::FailSync { .. } => "fail-sync",
+            Fault::FlipBit { .. } => "flip-bit",
             Fault::Join { .. } => "join",
             Fault::Leave { .. } => "leave",
             Fault::Drain { .. } => "drain",
@@ -186,6 +210,8 @@ impl Fault {
         !matches!(
             self,
             Fault::Restart { .. }
+                | Fault::FailSync { .. }
+                | Fault::FlipBit { .. }
                 | Fault::Join { .. }
                 | Fault::Leave { .. }
                 | Fault::ForgeGossip { .. }

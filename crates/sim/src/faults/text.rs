@@ -95,6 +95,10 @@ impl fmt::Display for Fault {
             Fault::Network(disturbance) => disturbance.fmt(f),
             Fault::SlowNode { node, factor } => write!(f, "slow-node {node} x{factor}"),
             Fault::SlowDisk { node, factor } => write!(f, "slow-disk {node} x{factor}"),
+            Fault::FailDisk { node } => write!(f, "fail-disk {node}"),
+            Fault::FillDisk { node } => write!(f, "fill-disk {node}"),
+            Fault::FailSync { node } => write!(f, "fail-sync {node}"),
+            Fault::FlipBit { node } => write!(f, "flip-bit {node}"),
             Fault::Join { node } => write!(f, "join {node}"),
             Fault::Leave { node } => write!(f, "leave {node}"),
             Fault::Drain { node } => write!(f, "drain {node}"),
@@ -144,6 +148,10 @@ fn fault_from_words(words: &[&str]) -> Result<Fault, String> {
         ["slow-disk", node, factor] => {
             Fault::SlowDisk { node: node.parse()?, factor: parse_factor(factor)? }
         }
+        ["fail-disk", node] => Fault::FailDisk { node: node.parse()? },
+        ["fill-disk", node] => Fault::FillDisk { node: node.parse()? },
+        ["fail-sync", node] => Fault::FailSync { node: node.parse()? },
+        ["flip-bit", node] => Fault::FlipBit { node: node.parse()? },
         ["join", node] => Fault::Join { node: node.parse()? },
         ["leave", node] => Fault::Leave { node: node.parse()? },
         ["drain", node] => Fault::Drain { node: node.parse()? },
@@ -228,6 +236,10 @@ mod tests {
             "at 0.500s bandwidth 100000 all->n1 for 3s",
             "at 0.500s slow-node n2 x8 for 3s",
             "at 0.500s slow-disk n2 x100 for 3s",
+            "at 0.500s fail-disk n2 for 3s",
+            "at 0.500s fill-disk n2 for 3s",
+            "at 0.500s fail-sync n2",
+            "at 0.500s flip-bit n2",
             "at 0.500s join n5",
             "at 0.500s leave n2",
             "at 0.500s drain n2 for 3s",

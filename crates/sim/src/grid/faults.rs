@@ -6,6 +6,7 @@ use isogrid_cluster::Command;
 use isogrid_cluster::council::Intent;
 use isogrid_store::WalkCursor;
 
+use super::disk::Folder;
 use super::machine::Lie;
 use super::packet::Packet;
 use super::workload::LOOSE;
@@ -39,6 +40,9 @@ impl World {
             }
             Fault::Crash { node, disk } => self.crash_or_start(*node, *disk, begins),
             Fault::CrashAll { disk } => {
+                if begins {
+                    self.went_down.extend(self.council.council.table().iter().map(|(one, _)| one));
+                }
                 for node in self.machines.keys().copied().collect::<Vec<_>>() {
                     self.crash_or_start(node, *disk, begins);
                 }
@@ -46,7 +50,7 @@ impl World {
             Fault::CrashCouncilLeader { disk } => {
                 let leader = self.council.leader.map(|(leader, _)| leader);
                 if begins && let Some(leader) = leader {
-                    self.crash(leader, *disk);
+                    self.crash_somewhere(leader, *disk);
                 } else {
                     self.start_all();
                 }
@@ -88,8 +92,36 @@ impl World {
                     machine.slow_disk = if begins { *factor } else { 1 };
                 }
             }
+            Fault::FailDisk { node } => {
+                if let Some(folder) = self.folder_mut(*node) {
+                    folder.set_failing(begins);
+                }
+            }
+            Fault::FillDisk { node } => {
+                let Some(machine) = self.machines.get_mut(node) else { return };
+                if let Some(folder) = &mut machine.folder {
+                    folder.set_full(begins, &mut machine.random);
+                }
+            }
+            Fault::FailSync { node } => {
+                if let Some(folder) = self.folder_mut(*node) {
+                    folder.fail_sync();
+                }
+            }
+            Fault::FlipBit { node } => {
+                let Some(machine) = self.machines.get_mut(node) else { return };
+                let folder = machine.folder.as_mut();
+                if let Some(place) = folder.and_then(|folder| folder.flip(&mut machine.random)) {
+                    self.flips += 1;
+                    self.trace.note(at, Some(*node), "flip", &place);
+                }
+            }
             other => self.fault_of_membership(other, begins, at),
         }
+    }
+
+    fn folder_mut(&mut self, node: NodeIndex) -> Option<&mut Folder> {
+        self.machines.get_mut(&node)?.folder.as_mut()
     }
 
     fn fault_of_membership(&mut self, fault: &Fault, begins: bool, at: SimTime) {
@@ -113,7 +145,7 @@ impl World {
     }
 
     fn crash_or_start(&mut self, node: NodeIndex, disk: DiskFate, begins: bool) {
-        if begins { self.crash(node, disk) } else { self.start(node) }
+        if begins { self.crash_somewhere(node, disk) } else { self.start(node) }
     }
 
     pub(super) fn crash(&mut self, node: NodeIndex, disk: DiskFate) {
@@ -258,6 +290,9 @@ impl World {
             machine.pauses = 0;
             machine.slow = 1;
             machine.slow_disk = 1;
+            if let Some(folder) = &mut machine.folder {
+                folder.heal();
+            }
             machine.clock.thaw(now);
             machine.clock.set_drift(0, now);
             machine.clock.set_wall(EPOCH + now.elapsed(), now);

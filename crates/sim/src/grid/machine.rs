@@ -1,4 +1,4 @@
-//! [`Machine`]: a node of the simulation, with or without a process: its clocks, its disk, and what is wrong with it.
+//! [`Machine`]: a node of the simulation, with or without a process: its clocks, its folder, and what is wrong with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,12 @@ use isogrid_cluster::{BootId, StorageId};
 use isogrid_core::{Incarnation, Member, NodeId, Replica as Name};
 use isogrid_replica::{Now, Settings, Ticks};
 
-use super::disk::Disk;
+use super::disk::Folder;
 use super::options::Storage;
 use super::packet::Packet;
 use super::process::{Process, wall};
+use super::storage::DataOnDisk;
+use super::storage::recover::{Found, Maker, recover};
 use crate::faults::DiskFate;
 use crate::network::NodeIndex;
 use crate::random::Random;
@@ -35,10 +37,17 @@ pub(crate) struct Machine {
     pub(crate) process: Option<Process>,
     /// Which life the present or last process is.
     pub(crate) life: u64,
-    disk: Option<Disk>,
+    /// What it keeps; nothing when its data are in memory alone.
+    pub(crate) folder: Option<Folder>,
     storage: Storage,
     storages: u128,
     boots: u128,
+    /// Whether the present process found everything that its folder should have.
+    is_intact: bool,
+    /// The process ends in the middle of what the disk does next, and this is what it leaves.
+    pub(crate) ends_soon: Option<DiskFate>,
+    /// How often a start was made void: a restart that was planned before does not happen.
+    pub(crate) restarts: u64,
     /// How many pauses hold it at this moment.
     pub(crate) pauses: u32,
     /// What arrived meanwhile.
@@ -46,11 +55,7 @@ pub(crate) struct Machine {
     /// How many times longer everything takes.
     pub(crate) slow: u32,
     pub(crate) slow_disk: u32,
-    /// When the last write is done.
-    pub(crate) disk_busy_until: SimTime,
     pub(crate) lie: Option<Lie>,
-    /// It has left for good.
-    pub(crate) has_left: bool,
     pub(crate) random: Random,
 }
 
@@ -64,17 +69,18 @@ impl Machine {
             clock: NodeClock::new(now, epoch),
             process: None,
             life: 0,
-            disk: None,
+            folder: None,
             storage,
             storages: 0,
             boots: 1,
+            is_intact: true,
+            ends_soon: None,
+            restarts: 0,
             pauses: 0,
             inbox: Vec::new(),
             slow: 1,
             slow_disk: 1,
-            disk_busy_until: now,
             lie: None,
-            has_left: false,
             random: random.fork_numbered("machine", u64::from(index.0)),
         }
     }
@@ -90,25 +96,36 @@ impl Machine {
         self.process.is_some() && self.pauses == 0
     }
 
-    /// Starts a process: a new life, with what the disk kept.
-    pub(crate) fn start(&mut self, settings: Arc<Settings>, leader: (u64, NodeIndex), at: SimTime) {
-        if self.process.is_some() || self.has_left {
-            return;
-        }
+    /// Starts a process: a new life, with what the disk kept. Says what was found, or why it cannot start.
+    pub(crate) fn start(
+        &mut self,
+        settings: Arc<Settings>,
+        leader: (u64, NodeIndex),
+        at: SimTime,
+    ) -> Result<Found, String> {
         self.life += 1;
         let incarnation = Incarnation(self.life);
-        if self.storage != Storage::Memory && self.disk.is_none() {
+        if self.storage != Storage::Memory && self.folder.is_none() {
             let id = self.next_storage();
-            self.disk = Some(Disk::new(id, self.storage == Storage::Synced));
+            let random = self.random.fork_numbered("disk", self.life);
+            self.folder = Some(Folder::new(id, random));
         }
         let me = Name { node: self.name.clone(), incarnation };
-        let mut process = Process::new(me, settings, leader);
-        let now = self.now(at);
-        if let Some(disk) = &mut self.disk {
-            disk.incarnations.push(incarnation);
-            process.recover(disk, now);
+        let maker = Maker { own: me.clone(), settings: settings.clone(), now: self.now(at) };
+        let mut process = Process::new(me, (settings, self.storage.synced_maps()), leader);
+        let mut found = Found::default();
+        if let Some(folder) = &mut self.folder {
+            folder.lives.push(incarnation);
+            let (data, recovery) = DataOnDisk::open(folder).map_err(|why| why.to_string())?;
+            found = recover(&recovery, &maker);
+            if folder.is_known && recovery.segments() == 0 {
+                found.damages.push("the data are gone".to_owned());
+            }
+            process.restore(data, std::mem::take(&mut found.replicas), maker.now);
         }
+        self.is_intact = found.damages.is_empty();
         self.process = Some(process);
+        Ok(found)
     }
 
     fn next_storage(&mut self) -> StorageId {
@@ -121,27 +138,27 @@ impl Machine {
         self.process = None;
         self.pauses = 0;
         self.inbox.clear();
-        match fate {
-            DiskFate::Kept => {}
-            DiskFate::UnsyncedLost => {
-                self.boots += 1;
-                let random = &mut self.random;
-                if let Some(disk) = &mut self.disk {
-                    disk.lose_unsynced(|unsynced| random.below(unsynced as u64 + 1) as usize);
-                }
-            }
-            DiskFate::Lost => self.disk = None,
+        self.ends_soon = None;
+        self.restarts += 1;
+        let power_fails = fate == DiskFate::UnsyncedLost;
+        self.boots += u128::from(power_fails);
+        if fate == DiskFate::Lost {
+            self.folder = None;
         }
+        if let Some(folder) = &mut self.folder {
+            folder.end_process(power_fails, &mut self.random);
+        }
+    }
+
+    /// How long something of the disk takes that usually takes so many microseconds, up to three times as many.
+    pub(crate) fn disk_time(&mut self, micros: u64) -> Duration {
+        let factor = u64::from(self.slow_disk);
+        Duration::from_micros(self.random.within(micros..=3 * micros) * factor)
     }
 
     /// Whether its power has ever failed.
     pub(crate) fn has_lost_power(&self) -> bool {
         self.boots > 1
-    }
-
-    /// Its disk, while a process uses it.
-    pub(crate) fn disk_mut(&mut self) -> Option<&mut Disk> {
-        self.disk.as_mut()
     }
 
     /// What it registers with.
@@ -150,13 +167,13 @@ impl Machine {
         member.incarnation = Incarnation(self.life);
         let boot_id = BootId(u128::from(self.index.0) << 64 | self.boots);
         let survives_power_loss = self.storage == Storage::Synced;
-        let proof = match &self.disk {
-            Some(disk) => StorageProof {
-                storage_id: disk.id,
-                incarnations: disk.incarnations.clone(),
+        let proof = match &self.folder {
+            Some(folder) => StorageProof {
+                storage_id: folder.id,
+                incarnations: folder.lives.clone(),
                 boot_id,
                 survives_power_loss,
-                is_intact: true,
+                is_intact: self.is_intact,
                 is_volatile: false,
             },
             None => StorageProof {

@@ -6,7 +6,8 @@
 //! | [`options`] | what a run is like |
 //! | [`world`] | everything in one queue of events |
 //! | `receive`, `faults` | what happens when something arrives or breaks |
-//! | `machine`, `process`, `disk` | a node: its clocks and disk, one life of it, what it keeps |
+//! | `machine`, `disk` | a node: its clocks, what it keeps, and what is wrong with it |
+//! | `process`, `storage` | one life of a node, and its data on disk |
 //! | `council` | the council's service around the real state machine |
 //! | `packet`, `hands` | what travels, and what replicas want done |
 //! | `workload`, `watch` | the clients and the watchers |
@@ -29,6 +30,7 @@ mod process;
 mod receive;
 #[doc(hidden)]
 pub mod rules;
+mod storage;
 mod verdict;
 mod watch;
 mod workload;

@@ -15,10 +15,25 @@ use crate::trace::Keep;
 pub enum Storage {
     /// Memory only.
     Memory,
-    /// Files, not synced.
+    /// Files, synced about once a second.
     Files,
+    /// Files; what is written to one of the maps is synced before it counts, and what is written to the others is not.
+    Mixed,
     /// Files, synced before anything counts.
     Synced,
+}
+
+/// Of which maps writes count only when they are synced, by their numbers.
+pub(crate) type SyncedMaps = [Option<bool>; 4];
+
+impl Storage {
+    pub(crate) fn synced_maps(self) -> SyncedMaps {
+        match self {
+            Storage::Memory | Storage::Files => [Some(false); 4],
+            Storage::Mixed => [Some(true), Some(false), Some(false), Some(false)],
+            Storage::Synced => [Some(true); 4],
+        }
+    }
 }
 
 /// What a run is like. What is `None` is drawn from the seed.
@@ -102,7 +117,8 @@ impl Options {
     pub(crate) fn draw(&self, random: &Random) -> Drawn {
         let mut random = random.fork("options");
         let copies = if random.chance(Rate::percent(65)) { 2 } else { 3 };
-        let storages = [(2, Storage::Memory), (4, Storage::Files), (3, Storage::Synced)];
+        let storages =
+            [(2, Storage::Memory), (4, Storage::Files), (2, Storage::Mixed), (3, Storage::Synced)];
         let storage = random.pick_weighted(&storages).copied().unwrap_or(Storage::Files);
         let policies = [(6, LossPolicy::Block), (3, LossPolicy::Reset), (1, LossPolicy::Available)];
         let policy = random.pick_weighted(&policies).copied().unwrap_or_default();

@@ -179,6 +179,8 @@ pub(crate) enum Answered {
     Failed,
     /// No answer, and why.
     Refused(Refusal),
+    /// The disk takes nothing, so that nothing was changed.
+    DiskRefuses,
     /// A session.
     Session(SessionId),
 }

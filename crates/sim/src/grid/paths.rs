@@ -39,6 +39,18 @@ pub(crate) const STOP_YES: &str = "can_stop says yes";
 pub(crate) const STOP_NO: &str = "can_stop says no";
 pub(crate) const DIFFERENT: &str = "data differ at equal positions";
 pub(crate) const REPAIRED: &str = "differing data are repaired";
+pub(crate) const TORN_TAIL: &str = "a log is recovered without its torn end";
+pub(crate) const SNAPSHOT_AND_TAIL: &str =
+    "a partition comes back from a snapshot and the log behind it";
+pub(crate) const SUSPECT_BY_DAMAGE: &str = "damage on a disk makes its node a suspect";
+pub(crate) const START_FAILED: &str = "a process cannot start on its disk";
+pub(crate) const MID_WRITE: &str = "a process ends in the middle of a change to its disk";
+pub(crate) const SYNC_FAILED: &str = "a failed sync ends a process";
+pub(crate) const DISK_FULL: &str = "a full disk refuses a write";
+pub(crate) const DISK_ERRORS: &str = "a failing disk refuses a write";
+pub(crate) const IMAGE: &str = "an image is published";
+pub(crate) const LOG_SHORTENED: &str = "a log is shortened";
+pub(crate) const CAME_BACK: &str = "a partition opens after all processes ended at once";
 
 /// All of them.
 pub(crate) const ALL: &[&str] = &[
@@ -74,6 +86,17 @@ pub(crate) const ALL: &[&str] = &[
     STOP_NO,
     DIFFERENT,
     REPAIRED,
+    TORN_TAIL,
+    SNAPSHOT_AND_TAIL,
+    SUSPECT_BY_DAMAGE,
+    START_FAILED,
+    MID_WRITE,
+    SYNC_FAILED,
+    DISK_FULL,
+    DISK_ERRORS,
+    IMAGE,
+    LOG_SHORTENED,
+    CAME_BACK,
 ];
 
 /// Counts what a replica noticed.
@@ -136,7 +159,7 @@ pub(crate) fn of_notice(
             world.corrupted.remove(&partition);
             Some(DIFFERENT)
         }
-        Notice::Opened { .. } => None,
+        Notice::Opened { .. } => world.went_down.remove(&partition).then_some(CAME_BACK),
     };
     if let Some(path) = path {
         world.paths.reached(path);

@@ -2,12 +2,13 @@
 //! keeps requests, writes to its disk, and otherwise does what it is told.
 
 mod gossip;
+mod persist;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use isogrid_cluster::reconcile::{Action, LocalReplica, Own, reconcile};
+use isogrid_cluster::reconcile::{Action, LocalReplica, Own, positions_to_report, reconcile};
 use isogrid_cluster::{ClusterId, Millis};
 use isogrid_core::{
     LogPosition, NodeId, PartitionCount, PartitionEntry, PartitionId, Replica as Name, SessionId,
@@ -17,9 +18,12 @@ use isogrid_replica::lease::{Claimant, Voucher};
 use isogrid_replica::{Event, Now, Replica, Settings, Ticket};
 use isogrid_store::Partition;
 
-use super::disk::{Disk, Entries};
+use persist::OnDisk;
+
 use super::hands::Hands;
+use super::options::SyncedMaps;
 use super::packet::{Ask, News, Packet};
+use super::storage::DataOnDisk;
 use crate::network::NodeIndex;
 
 /// A request in flight.
@@ -35,10 +39,13 @@ pub(crate) struct Held {
     /// Since when it takes no part.
     pub(crate) closed_since: Option<Millis>,
     deferred: Vec<Ticket>,
-    /// How far entries were handed to the disk.
-    pub(crate) written: LogPosition,
-    /// The commit index of the last image on disk.
-    pub(crate) imaged: u64,
+    pub(crate) on_disk: OnDisk,
+}
+
+impl Held {
+    fn new(replica: Replica) -> Self {
+        Held { replica, closed_since: None, deferred: Vec::new(), on_disk: OnDisk::default() }
+    }
 }
 
 /// What a process wants done after a step.
@@ -46,10 +53,6 @@ pub(crate) struct Held {
 pub(crate) struct Wishes {
     pub(crate) packets: Vec<(NodeIndex, Packet)>,
     pub(crate) hands: Vec<(PartitionId, Hands)>,
-    /// Entries for the disk.
-    pub(crate) writes: Vec<(PartitionId, Entries)>,
-    /// What is on disk of these is worth nothing.
-    pub(crate) forgotten: Vec<PartitionId>,
 }
 
 /// Where a node finds the others.
@@ -61,6 +64,9 @@ pub(crate) struct Process {
     pub(crate) own: Own,
     pub(crate) table: Table,
     pub(crate) replicas: BTreeMap<PartitionId, Held>,
+    /// Its data on disk, unless they are in memory alone.
+    pub(crate) data: Option<DataOnDisk>,
+    synced_maps: SyncedMaps,
     pub(crate) settings: Arc<Settings>,
     pub(crate) cluster: Option<ClusterId>,
     /// Who leads the council, as far as it knows, and in which term.
@@ -77,15 +83,19 @@ pub(crate) struct Process {
     pub(crate) is_down: bool,
     /// Registration is tried again after this moment.
     pub(crate) register_at: Millis,
-    /// The council wants to know how far its logs reach.
-    pub(crate) report_due: bool,
+    /// Of these the council wants to know how far its logs reach.
+    pub(crate) suspect: BTreeSet<PartitionId>,
     /// When it last said so, and under which tickets: again until one is answered.
     pub(crate) reported: Option<Millis>,
     pub(crate) reports: Vec<u64>,
 }
 
 impl Process {
-    pub(crate) fn new(me: Name, settings: Arc<Settings>, leader: (u64, NodeIndex)) -> Self {
+    pub(crate) fn new(
+        me: Name,
+        (settings, synced_maps): (Arc<Settings>, SyncedMaps),
+        leader: (u64, NodeIndex),
+    ) -> Self {
         let partitions = PartitionCount::new(1).expect("one is a power of two");
         let own = Own { node: me.node.clone(), incarnation: me.incarnation, registered: None };
         Process {
@@ -93,6 +103,8 @@ impl Process {
             own,
             table: Table::unassigned(partitions),
             replicas: BTreeMap::new(),
+            data: None,
+            synced_maps,
             settings,
             cluster: None,
             leader,
@@ -106,25 +118,9 @@ impl Process {
             kept_alive: BTreeSet::new(),
             is_down: false,
             register_at: Millis(0),
-            report_due: false,
+            suspect: BTreeSet::new(),
             reported: None,
             reports: Vec::new(),
-        }
-    }
-
-    /// Brings back what the disk kept. Nothing takes part yet.
-    pub(crate) fn recover(&mut self, disk: &Disk, now: Now) {
-        for (partition, saved) in &disk.partitions {
-            let store = self.empty_store(*partition);
-            let settings = self.settings.clone();
-            let kept = (&saved.image, &saved.log()[..]);
-            let replica = Replica::recover(self.me.clone(), store, settings, kept, now)
-                .expect("a simulated disk does not rot");
-            let written = replica.log().last();
-            let imaged = replica.commit();
-            let closed_since = Some(millis(now));
-            let held = Held { replica, closed_since, deferred: Vec::new(), written, imaged };
-            self.replicas.insert(*partition, held);
         }
     }
 
@@ -192,10 +188,7 @@ impl Process {
                     self.step(partition, Event::Table(&entry), now, wishes);
                 }
                 Action::Close { partition } => self.close(partition, now, wishes),
-                Action::Delete { partition } => {
-                    self.replicas.remove(&partition);
-                    wishes.forgotten.push(partition);
-                }
+                Action::Delete { partition } => self.forget(partition),
             }
         }
     }
@@ -210,14 +203,7 @@ impl Process {
         if !self.replicas.contains_key(&partition) {
             let (me, settings) = (self.me.clone(), self.settings.clone());
             let replica = Replica::new(me, self.empty_store(partition), settings, now);
-            let held = Held {
-                replica,
-                closed_since: None,
-                deferred: Vec::new(),
-                written: LogPosition::START,
-                imaged: 0,
-            };
-            self.replicas.insert(partition, held);
+            self.replicas.insert(partition, Held::new(replica));
         }
         if let Some(held) = self.replicas.get_mut(&partition) {
             held.closed_since = None;
@@ -247,42 +233,23 @@ impl Process {
         self.in_flight.retain(|_, waiting| waiting.ask.deadline > now.wall);
     }
 
-    /// What is in the logs and not on the way to the disk yet.
-    pub(crate) fn unwritten(&mut self, wishes: &mut Wishes) {
-        for (partition, held) in &mut self.replicas {
-            let log = held.replica.log();
-            if log.last() == held.written || held.replica.lacks_image() {
-                continue;
-            }
-            let is_same = log.position_of(held.written.seq) == Some(held.written);
-            // What was cut off has other entries in its place: the disk keeps those that are the same.
-            let from = if is_same { held.written.seq } else { log.base().seq };
-            let entries: Entries = (from + 1..=log.last().seq)
-                .filter_map(|seq| Some((log.position_of(seq)?, log.encoded(seq)?.to_vec())))
-                .collect();
-            held.written = log.last();
-            if !entries.is_empty() {
-                wishes.writes.push((*partition, entries));
-            }
-        }
-    }
-
     /// The positions of suspects, for the council, as often as it takes until it has answered.
     pub(crate) fn positions(&mut self, now: Now) -> Option<Vec<(PartitionId, LogPosition)>> {
         let waits = self.reported.is_some_and(|at| millis(now).since(at) < 200);
-        if !self.report_due || waits {
+        if self.suspect.is_empty() || waits {
             return None;
         }
         self.reported = Some(millis(now));
         let position = |held: &Held| held.replica.log().last();
-        Some(self.replicas.iter().map(|(partition, held)| (*partition, position(held))).collect())
+        let held = self.replicas.iter().map(|(partition, held)| (*partition, position(held)));
+        Some(positions_to_report(held.collect(), &self.suspect))
     }
 
     /// The council has taken a command of this process.
     pub(crate) fn taken(&mut self, ticket: u64) {
         if self.reports.contains(&ticket) {
             self.reports.clear();
-            self.report_due = false;
+            self.suspect.clear();
         }
     }
 

@@ -8,7 +8,6 @@ use isogrid_cluster::{Command, Directive};
 use isogrid_core::{PartitionId, TableVersion};
 use isogrid_replica::{Event as ReplicaEvent, Notice, Now, Refusal};
 
-use super::disk::Entries;
 use super::packet::{Answer, Answered, Ask, News, Packet, What};
 use super::paths;
 use super::process::{Process, Wishes};
@@ -27,7 +26,6 @@ impl World {
             Packet::Replica { partition, from, to, message } => {
                 let event = ReplicaEvent::Receive { from: &from, to, message };
                 process.step(partition, event, now, &mut wishes);
-                process.unwritten(&mut wishes);
             }
             Packet::Beat { from: life, to: meant, beat } => {
                 let is_meant =
@@ -50,7 +48,6 @@ impl World {
             }
             Packet::News(news) => {
                 process.learn(news, now, &mut wishes);
-                process.unwritten(&mut wishes);
             }
             Packet::Directive(directive) => process.obey(&directive, now, &mut wishes),
             other => return self.receive_rarely(from, to, other, at),
@@ -123,38 +120,13 @@ impl World {
             let answer = Answer { attempt: ask.attempt, what, table: Some(table) };
             return self.send(to, from, Packet::Answer(answer), at);
         }
+        let is_write = !matches!(ask.what, What::Get(..));
+        if is_write && process.data.as_ref().is_some_and(|data| data.is_refusing()) {
+            let answer = Answer { attempt: ask.attempt, what: Answered::DiskRefuses, table: None };
+            return self.send(to, from, Packet::Answer(answer), at);
+        }
         process.ask(from, ask, now, &mut wishes);
-        process.unwritten(&mut wishes);
         self.carry_out(to, wishes, at);
-    }
-
-    /// A disk has written entries.
-    pub(crate) fn written(
-        &mut self,
-        (node, life): (NodeIndex, u64),
-        partition: PartitionId,
-        entries: Entries,
-        at: SimTime,
-    ) {
-        let Some(machine) = self.machines.get_mut(&node) else { return };
-        if machine.life != life || machine.process.is_none() {
-            return;
-        }
-        let Some((last, _)) = entries.last().cloned() else { return };
-        let is_void = |process: &Process| {
-            process.replicas.get(&partition).is_some_and(|held| held.replica.lacks_image())
-        };
-        if machine.process.as_ref().is_some_and(is_void) {
-            return;
-        }
-        if let Some(disk) = machine.disk_mut() {
-            disk.write(partition, &entries);
-        }
-        let now = machine.now(at);
-        let mut wishes = Wishes::default();
-        let Some(process) = machine.process.as_mut() else { return };
-        process.step(partition, ReplicaEvent::Persisted(last), now, &mut wishes);
-        self.carry_out(node, wishes, at);
     }
 
     /// What a replica noticed.
@@ -168,11 +140,6 @@ impl World {
         let line = || format!("p{} {notice:?}", partition.0);
         self.trace.record(at, Some(node), "notice", &line(), line);
         paths::of_notice(self, node, partition, notice);
-        if let Notice::CopyStarted(_) = notice
-            && let Some(disk) = self.machines.get_mut(&node).and_then(|machine| machine.disk_mut())
-        {
-            disk.forget(partition);
-        }
     }
 
     /// The wall clock as it truly is, in milliseconds.

@@ -347,7 +347,7 @@ impl Client {
             Answered::Refused(Refusal::Stale | Refusal::TooLate | Refusal::PositionLost) => {
                 Some(Outcome::Unknown)
             }
-            Answered::Refused(_) | Answered::Session(_) => None,
+            Answered::Refused(_) | Answered::DiskRefuses | Answered::Session(_) => None,
         }
     }
 

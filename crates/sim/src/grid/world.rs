@@ -3,6 +3,7 @@
 mod begin;
 mod carry;
 mod clocked;
+mod keep;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,6 @@ use isogrid_core::{Epoch, LogPosition, NodeId, PartitionId};
 use isogrid_replica::{Replica, Settings};
 
 use super::council::CouncilService;
-use super::disk::Entries;
 use super::machine::Machines;
 use super::options::Drawn;
 use super::packet::Packet;
@@ -46,8 +46,14 @@ pub(crate) enum Event {
     Tick(NodeIndex, u64),
     /// A process gossips and beats.
     Gossip(NodeIndex, u64),
-    /// A disk is done.
-    Written(NodeIndex, u64, PartitionId, Entries),
+    /// A sync is done.
+    Synced(NodeIndex, u64),
+    /// A process looks whether images are to be written, or goes on with some.
+    Images(NodeIndex, u64),
+    /// A process ends that was to end in the middle of something.
+    Ends(NodeIndex, u64),
+    /// A process starts that ended by itself, unless something came between.
+    Start(NodeIndex, u64),
     /// The council's leader looks at the cluster.
     Council,
     /// A proposal is committed, if the leader of this term still stands.
@@ -76,6 +82,18 @@ pub struct World {
     pub(crate) random: Random,
     /// The newest acknowledged write per partition.
     pub(crate) acked: BTreeMap<PartitionId, LogPosition>,
+    /// The newest of those that were synced everywhere before they were acknowledged.
+    pub(crate) acked_synced: BTreeMap<PartitionId, LogPosition>,
+    /// How many bits have flipped.
+    pub(crate) flips: u64,
+    /// How often a process found damages on its disk when it started.
+    pub(crate) damages: u64,
+    /// The same, as it was before each loss that was declared.
+    pub(crate) synced_before: BTreeMap<(PartitionId, u32), LogPosition>,
+    /// Who has just started and found damages on its disk that nothing explains.
+    pub(crate) unexplained: Vec<(NodeIndex, String)>,
+    /// All processes ended at once, and these partitions have not been open since.
+    pub(crate) went_down: BTreeSet<PartitionId>,
     /// Whose data went wrong, as long as nobody has noticed.
     pub(crate) corrupted: BTreeMap<PartitionId, NodeIndex>,
     /// Who was asked in this step whether a node can stop, and the answer.
@@ -104,14 +122,21 @@ impl World {
     pub(crate) fn step(&mut self) -> bool {
         self.touched.clear();
         self.asked_to_stop = None;
+        self.unexplained.clear();
         let Some((at, event)) = self.queue.pop() else { return false };
         match event {
             Event::Arrive(envelope) => self.arrive(envelope, at),
             Event::Fault(moment) => self.fault(&moment, at),
             Event::Tick(node, life) => self.tick(node, life, at),
             Event::Gossip(node, life) => self.gossip(node, life, at),
-            Event::Written(node, life, partition, entries) => {
-                self.written((node, life), partition, entries, at);
+            Event::Synced(node, life) => self.synced((node, life), at),
+            Event::Images(node, life) => self.keep_images((node, life), at),
+            Event::Ends(node, life) => self.ends_at_last(node, Some(life)),
+            Event::Start(node, restart) => {
+                let machine = self.machines.get(&node);
+                if machine.is_some_and(|machine| machine.restarts == restart) {
+                    self.start(node);
+                }
             }
             Event::Council => self.tend_council(at),
             Event::Commit { from, ticket, term, command } => {

@@ -38,6 +38,8 @@ pub struct GenerateSettings {
     pub loss_gap: Duration,
     /// Whether the whole cluster may crash at once.
     pub crash_all: bool,
+    /// Whether nodes have disks, which fail, fill up and rot.
+    pub has_disks: bool,
 }
 
 impl Default for GenerateSettings {
@@ -55,6 +57,7 @@ impl Default for GenerateSettings {
             disks: DiskFate::ALL.to_vec(),
             loss_gap: Duration::from_secs(20),
             crash_all: true,
+            has_disks: true,
         }
     }
 }
@@ -174,6 +177,10 @@ impl<'a> Draft<'a> {
             Kind::Pause => may_stop.then_some(Fault::Pause { node })?,
             Kind::SlowNode => Fault::SlowNode { node, factor: 1 << random.within(1..=6) },
             Kind::SlowDisk => Fault::SlowDisk { node, factor: 1 << random.within(2..=10) },
+            Kind::FailDisk => self.settings.has_disks.then_some(Fault::FailDisk { node })?,
+            Kind::FillDisk => self.settings.has_disks.then_some(Fault::FillDisk { node })?,
+            Kind::FailSync => self.settings.has_disks.then_some(Fault::FailSync { node })?,
+            Kind::FlipBit => self.settings.has_disks.then_some(Fault::FlipBit { node })?,
             Kind::CorruptRecord => Fault::CorruptRecord { node },
             Kind::MemoryPressure => Fault::MemoryPressure { node, share: percent(random, 30..=90) },
             Kind::JumpClock => Fault::JumpClock { node, by: draw_jump(random) },

@@ -214,13 +214,14 @@ fn parse_run_duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-const STORAGES: [Storage; 3] = [Storage::Memory, Storage::Files, Storage::Synced];
+const STORAGES: [Storage; 4] = [Storage::Memory, Storage::Files, Storage::Mixed, Storage::Synced];
 
 /// The word of a kind of storage.
 pub(super) fn storage_word(storage: Storage) -> &'static str {
     match storage {
         Storage::Memory => "memory",
         Storage::Files => "files",
+        Storage::Mixed => "mixed",
         Storage::Synced => "synced",
     }
 }

@@ -105,6 +105,10 @@ fn nodes_of(fault: &Fault) -> Vec<NodeIndex> {
         | Fault::DriftClock { node, .. }
         | Fault::SlowNode { node, .. }
         | Fault::SlowDisk { node, .. }
+        | Fault::FailDisk { node }
+        | Fault::FillDisk { node }
+        | Fault::FailSync { node }
+        | Fault::FlipBit { node }
         | Fault::Join { node }
         | Fault::Leave { node }
         | Fault::Drain { node }

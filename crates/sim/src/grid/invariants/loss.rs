@@ -7,6 +7,7 @@ use isogrid_cluster::council::{LossCause, LossPolicy, LossRecord};
 use isogrid_core::{Epoch, PartitionId};
 
 use crate::grid::history::Histories;
+use crate::grid::options::Storage;
 use crate::grid::world::World;
 use crate::invariant::{Invariant, Violation};
 use crate::network::NodeIndex;
@@ -62,15 +63,24 @@ impl LossIsTold {
             && record.epoch > epoch;
         self.read = record.number;
         let has_reason = match record.cause {
-            // Somewhere the power has failed before everything was synced.
+            // Somewhere the power has failed before everything was synced, or a disk is not what it was.
             LossCause::SuspectPromoted => {
-                world.machines.values().any(|machine| machine.has_lost_power())
+                let has_lost_power = world.machines.values().any(|one| one.has_lost_power());
+                world.damages > 0 || (has_lost_power && world.drawn.storage != Storage::Synced)
             }
             LossCause::Policy => world.drawn.loss_policy != LossPolicy::Block,
             LossCause::Operator => false,
         };
+        // Whatever a loss of power takes, what was acknowledged as synced is not part of it.
+        let synced = world.synced_before.get(&(record.partition, record.loss_generation)).copied();
+        let lost = synced.filter(|synced| {
+            let kept = record.kept.unwrap_or_default();
+            kept.seq < synced.seq || kept.epoch < synced.epoch
+        });
+        let may_lose_synced = world.flips > 0 || record.cause != LossCause::SuspectPromoted;
         match (follows, has_reason) {
-            (true, true) => Ok(()),
+            (true, true) if lost.is_none() || may_lose_synced => Ok(()),
+            (true, true) => Err(format!("{record:?} loses {lost:?}, which was synced")),
             (false, _) => Err(format!("{record:?} does not follow generation {generation}")),
             (true, false) => Err(format!("{record:?} has no reason")),
         }

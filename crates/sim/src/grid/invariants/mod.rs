@@ -5,6 +5,7 @@ pub(super) mod can_stop;
 mod held;
 mod loss;
 mod one_primary;
+mod read_back;
 mod regress;
 pub(super) mod restored;
 mod same_data;
@@ -27,6 +28,7 @@ pub(super) fn all(histories: &Rc<RefCell<Histories>>) -> Invariants<World> {
         .with(regress::NothingRegresses::default())
         .with(loss::LossIsTold::default())
         .with(can_stop::CanStopIsTrue)
+        .with(read_back::IsReadBack)
 }
 
 /// What must hold when all is quiet.

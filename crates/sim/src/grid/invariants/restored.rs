@@ -21,12 +21,15 @@ pub(in crate::grid) fn missing(world: &World) -> Option<String> {
     missing_node(world).or_else(|| council.table().iter().find_map(in_table))
 }
 
-/// A node that runs, and that the council does not count in; or that does not know the table.
+/// A node that does not run, or that the council does not count in, or that does not know the table.
 fn missing_node(world: &World) -> Option<String> {
     let council = &world.council.council;
     world.machines.values().find_map(|machine| {
-        let process = machine.process.as_ref()?;
-        let (name, known) = (&machine.name, process.table.version());
+        let name = &machine.name;
+        let Some(process) = machine.process.as_ref() else {
+            return Some(format!("{name} does not start"));
+        };
+        let known = process.table.version();
         if council.serving(name).as_ref() != Some(&process.me) {
             return Some(format!("{name} runs and does not serve: {:?}", council.member(name)));
         }

@@ -119,9 +119,12 @@ impl World {
         };
         match outcome {
             Outcome::Registered(registered) => {
-                process.report_due |= !registered.suspect.is_empty();
+                process.suspect.extend(&registered.suspect);
                 let mut wishes = Wishes::default();
                 process.registered(registered.table, now, &mut wishes);
+                if let Some(folder) = &mut machine.folder {
+                    folder.is_known = true;
+                }
                 self.carry_out(node, wishes, at);
             }
             Outcome::SessionsOpened { first, .. } => {

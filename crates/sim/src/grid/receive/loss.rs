@@ -21,6 +21,10 @@ impl World {
             self.losses.push((id, at, record.partition, record.epoch));
             self.lost_before.insert(record.partition, record.epoch);
             self.acked.remove(&record.partition);
+            if let Some(synced) = self.acked_synced.remove(&record.partition) {
+                let generation = (record.partition, record.loss_generation);
+                self.synced_before.insert(generation, synced);
+            }
         }
     }
 

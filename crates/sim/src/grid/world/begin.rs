@@ -16,6 +16,7 @@ use crate::grid::council::CouncilService;
 use crate::grid::machine::{Machine, Machines};
 use crate::grid::options::{Drawn, Options, Storage};
 use crate::grid::paths;
+use crate::grid::storage::recover::Found;
 use crate::grid::watch::Watcher;
 use crate::grid::workload::Client;
 use crate::network::{Network, NodeIndex};
@@ -73,6 +74,12 @@ impl World {
             settings,
             random: random.fork("world"),
             acked: BTreeMap::new(),
+            acked_synced: BTreeMap::new(),
+            synced_before: BTreeMap::new(),
+            flips: 0,
+            damages: 0,
+            unexplained: Vec::new(),
+            went_down: BTreeSet::new(),
             corrupted: BTreeMap::new(),
             asked_to_stop: None,
             ledger_read: 0,
@@ -107,18 +114,48 @@ impl World {
 
     /// Starts the process of a machine.
     pub(crate) fn start(&mut self, node: NodeIndex) {
+        self.ends_at_last(node, None);
         let now = self.queue.now();
         let leader = self.council.leader_news();
         let settings = self.settings.clone();
-        let Some(machine) = self.machines.get_mut(&node) else { return };
-        if machine.process.is_some() || machine.has_left {
+        let Some(machine) = self.machines.get_mut(&node).filter(|one| one.process.is_none()) else {
             return;
+        };
+        match machine.start(settings, leader, now) {
+            Ok(found) => self.started(node, &found, now),
+            Err(why) => {
+                self.trace.note(now, Some(node), "start", &format!("fails: {why}"));
+                self.paths.reached(paths::START_FAILED);
+                if machine.folder.as_ref().is_some_and(|folder| folder.is_over()) {
+                    self.crash(node, DiskFate::Kept);
+                }
+                self.start_later(node, now);
+            }
         }
-        machine.start(settings, leader, now);
+    }
+
+    fn started(&mut self, node: NodeIndex, found: &Found, now: SimTime) {
+        let Some(machine) = self.machines.get_mut(&node) else { return };
+        let damages = found.damages.join(", ");
+        self.trace.note(now, Some(node), "start", &damages);
+        for path in &found.paths {
+            self.paths.reached(path);
+        }
+        let has_damages = !damages.is_empty();
+        if has_damages {
+            self.damages += 1;
+            self.paths.reached(paths::SUSPECT_BY_DAMAGE);
+        }
+        let folder = machine.folder.as_mut();
+        if folder.is_some_and(|folder| !folder.explains(has_damages)) {
+            self.unexplained.push((node, damages));
+        }
         let life = machine.life;
-        self.trace.note(now, Some(node), "start", "");
         self.queue.push(now + Duration::from_millis(1), Event::Tick(node, life));
         self.queue.push(now + Duration::from_millis(2), Event::Gossip(node, life));
+        if machine.folder.is_some() {
+            self.queue.push(now + Duration::from_millis(100), Event::Images(node, life));
+        }
     }
 }
 
@@ -146,7 +183,7 @@ fn new_council(options: &Options, drawn: &Drawn, machines: &Machines) -> Council
 fn generate(options: &Options, drawn: &Drawn, random: &Random) -> Schedule {
     let disks = match drawn.storage {
         Storage::Memory => vec![DiskFate::Lost],
-        Storage::Files | Storage::Synced => DiskFate::ALL.to_vec(),
+        Storage::Files | Storage::Mixed | Storage::Synced => DiskFate::ALL.to_vec(),
     };
     let settings = GenerateSettings {
         profile: options.profile,
@@ -160,6 +197,7 @@ fn generate(options: &Options, drawn: &Drawn, random: &Random) -> Schedule {
         disks,
         loss_gap: Duration::from_secs(8),
         crash_all: drawn.storage != Storage::Memory,
+        has_disks: drawn.storage != Storage::Memory,
         ..GenerateSettings::default()
     };
     Schedule::generate(&settings, &random.fork("schedule"))

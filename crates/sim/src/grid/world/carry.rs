@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use isogrid_cluster::Command;
 use isogrid_cluster::council::{Change, ChangeKind};
-use isogrid_core::{PartitionId, Replica, TableVersion};
+use isogrid_core::{MapId, PartitionId, Replica, TableVersion};
 use isogrid_replica::{Message, Proposal, ProposedChange, Receipt, Ticket};
 
 use super::{Event, World};
-use crate::grid::options::Storage;
 use crate::grid::packet::{Answer, Answered, Packet};
 use crate::grid::process::{InFlight, Wishes};
 use crate::grid::workload::LOOSE;
@@ -17,7 +16,10 @@ use crate::time::SimTime;
 
 impl World {
     /// Sends what a step of a process asked for.
-    pub(crate) fn carry_out(&mut self, node: NodeIndex, wishes: Wishes, at: SimTime) {
+    pub(crate) fn carry_out(&mut self, node: NodeIndex, mut wishes: Wishes, at: SimTime) {
+        if !self.persist(node, &mut wishes, at) {
+            return;
+        }
         for (to, packet) in wishes.packets {
             self.send(node, to, packet, at);
         }
@@ -32,27 +34,12 @@ impl World {
             }
             for (ticket, answered, receipt) in hands.answers {
                 if let Some(receipt) = receipt
-                    && !self.is_loose(node, ticket)
+                    && let Some(map) = self.map_of(node, ticket).filter(|map| *map != LOOSE)
                 {
-                    self.acknowledge(receipt);
+                    self.acknowledge(map, receipt);
                 }
                 self.answer(node, ticket, answered, at);
             }
-        }
-        let Some(machine) = self.machines.get_mut(&node) else { return };
-        let life = machine.life;
-        for partition in wishes.forgotten {
-            if let Some(disk) = machine.disk_mut() {
-                disk.forget(partition);
-            }
-        }
-        for (partition, entries) in wishes.writes {
-            let base = if self.drawn.storage == Storage::Synced { 800 } else { 50 };
-            let micros = machine.random.within(base..=base * 3) * u64::from(machine.slow_disk);
-            // A disk writes in order.
-            let done = (at + Duration::from_micros(micros)).max(machine.disk_busy_until);
-            machine.disk_busy_until = done;
-            self.queue.push(done, Event::Written(node, life, partition, entries));
         }
     }
 
@@ -89,20 +76,24 @@ impl World {
         });
     }
 
-    /// Whether a request is for the map whose writes the primary alone acknowledges: they promise nothing.
-    fn is_loose(&self, node: NodeIndex, ticket: Ticket) -> bool {
+    /// The map that a request in flight is for.
+    fn map_of(&self, node: NodeIndex, ticket: Ticket) -> Option<MapId> {
         let process = self.machines.get(&node).and_then(|machine| machine.process.as_ref());
-        let in_flight = process.and_then(|process| process.in_flight.get(&ticket));
-        in_flight.is_none_or(|request| request.ask.map == LOOSE)
+        Some(process?.in_flight.get(&ticket)?.ask.map)
     }
 
-    fn acknowledge(&mut self, receipt: Receipt) {
+    /// A write is acknowledged, of a map whose writes are acknowledged by all who are in sync.
+    fn acknowledge(&mut self, map: MapId, receipt: Receipt) {
         let covered = self.lost_before.get(&receipt.partition);
         if covered.is_some_and(|epoch| receipt.position.epoch < *epoch) {
             return;
         }
-        let newest = self.acked.entry(receipt.partition).or_insert(receipt.position);
-        *newest = receipt.position.max(*newest);
+        let is_synced = self.drawn.storage.synced_maps().get(map.0 as usize) == Some(&Some(true));
+        for acked in [Some(&mut self.acked), is_synced.then_some(&mut self.acked_synced)] {
+            let Some(acked) = acked else { continue };
+            let newest = acked.entry(receipt.partition).or_insert(receipt.position);
+            *newest = receipt.position.max(*newest);
+        }
     }
 
     fn answer(&mut self, node: NodeIndex, ticket: Ticket, what: Answered, at: SimTime) {

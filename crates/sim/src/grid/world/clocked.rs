@@ -1,10 +1,9 @@
-//! What happens by the clock: ticks of replicas, gossip and heartbeats, images of data, clients that wake.
+//! What happens by the clock: ticks of replicas, gossip and heartbeats, clients that wake.
 
 use std::time::Duration;
 
 use isogrid_cluster::Command;
 use isogrid_cluster::heartbeat::Contact;
-use isogrid_replica::Event as ReplicaEvent;
 
 use super::{EPOCH, Event, World};
 use crate::grid::packet::Packet;
@@ -31,7 +30,6 @@ impl World {
         let Some(process) = machine.process.as_mut() else { return };
         process.tick(now, &mut wishes);
         process.reconcile(now, &mut wishes);
-        process.unwritten(&mut wishes);
         let must_register = process.own.registered.is_none() || process.is_down;
         let is_due = must_register && millis(now) >= process.register_at;
         if is_due {
@@ -53,42 +51,6 @@ impl World {
                 process.reports.push(ticket);
             }
         }
-        self.take_images(node, at);
-    }
-
-    /// Now and then a partition's data go to disk as an image, and always after a copy.
-    fn take_images(&mut self, node: NodeIndex, at: SimTime) {
-        let Some(machine) = self.machines.get_mut(&node) else { return };
-        let now = machine.now(at);
-        let (mut images, mut wishes) = (Vec::new(), Wishes::default());
-        let Some(process) = machine.process.as_mut() else { return };
-        for (partition, held) in &mut process.replicas {
-            let is_due = held.replica.lacks_image()
-                || held.replica.commit() > held.imaged + 200
-                || held.replica.commit() < held.imaged
-                || held.imaged == 0;
-            if is_due && let Some(image) = held.replica.image() {
-                held.imaged = image.position.seq;
-                if held.replica.lacks_image() {
-                    held.written = image.position;
-                }
-                images.push((*partition, image));
-            }
-        }
-        for (partition, image) in images {
-            let position = image.position;
-            let Some(disk) = machine.disk_mut() else { break };
-            disk.put_image(partition, image);
-            let Some(process) = machine.process.as_mut() else { break };
-            let held = process.replicas.get(&partition).map(|held| &held.replica);
-            if let Some(replica) = held.filter(|replica| replica.lacks_image()) {
-                let voided = replica.disk_voided();
-                let event = ReplicaEvent::Imaged { position, voided };
-                process.step(partition, event, now, &mut wishes);
-                process.unwritten(&mut wishes);
-            }
-        }
-        self.carry_out(node, wishes, at);
     }
 
     pub(super) fn gossip(&mut self, node: NodeIndex, life: u64, at: SimTime) {
