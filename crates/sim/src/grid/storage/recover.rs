@@ -69,7 +69,7 @@ pub(crate) fn recover(recovery: &Recovery<FaultyDisk>, maker: &Maker) -> Found {
         let tail = tails.remove(&one.partition).unwrap_or_else(|| Ok(Tail::default()));
         match tail.and_then(|tail| recover_one(recovery, maker, one, &tail)) {
             Ok(replica) => {
-                let has_tail = replica.log().len() > 0;
+                let has_tail = !replica.log().is_empty();
                 if one.snapshot.is_some() && has_tail {
                     found.paths.push(paths::SNAPSHOT_AND_TAIL);
                 }
