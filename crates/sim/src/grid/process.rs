@@ -24,6 +24,7 @@ use super::hands::Hands;
 use super::options::SyncedMaps;
 use super::packet::{Ask, News, Packet};
 use super::storage::DataOnDisk;
+use super::storage::images::Imaging;
 use crate::network::NodeIndex;
 
 /// A request in flight.
@@ -40,11 +41,19 @@ pub(crate) struct Held {
     pub(crate) closed_since: Option<Millis>,
     deferred: Vec<Ticket>,
     pub(crate) on_disk: OnDisk,
+    /// An image of it that is being taken.
+    pub(crate) imaging: Option<Imaging>,
 }
 
 impl Held {
     fn new(replica: Replica) -> Self {
-        Held { replica, closed_since: None, deferred: Vec::new(), on_disk: OnDisk::default() }
+        Held {
+            replica,
+            closed_since: None,
+            deferred: Vec::new(),
+            on_disk: OnDisk::default(),
+            imaging: None,
+        }
     }
 }
 

@@ -21,6 +21,10 @@ pub(crate) struct OnDisk {
     pub(crate) written: LogPosition,
     /// For which of the times that the disk became worthless this is in the log.
     pub(crate) void_for: u32,
+    /// For which of these times an image was begun, for which entries are written.
+    pub(crate) begun_for: Option<u32>,
+    /// Up to where the replica was told that the log is on disk.
+    pub(crate) persisted: LogPosition,
     /// Up to where a sync is waited for.
     awaits_sync: Option<LogPosition>,
 }
@@ -61,7 +65,7 @@ impl Process {
                     _ if !is_written => self.was_not_written(part),
                     What::Entries { last, must_sync: true, .. } => self.sync_later(part, last),
                     What::Entries { last, .. } => {
-                        self.step(part.partition, Event::Persisted(last), now, wishes);
+                        self.persisted(part.partition, last, now, wishes);
                     }
                     What::Reset { .. } => {}
                 }
@@ -95,8 +99,21 @@ impl Process {
             {
                 held.on_disk.awaits_sync = None;
             }
-            self.step(partition, Event::Persisted(position), now, wishes);
+            self.persisted(partition, position, now, wishes);
         }
+    }
+
+    fn persisted(
+        &mut self,
+        partition: PartitionId,
+        position: LogPosition,
+        now: Now,
+        wishes: &mut Wishes,
+    ) {
+        if let Some(held) = self.replicas.get_mut(&partition) {
+            held.on_disk.persisted = position;
+        }
+        self.step(partition, Event::Persisted(position), now, wishes);
     }
 
     /// Nothing on disk of a partition says anything any more.
@@ -118,8 +135,8 @@ impl Held {
         out: &mut Unwritten,
     ) {
         let part = |what| Part { partition, before: LogPosition::START, what };
-        if self.replica.lacks_image() {
-            let voided = self.replica.disk_voided();
+        let voided = self.replica.disk_voided();
+        if self.replica.lacks_image() && self.on_disk.begun_for != Some(voided) {
             let before = std::mem::replace(&mut self.on_disk.void_for, voided);
             if before != voided {
                 out.parts.push(part(What::Reset { before }));

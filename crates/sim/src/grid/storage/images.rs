@@ -1,15 +1,14 @@
-//! Images of partitions, written in the background: of those whose data on disk are worth nothing after a copy, at once; of
-//! others when the log has grown too long, those first that keep its oldest part. Each step takes its time, and anything may
-//! happen between two of them.
+//! Images of partitions, written in the background, page by page: of those whose data on disk are worth nothing after a copy, at
+//! once; of others when the log has grown too long, those first that keep its oldest part. Each step takes its time, and anything
+//! may happen between two of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use isogrid_core::{LogPosition, PartitionId};
-use isogrid_replica::entry::Entries;
-use isogrid_replica::image::Image;
+use isogrid_replica::image::{ImageWalk, Standing};
 use isogrid_replica::{Event, Now};
 use isogrid_wal::faulty_disk::{FaultyDisk, FaultyFile};
-use isogrid_wal::{Place, SnapshotEnd, SnapshotHead, SnapshotWriter, SyncJob, WalError};
+use isogrid_wal::{Place, Record, SnapshotEnd, SnapshotHead, SnapshotWriter, SyncJob, WalError};
 
 use super::DataOnDisk;
 use crate::grid::paths;
@@ -18,8 +17,11 @@ use crate::grid::process::{Held, Process, Wishes};
 /// What nobody waits for is synced once in so many looks.
 const LOOKS_PER_SYNC: u64 = 10;
 
-/// How many bytes of records go to a page of a snapshot.
+/// About so many bytes of records are taken at a time.
 const PAGE_BYTES: usize = 512;
+
+/// How often it is looked whether what images show is committed.
+const SETTLE_LOOKS: u32 = 20;
 
 /// The writer of images.
 #[derive(Default)]
@@ -39,10 +41,12 @@ enum Work {
     Nothing,
     /// The log is synced, because nobody else asked for long.
     Sync(SyncJob<FaultyFile>),
-    /// The log is synced for these images.
-    SyncFor(Option<SyncJob<FaultyFile>>, Vec<Taken>),
-    /// Snapshots are being written.
-    Write(Vec<Written>),
+    /// Pages are taken.
+    Walk(Vec<Attempt>),
+    /// What the pages showed is to be committed and written; so often was it looked whether it is.
+    Settle(Vec<Attempt>, u32),
+    /// The log is synced up to there, and then these images count.
+    SyncFor(Option<SyncJob<FaultyFile>>, Place, Vec<(Attempt, LogPosition)>),
 }
 
 /// What comes next takes so long.
@@ -52,29 +56,21 @@ pub(crate) enum Wait {
     Look,
     /// As long as a sync.
     Sync,
-    /// As long as it takes to write images.
+    /// As long as it takes to write a page of some images.
     Write,
 }
 
-/// An image of a partition.
-struct Taken {
-    partition: PartitionId,
-    image: Image,
-    /// Whether what the disk has was worthless then, and for which time.
-    lacked: bool,
+/// An image that is being taken. It stands beside its replica and ends with it.
+pub(crate) struct Imaging {
+    walk: ImageWalk,
+    /// For which of the times that the disk became worthless it is taken.
     voided: u32,
-    /// Whether all of it is committed.
-    is_committed: bool,
 }
 
-/// A snapshot that is written and not published yet.
-struct Written {
+/// An image that is being written.
+struct Attempt {
     partition: PartitionId,
-    position: LogPosition,
-    voided: u32,
     writer: SnapshotWriter<FaultyDisk>,
-    replay_from: Place,
-    synced: Place,
 }
 
 type Replicas = BTreeMap<PartitionId, Held>;
@@ -83,103 +79,177 @@ impl Process {
     /// Goes on with images. Says how long what comes next takes.
     pub(crate) fn keep_images(&mut self, now: Now, wishes: &mut Wishes) -> Wait {
         let Some(data) = &mut self.data else { return Wait::Look };
-        match std::mem::take(&mut data.images.work) {
-            Work::Nothing => data.look(&self.replicas),
+        let replicas = &mut self.replicas;
+        let (work, wait) = match std::mem::take(&mut data.images.work) {
+            Work::Nothing => data.look(replicas),
             Work::Sync(job) => {
                 data.finish(Some(job));
-                Wait::Look
+                (Work::Nothing, Wait::Look)
             }
-            Work::SyncFor(job, taken) => {
-                if !data.finish(job) {
-                    return Wait::Look;
+            Work::Walk(attempts) => {
+                let left = attempts.into_iter().filter_map(|one| turn_page(one, replicas));
+                let left: Vec<Attempt> = left.collect();
+                let is_done =
+                    |one: &Attempt| imaging(replicas, one).is_none_or(|it| it.walk.is_done());
+                match left.iter().all(is_done) {
+                    true => (Work::Settle(left, 0), Wait::Look),
+                    false => (Work::Walk(left), Wait::Write),
                 }
-                let taken = taken.into_iter();
-                let worth = taken.filter(|taken| is_committed(&self.replicas, taken));
-                let written = worth.filter_map(|taken| data.write_image(taken).ok()).collect();
-                data.images.work = Work::Write(written);
-                Wait::Write
             }
-            Work::Write(written) => {
-                for one in written {
-                    self.publish(one, now, wishes);
+            Work::Settle(attempts, looks) => data.settle(attempts, looks, replicas),
+            Work::SyncFor(job, log_end, settled) => {
+                if data.finish(job) {
+                    settled.into_iter().for_each(|one| self.publish(one, log_end, now, wishes));
+                } else {
+                    settled.iter().for_each(|(one, _)| give_up(one.partition, replicas));
                 }
-                Wait::Look
+                (Work::Nothing, Wait::Look)
             }
+        };
+        if let Some(data) = &mut self.data {
+            data.images.work = work;
         }
+        wait
     }
 
-    fn publish(&mut self, written: Written, now: Now, wishes: &mut Wishes) {
-        let Written { partition, position, voided, writer, replay_from, synced } = written;
+    fn publish(
+        &mut self,
+        (attempt, complete_at): (Attempt, LogPosition),
+        log_end: Place,
+        now: Now,
+        wishes: &mut Wishes,
+    ) {
+        let Attempt { partition, writer } = attempt;
         let Some(data) = &mut self.data else { return };
-        // The image is of one position: of the log it needs what is behind it, no more.
-        let end = SnapshotEnd { complete_at: position, log_end: replay_from };
+        let synced = data.log.synced();
         // What could not be published is tried again.
-        let Ok(snapshot) = writer.publish(end, synced) else { return };
+        let published = writer.publish(SnapshotEnd { complete_at, log_end }, synced);
+        let imaging = self.replicas.get_mut(&partition).and_then(|held| held.imaging.take());
+        let (Ok(snapshot), Some(Imaging { walk, voided })) = (published, imaging) else { return };
+        let Some(held) = self.replicas.get_mut(&partition) else { return };
+        if held.replica.disk_voided() != voided {
+            return;
+        }
         data.snapshots.insert(partition, snapshot);
         data.paths.push(paths::IMAGE);
-        let Some(held) = self.replicas.get_mut(&partition) else { return };
-        if held.replica.lacks_image() && held.on_disk.void_for == voided {
-            self.step(partition, Event::Imaged { position, voided }, now, wishes);
-            if let Some(held) = self.replicas.get_mut(&partition)
-                && !held.replica.lacks_image()
-            {
-                held.on_disk.written = position;
-            }
+        if !held.replica.lacks_image() {
+            return;
+        }
+        held.on_disk.begun_for = None;
+        let position = walk.end();
+        // Entries behind it did not count before.
+        let persisted = held.on_disk.persisted;
+        self.step(partition, Event::Imaged { position, voided }, now, wishes);
+        if persisted.seq > position.seq {
+            self.step(partition, Event::Persisted(persisted), now, wishes);
         }
     }
 }
 
 impl DataOnDisk {
-    fn look(&mut self, replicas: &Replicas) -> Wait {
+    fn look(&mut self, replicas: &mut Replicas) -> (Work, Wait) {
         self.images.looks += 1;
         let lacking = replicas.iter().filter(|(_, held)| held.replica.lacks_image());
         let mut wanted: BTreeSet<PartitionId> = lacking.map(|(partition, _)| *partition).collect();
         wanted.extend(self.shorten(replicas));
-        let take = |partition: &PartitionId| take(*partition, replicas.get(partition)?);
-        let taken: Vec<Taken> = wanted.iter().filter_map(take).collect();
-        if taken.is_empty() && !self.images.looks.is_multiple_of(LOOKS_PER_SYNC) {
-            return Wait::Look;
+        let mut attempts = Vec::new();
+        for partition in wanted {
+            let Some(held) = replicas.get_mut(&partition) else { continue };
+            match self.begin_image(partition, held) {
+                Ok(begun) => attempts.extend(begun),
+                Err(why) => {
+                    give_up(partition, replicas);
+                    self.look_whether_over(&why);
+                }
+            }
+        }
+        if !attempts.is_empty() {
+            return (Work::Walk(attempts), Wait::Write);
+        }
+        if !self.images.looks.is_multiple_of(LOOKS_PER_SYNC) {
+            return (Work::Nothing, Wait::Look);
         }
         match self.log.begin_sync() {
-            Ok(None) if taken.is_empty() => Wait::Look,
-            Ok(Some(job)) if taken.is_empty() => {
-                self.images.work = Work::Sync(job);
-                Wait::Sync
-            }
-            Ok(job) => {
-                self.images.work = Work::SyncFor(job, taken);
-                Wait::Sync
-            }
+            Ok(Some(job)) => (Work::Sync(job), Wait::Sync),
+            Ok(None) => (Work::Nothing, Wait::Look),
             Err(why) => {
                 self.look_whether_over(&why);
-                Wait::Look
+                (Work::Nothing, Wait::Look)
             }
         }
     }
 
-    /// Writes an image to where nobody looks yet.
-    fn write_image(&mut self, taken: Taken) -> Result<Written, WalError> {
-        let Taken { partition, image, lacked, voided, .. } = taken;
-        let (position, log) = (image.position, &self.log);
-        // Behind worthless data nothing is written before the image.
-        let needed = if lacked { log.end() } else { log.replay_from(partition, position.seq) };
-        let synced = log.synced();
-        let replay_from = needed.min(synced);
+    /// Begins an image; `None` when it cannot be had at the moment.
+    fn begin_image(
+        &mut self,
+        partition: PartitionId,
+        held: &mut Held,
+    ) -> Result<Option<Attempt>, WalError> {
+        let (voided, lacks) = (held.replica.disk_voided(), held.replica.lacks_image());
+        if lacks && held.on_disk.void_for != voided {
+            return Ok(None);
+        }
+        let Some((walk, head)) = held.replica.begin_image() else { return Ok(None) };
+        let position = head.position;
+        let replay_from = if lacks {
+            // Behind worthless data entries are written only for the image that is begun here.
+            let begun = self.log.append(&[Record::ImageBegun { partition, position }])?;
+            held.on_disk.written = position;
+            held.on_disk.begun_for = Some(voided);
+            begun.end
+        } else {
+            self.log.replay_from(partition, position.seq)
+        };
+        held.imaging = Some(Imaging { walk, voided });
         let head = SnapshotHead {
             partition,
             position,
             replay_from,
-            hlc: image.hlc,
-            loss_generation: image.loss_generation,
-            sessions: image.sessions,
+            hlc: head.hlc,
+            loss_generation: head.loss_generation,
+            sessions: head.sessions,
         };
-        let mut writer = SnapshotWriter::create(&self.disk, self.id, head)?;
-        let mut pages = pages(&image.records);
-        match pages.try_for_each(|(page, records)| writer.block(page, records)) {
-            Ok(()) => Ok(Written { partition, position, voided, writer, replay_from, synced }),
+        let writer = SnapshotWriter::create(&self.disk, self.id, head)?;
+        Ok(Some(Attempt { partition, writer }))
+    }
+
+    /// Goes on with those images that show what is committed and written, once it is known of all.
+    fn settle(
+        &mut self,
+        attempts: Vec<Attempt>,
+        looks: u32,
+        replicas: &mut Replicas,
+    ) -> (Work, Wait) {
+        let end = |one: &Attempt| {
+            let held = replicas.get(&one.partition)?;
+            let walk = &held.imaging.as_ref()?.walk;
+            let is_written = held.on_disk.written.seq >= walk.end().seq;
+            match walk.standing(&held.replica) {
+                Standing::Settled if is_written => Some(Some(walk.end())),
+                Standing::Settled | Standing::Waits => Some(None),
+                Standing::Void => None,
+            }
+        };
+        let ends: Vec<_> = attempts.iter().map(end).collect();
+        if looks < SETTLE_LOOKS && ends.contains(&Some(None)) {
+            return (Work::Settle(attempts, looks + 1), Wait::Look);
+        }
+        let mut settled = Vec::new();
+        for (one, end) in attempts.into_iter().zip(ends) {
+            match end.flatten() {
+                Some(end) => settled.push((one, end)),
+                None => give_up(one.partition, replicas),
+            }
+        }
+        // An image needs the log from where it begins to where it ended; older ones go only when that is safe.
+        let log_end = self.log.end();
+        match self.log.begin_sync() {
+            _ if settled.is_empty() => (Work::Nothing, Wait::Look),
+            Ok(job) => (Work::SyncFor(job, log_end, settled), Wait::Sync),
             Err(why) => {
-                writer.abandon();
-                Err(why)
+                settled.iter().for_each(|(one, _)| give_up(one.partition, replicas));
+                self.look_whether_over(&why);
+                (Work::Nothing, Wait::Look)
             }
         }
     }
@@ -227,37 +297,32 @@ impl DataOnDisk {
     }
 }
 
-/// An image of a partition's data; `None` when it cannot be had at the moment.
-fn take(partition: PartitionId, held: &Held) -> Option<Taken> {
-    let replica = &held.replica;
-    let exact = replica.image();
-    let is_committed = exact.is_some();
-    let image = exact.or_else(|| replica.image_ahead())?;
-    let (lacked, voided) = (replica.lacks_image(), replica.disk_voided());
-    Some(Taken { partition, image, lacked, voided, is_committed })
+fn imaging<'r>(replicas: &'r Replicas, attempt: &Attempt) -> Option<&'r Imaging> {
+    replicas.get(&attempt.partition)?.imaging.as_ref()
 }
 
-/// Whether what an image shows is committed by now.
-fn is_committed(replicas: &Replicas, taken: &Taken) -> bool {
-    let replica = replicas.get(&taken.partition).map(|held| &held.replica);
-    let is_by_now = |one: &isogrid_replica::Replica| one.has_committed(taken.image.position);
-    taken.is_committed || replica.and_then(is_by_now) == Some(true)
+/// Takes and writes the next page of an image that goes on; `None` when it cannot.
+fn turn_page(mut attempt: Attempt, replicas: &mut Replicas) -> Option<Attempt> {
+    let held = replicas.get_mut(&attempt.partition)?;
+    let Held { replica, imaging, .. } = &mut *held;
+    let mut records = Vec::new();
+    let count = imaging.as_mut()?.walk.page(replica, PAGE_BYTES, &mut records);
+    let is_written = match count {
+        None => false,
+        Some(0) => true,
+        Some(count) => attempt.writer.block(&records, count).is_ok(),
+    };
+    if !is_written {
+        give_up(attempt.partition, replicas);
+    }
+    is_written.then_some(attempt)
 }
 
-/// The records in pages, each with how many it has.
-fn pages(records: &[u8]) -> impl Iterator<Item = (&[u8], u32)> {
-    let mut rest = records;
-    std::iter::from_fn(move || {
-        let (mut bytes, mut count) = (0, 0);
-        for record in Entries::new(rest).flatten() {
-            bytes += record.bytes.len();
-            count += 1;
-            if bytes >= PAGE_BYTES {
-                break;
-            }
-        }
-        let (page, left) = rest.split_at(bytes);
-        rest = left;
-        (count > 0).then_some((page, count))
-    })
+/// A partition's image will not be finished.
+fn give_up(partition: PartitionId, replicas: &mut Replicas) {
+    if let Some(held) = replicas.get_mut(&partition)
+        && held.imaging.take().is_some()
+    {
+        held.on_disk.begun_for = None;
+    }
 }

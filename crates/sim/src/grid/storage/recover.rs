@@ -108,6 +108,7 @@ fn read_image(recovery: &Recovery<FaultyDisk>, one: &Recovered) -> Result<Image,
         hlc: head.hlc,
         loss_generation: head.loss_generation,
         sessions: head.sessions,
+        complete_at: one.snapshot.as_ref().map_or(head.position, |info| info.complete_at),
         records,
     })
 }
