@@ -93,6 +93,8 @@ pub enum ErrorCode {
     ProtocolUnknown = 112,
     /// A typed request lacks a part.
     RequestIncomplete = 113,
+    /// The two keys of an operation lie in different partitions.
+    KeysApart = 114,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.

@@ -109,6 +109,19 @@ pub enum Effect<'a> {
         /// Why.
         cause: Cause,
     },
+    /// The record of one key is gone, and another key's record is now exactly this: what stood there moved.
+    Rename {
+        /// The map.
+        map: MapId,
+        /// The key that lost its record.
+        from: &'a [u8],
+        /// The key that has it now; never the same.
+        to: &'a [u8],
+        /// The value.
+        value: &'a [u8],
+        /// When it expires, if it does.
+        expires_at: Option<Timestamp>,
+    },
     /// All records of the map are gone.
     Clear {
         /// The map.

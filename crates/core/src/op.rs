@@ -145,6 +145,16 @@ pub enum Op<'a> {
         /// The bytes to add.
         value: &'a [u8],
     },
+    /// Moves a record to another key of the same partition, with its expiry, as one change: nobody sees both keys or
+    /// neither. A record at the new key goes.
+    Rename {
+        /// The key that has the record.
+        from: &'a [u8],
+        /// The key that gets it.
+        to: &'a [u8],
+        /// Only if the new key is absent.
+        if_absent: bool,
+    },
     /// One page of a walk over a partition.
     Scan(Scan<'a>),
     /// How many entries of the map a partition holds.
@@ -197,10 +207,19 @@ impl<'a> Op<'a> {
             | Op::Expire { key, .. }
             | Op::Increment { key, .. }
             | Op::IncrementFloat { key, .. }
-            | Op::Append { key, .. } => Target::Key(key),
+            | Op::Append { key, .. }
+            | Op::Rename { from: key, .. } => Target::Key(key),
             Op::Scan(Scan { partition, .. }) | Op::Len { partition } | Op::Clear { partition } => {
                 Target::Partition(partition)
             }
+        }
+    }
+
+    /// The second key of an operation that has two.
+    pub fn second_key(&self) -> Option<&'a [u8]> {
+        match *self {
+            Op::Rename { to, .. } => Some(to),
+            _ => None,
         }
     }
 
@@ -214,7 +233,7 @@ impl<'a> Op<'a> {
         }
     }
 
-    /// Whether the operation may need memory; a node over its memory mark refuses these and no others.
+    /// Whether the operation may bring data that were not there, so that its map is made if need be.
     pub fn may_grow(&self) -> bool {
         matches!(
             self,

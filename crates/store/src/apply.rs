@@ -14,8 +14,8 @@ use crate::partition::Partition;
 use crate::raw::{NewValue, RecordRef};
 
 impl Partition {
-    /// Applies the next effect of the log. `hash` is the hash of its key, and is not looked at if it has none. The last
-    /// version is then at least the given one, whatever the effect.
+    /// Applies the next effect of the log. `hash` is the hash of its key, of the new one for a rename, and is not looked at
+    /// if it has none. The last version is then at least the given one, whatever the effect.
     ///
     /// # Panics
     /// When changes of this partition's own could still be taken back.
@@ -25,8 +25,8 @@ impl Partition {
         self.settle(version);
     }
 
-    /// Applies an effect to what is older than it: a put or a removal unless the present record is as new, a clear to all
-    /// records that are older. The last version stays. Says whether anything changed.
+    /// Applies an effect to what is older than it: a put or a removal unless the present record is as new, a rename at each of
+    /// its keys likewise, a clear to all records that are older. The last version stays. Says whether anything changed.
     ///
     /// # Panics
     /// As [`Partition::apply`] does.
@@ -83,9 +83,7 @@ impl Partition {
         let hasher = self.common.hasher;
         match *effect {
             Effect::Put { map, key, value, expires_at } => {
-                if self.map(map).is_none() {
-                    self.configure(map, &MapSettings::default(), Default::default());
-                }
+                self.ensure_map(map);
                 let value = NewValue::Whole(value);
                 let stored = Stored { key, hash, value, version, expires_at };
                 self.store_mut(map).is_some_and(|store| store.set(&stored, &hasher, may_go))
@@ -93,10 +91,26 @@ impl Partition {
             Effect::Remove { map, key, .. } => {
                 self.store_mut(map).is_some_and(|store| store.remove_if(hash, key, &hasher, may_go))
             }
+            Effect::Rename { map, from, to, value, expires_at } => {
+                self.ensure_map(map);
+                let value = NewValue::Whole(value);
+                let stored = Stored { key: to, hash, value, version, expires_at };
+                self.store_mut(map).is_some_and(|store| {
+                    let is_gone = store.remove_if(hasher.hash(from), from, &hasher, &may_go);
+                    store.set(&stored, &hasher, &may_go) || is_gone
+                })
+            }
             Effect::Clear { map } => {
                 self.store_mut(map).is_some_and(|store| store.clear_if(&hasher, may_go))
             }
             Effect::Nothing | Effect::EndSessions(_) => false,
+        }
+    }
+
+    /// A map that is named is there, with default settings until it is configured.
+    pub(crate) fn ensure_map(&mut self, map: MapId) {
+        if self.map(map).is_none() {
+            self.configure(map, &MapSettings::default(), Default::default());
         }
     }
 

@@ -66,6 +66,9 @@ impl MapStore {
                 self.increment_float(common, &to(key), (delta, format), expiry)
             }
             Op::Append { key, value } => self.append(common, &to(key), value),
+            Op::Rename { from, to: new, if_absent } => {
+                self.rename(common, &to(from), new, if_absent)
+            }
             Op::Scan(ref scan) => {
                 match scan::page(&self.content.table, &common.hasher, scan, now) {
                     Ok(page) => Reply::Page(page),
@@ -259,7 +262,7 @@ impl MapStore {
         }
     }
 
-    fn conflict(&self, place: Option<Place>) -> Reply<'_> {
+    pub(crate) fn conflict(&self, place: Option<Place>) -> Reply<'_> {
         Reply::Conflict { current: place.map(|place| self.content.table.record(place).entry()) }
     }
 
@@ -278,12 +281,21 @@ impl Common {
     /// Refuses a key or a value that is too long, before anything is touched.
     #[inline]
     pub(crate) fn check(&self, op: &Op<'_>) -> Result<()> {
-        if let isogrid_core::Target::Key(key) = op.target()
-            && key.len() > self.key_bytes_max
-        {
-            return Err(too_long(ErrorCode::KeyTooLong, key.len(), self.key_bytes_max));
+        if let isogrid_core::Target::Key(key) = op.target() {
+            self.check_key(key)?;
+        }
+        if let Some(key) = op.second_key() {
+            self.check_key(key)?;
         }
         op.value().map_or(Ok(()), |value| self.check_value(value.len()))
+    }
+
+    #[inline]
+    fn check_key(&self, key: &[u8]) -> Result<()> {
+        if key.len() > self.key_bytes_max {
+            return Err(too_long(ErrorCode::KeyTooLong, key.len(), self.key_bytes_max));
+        }
+        Ok(())
     }
 
     #[inline]

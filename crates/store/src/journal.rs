@@ -16,7 +16,8 @@ use isogrid_core::{Cause, Effect, MapId, Reply, Version};
 use crate::content::Content;
 use crate::hash::KeyHash;
 use crate::map_store::MapStore;
-use crate::raw::Record;
+use crate::raw::{Record, RecordRef};
+use crate::rename::Moved;
 use crate::table::Place;
 
 /// An empty journal that has room for more entries than this gives its memory back.
@@ -32,6 +33,8 @@ pub(crate) enum Was {
     Replaced(Record),
     /// A removal took this record.
     Removed(Record, Cause),
+    /// A rename moved this record, and perhaps put it over another.
+    Renamed(Box<Moved>),
     /// A clear took all of the map.
     Cleared(Box<Content>),
 }
@@ -42,6 +45,7 @@ impl Was {
         match self {
             Was::Nothing | Was::Absent => 0,
             Was::Replaced(record) | Was::Removed(record, _) => record.borrow().allocation(),
+            Was::Renamed(moved) => moved.bytes(),
             Was::Cleared(content) => content.bytes(),
         }
     }
@@ -117,7 +121,7 @@ impl Journal {
         let last = self.entries.back().filter(|_| self.recent > 0)?;
         match &last.was {
             Was::Replaced(record) | Was::Removed(record, _) => Some(record),
-            Was::Nothing | Was::Absent | Was::Cleared(_) => None,
+            Was::Nothing | Was::Absent | Was::Renamed(_) | Was::Cleared(_) => None,
         }
     }
 
@@ -200,15 +204,27 @@ impl<'s> Changes<'s> {
             }
             Was::Cleared(_) => Effect::Clear { map },
             Was::Absent | Was::Replaced(_) => {
-                let maps = self.maps;
-                let store = maps[map.0 as usize].as_deref().expect("a journaled map is here");
-                // A call makes room first and writes last, so nothing has moved since.
-                let record = store.content.table.record(self.written);
-                debug_assert!(record.version() == undo.version, "a call puts one record, at last");
+                let record = self.written(undo);
                 let (key, value) = (record.key(), record.value());
                 Effect::Put { map, key, value, expires_at: record.expires_at() }
             }
+            Was::Renamed(moved) => {
+                let record = self.written(undo);
+                let (from, to, value) = (moved.from.borrow().key(), record.key(), record.value());
+                Effect::Rename { map, from, to, value, expires_at: record.expires_at() }
+            }
         }
+    }
+
+    /// The record that a change of the last call wrote.
+    #[inline]
+    fn written(&self, undo: &Undo) -> RecordRef<'s> {
+        let maps = self.maps;
+        let store = maps[undo.map.0 as usize].as_deref().expect("a journaled map is here");
+        // A call makes room first and writes last, so nothing has moved since.
+        let record = store.content.table.record(self.written);
+        debug_assert!(record.version() == undo.version, "a call puts one record, at last");
+        record
     }
 }
 

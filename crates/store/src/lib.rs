@@ -8,6 +8,7 @@
 //! | [`partition`] | [`Partition`]: all maps of a partition, single operations and batches |
 //! | `execute` | what each operation means |
 //! | `apply` | effects and copied records of another replica |
+//! | `rename` | a record moves to another key, as one change |
 //! | `replay` | what a change of roles needs: effects that can be taken back, a version to begin from |
 //! | `undo` | taking changes back, until they are settled |
 //! | [`journal`] | [`Changes`]: what the last call changed, and what stood there before |
@@ -46,6 +47,7 @@ mod number;
 pub mod partition;
 mod raw;
 mod record;
+mod rename;
 mod replay;
 #[cfg(test)]
 mod replication_test;

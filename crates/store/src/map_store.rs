@@ -241,12 +241,12 @@ impl MapStore {
     }
 
     #[cold]
-    fn table_full(&self) -> Error {
+    pub(crate) fn table_full(&self) -> Error {
         let detail = format!("{} entries in this partition", self.content.table.len());
         Error::new(ErrorCode::TableFull, detail)
     }
 
-    fn update(
+    pub(crate) fn update(
         &mut self,
         common: &mut Common,
         target: &Target<'_>,

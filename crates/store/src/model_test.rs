@@ -193,8 +193,34 @@ impl Model {
                 let version = self.write(map, key, &joined, Expiry::Keep, now);
                 Reply::Integer { value: joined.len() as i64, version }
             }
+            Op::Rename { from, to, if_absent } => self.rename(map, (from, to), if_absent, now),
             _ => unreachable!("the caller handled {op:?}"),
         }
+    }
+
+    fn rename(
+        &mut self,
+        map: MapId,
+        (from, to): (&[u8], &[u8]),
+        if_absent: bool,
+        now: Timestamp,
+    ) -> Reply<'_> {
+        let Some(records) = self.maps.get_mut(&map) else { return Reply::Missing };
+        if !records.contains_key(from) {
+            return Reply::Missing;
+        }
+        if records.get(to).is_some_and(|held| !held.is_live(now)) {
+            records.remove(to);
+            self.version += 1;
+        }
+        if if_absent && records.contains_key(to) {
+            return self.conflict(map, to);
+        }
+        let version = Version(self.version + 1);
+        let held = records.remove(from).expect("it is there");
+        records.insert(to.to_vec(), Held { version, ..held });
+        self.version += 1;
+        Reply::Written { version, old: None }
     }
 
     fn conflict(&self, map: MapId, key: &[u8]) -> Reply<'_> {
@@ -225,6 +251,7 @@ pub(crate) enum Step {
     Increment(u8, i64, NumberFormat, Expiry),
     IncrementFloat(u8, f64, NumberFormat, Expiry),
     Append(u8, Vec<u8>),
+    Rename(u8, Vec<u8>, bool),
     Clear,
     Wait(u64),
     ExpireDue,
@@ -273,6 +300,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => (key(), -5..300i64, format(), expiry()).prop_map(|(k, d, f, e)| Step::Increment(k, d, f, e)),
         2 => (key(), -2.0..300f64, format(), expiry()).prop_map(|(k, d, f, e)| Step::IncrementFloat(k, d, f, e)),
         3 => (key(), value()).prop_map(|(k, v)| Step::Append(k, v)),
+        4 => (key(), key(), any::<bool>()).prop_map(|(k, to, a)| Step::Rename(k, key_bytes(to), a)),
         1 => Just(Step::Clear),
         4 => (0..12u64).prop_map(Step::Wait),
         1 => Just(Step::ExpireDue),
@@ -314,6 +342,7 @@ impl Step {
                 Op::IncrementFloat { key, delta: *delta, format: *format, expiry: *expiry }
             }
             Step::Append(_, value) => Op::Append { key, value },
+            Step::Rename(_, to, if_absent) => Op::Rename { from: key, to, if_absent: *if_absent },
             Step::Clear => Op::Clear { partition: ID },
             Step::Wait(_) | Step::ExpireDue | Step::ScanAll(..) => return None,
         })
@@ -328,7 +357,8 @@ impl Step {
             | Step::Expire(key, _)
             | Step::Increment(key, ..)
             | Step::IncrementFloat(key, ..)
-            | Step::Append(key, _) => key_bytes(*key),
+            | Step::Append(key, _)
+            | Step::Rename(key, ..) => key_bytes(*key),
             _ => Vec::new(),
         }
     }

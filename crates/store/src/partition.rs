@@ -151,7 +151,7 @@ impl Partition {
             if !op.may_grow() {
                 return absent(op);
             }
-            self.configure(map, &MapSettings::default(), Arc::default());
+            self.ensure_map(map);
         }
         let store = self.maps[map.0 as usize].as_deref_mut().expect("the map was made above");
         store.execute(&mut self.common, op, hash, context)
@@ -201,7 +201,7 @@ impl Partition {
     pub fn evict(&mut self, map: MapId, now: Timestamp) -> Option<usize> {
         self.common.begin();
         let store = self.maps.get_mut(map.0 as usize)?.as_deref_mut()?;
-        store.evict_one(&mut self.common, now, None)
+        store.evict_one(&mut self.common, now, &[])
     }
 
     /// How many records a map has here, expired ones included until they are removed.

@@ -1,7 +1,7 @@
 //! What a replica needs when its role changes: a place to begin from, and changes that were decided elsewhere and can
 //! still be taken back.
 
-use isogrid_core::{Effect, Entry, MapId, MapSettings, Timestamp, Version};
+use isogrid_core::{Effect, Entry, MapId, Timestamp, Version};
 
 use crate::hash::KeyHash;
 use crate::journal::Was;
@@ -32,15 +32,20 @@ impl Partition {
         self.common.begin();
         match *effect {
             Effect::Put { map, key, value, expires_at } => {
-                if self.map(map).is_none() {
-                    self.configure(map, &MapSettings::default(), Default::default());
-                }
+                self.ensure_map(map);
                 let target = Target { key, hash, now: Timestamp(0), over_mark: false };
                 let value = NewValue::Whole(value);
                 let write = Write { value, expires_at, keep_old: false };
                 let store =
                     self.maps[map.0 as usize].as_deref_mut().expect("the map was made above");
                 store.replay_put(&mut self.common, &target, &write);
+            }
+            Effect::Rename { map, from, to, value, expires_at } => {
+                self.ensure_map(map);
+                let target = Target { key: to, hash, now: Timestamp(0), over_mark: false };
+                let store =
+                    self.maps[map.0 as usize].as_deref_mut().expect("the map was made above");
+                store.replay_rename(&mut self.common, from, &target, (value, expires_at));
             }
             Effect::Remove { map, key, cause } => {
                 if let Some(store) =

@@ -21,6 +21,7 @@ pub(crate) enum Held {
     Nothing,
     Put(MapId, Vec<u8>, Vec<u8>, Option<Timestamp>),
     Remove(MapId, Vec<u8>, Cause),
+    Rename(MapId, Vec<u8>, Vec<u8>, Vec<u8>, Option<Timestamp>),
     Clear(MapId),
 }
 
@@ -32,6 +33,9 @@ impl Held {
                 Held::Put(map, key.to_vec(), value.to_vec(), expires_at)
             }
             Effect::Remove { map, key, cause } => Held::Remove(map, key.to_vec(), cause),
+            Effect::Rename { map, from, to, value, expires_at } => {
+                Held::Rename(map, from.to_vec(), to.to_vec(), value.to_vec(), expires_at)
+            }
             Effect::Clear { map } => Held::Clear(map),
         }
     }
@@ -43,13 +47,18 @@ impl Held {
                 Effect::Put { map: *map, key, value, expires_at: *expires_at }
             }
             Held::Remove(map, key, cause) => Effect::Remove { map: *map, key, cause: *cause },
+            Held::Rename(map, from, to, value, expires_at) => {
+                Effect::Rename { map: *map, from, to, value, expires_at: *expires_at }
+            }
             Held::Clear(map) => Effect::Clear { map: *map },
         }
     }
 
     fn hash(&self, hasher: &KeyHasher) -> KeyHash {
         match self {
-            Held::Put(_, key, ..) | Held::Remove(_, key, _) => hasher.hash(key),
+            Held::Put(_, key, ..) | Held::Remove(_, key, _) | Held::Rename(_, _, key, ..) => {
+                hasher.hash(key)
+            }
             Held::Nothing | Held::Clear(_) => KeyHash(0),
         }
     }
@@ -286,7 +295,9 @@ impl Learner {
             Delivery::Delta(version, held) => {
                 partition.apply_if_newer(version, &held.effect(), held.hash(&hasher));
                 match held {
-                    Held::Remove(map, key, _) => drop(self.removed.insert((map, key), version)),
+                    Held::Remove(map, key, _) | Held::Rename(map, key, ..) => {
+                        drop(self.removed.insert((map, key), version));
+                    }
                     Held::Clear(map) => drop(self.cleared.insert(map, version)),
                     _ => {}
                 }

@@ -20,11 +20,22 @@ impl MapStore {
         write: &Write<'_>,
     ) -> Result<()> {
         let growth = self.growth(target, place, write);
+        self.make_room_of(common, target, &[target.key], growth)
+    }
+
+    /// Lets a write that adds so much happen or refuses it; what it is about is spared.
+    pub(crate) fn make_room_of(
+        &mut self,
+        common: &mut Common,
+        target: &Target<'_>,
+        spared: &[&[u8]],
+        growth: Growth,
+    ) -> Result<()> {
         if target.over_mark {
-            self.make_memory(common, target, growth)?;
+            self.make_memory(common, target.now, spared, growth)?;
         }
         if self.is_limited() {
-            self.keep_limits(common, target, growth)?;
+            self.keep_limits(common, target.now, spared, growth)?;
         }
         Ok(())
     }
@@ -55,7 +66,8 @@ impl MapStore {
     fn make_memory(
         &mut self,
         common: &mut Common,
-        target: &Target<'_>,
+        now: Timestamp,
+        spared: &[&[u8]],
         growth: Growth,
     ) -> Result<()> {
         if growth.bytes == 0 {
@@ -63,12 +75,12 @@ impl MapStore {
         }
         let mut freed = 0;
         while freed < growth.bytes {
-            match self.evict_one(common, target.now, Some(target.key)) {
+            match self.evict_one(common, now, spared) {
                 Some(bytes) => freed += bytes,
                 None => return Err(memory_full(growth)),
             }
         }
-        let one_more = self.evict_one(common, target.now, Some(target.key));
+        let one_more = self.evict_one(common, now, spared);
         let has_freed = freed > 0 || one_more.is_some();
         // Without a policy nobody may make room, and then every write that may need memory is refused alike.
         if !has_freed && self.settings.eviction == Eviction::None {
@@ -82,7 +94,8 @@ impl MapStore {
     fn keep_limits(
         &mut self,
         common: &mut Common,
-        target: &Target<'_>,
+        now: Timestamp,
+        spared: &[&[u8]],
         growth: Growth,
     ) -> Result<()> {
         let bytes_max = self.settings.bytes_max;
@@ -92,7 +105,7 @@ impl MapStore {
             return Err(Error::new(ErrorCode::MapFull, detail));
         }
         while let Some(limit) = self.exceeded_limit(growth) {
-            if self.evict_one(common, target.now, Some(target.key)).is_some() {
+            if self.evict_one(common, now, spared).is_some() {
                 continue;
             }
             if self.settings.eviction == Eviction::None {
@@ -118,12 +131,12 @@ impl MapStore {
     }
 
     /// Removes one record to make room: an expired one if there is any, else, if the map has a policy, the coldest of a
-    /// sample that has not the key to spare. Says how many bytes that freed.
+    /// sample that has not a key to spare. Says how many bytes that freed.
     pub(crate) fn evict_one(
         &mut self,
         common: &mut Common,
         now: Timestamp,
-        spared: Option<&[u8]>,
+        spared: &[&[u8]],
     ) -> Option<usize> {
         if let Some(bytes) = self.expire_one(common, now) {
             return Some(bytes);
@@ -136,7 +149,7 @@ impl MapStore {
         let found = self.content.table.sample(random, &mut places);
         let victim = places[..found]
             .iter()
-            .filter(|place| Some(self.content.table.record(**place).key()) != spared)
+            .filter(|place| !spared.contains(&self.content.table.record(**place).key()))
             .max_by_key(|place| self.clock.coldness(self.content.table.record(**place).access()))?;
         let hash = common.hasher.hash(self.content.table.record(*victim).key());
         let before = self.bytes();
@@ -147,9 +160,9 @@ impl MapStore {
 
 /// What a write adds to a map.
 #[derive(Clone, Copy, Debug)]
-struct Growth {
-    bytes: usize,
-    is_entry: bool,
+pub(crate) struct Growth {
+    pub(crate) bytes: usize,
+    pub(crate) is_entry: bool,
 }
 
 fn memory_full(growth: Growth) -> Error {

@@ -61,7 +61,11 @@ impl Partition {
     }
 
     fn present(&self, map: MapId, op: &Op<'_>, hash: KeyHash) -> Option<isogrid_core::Entry<'_>> {
-        let isogrid_core::Target::Key(key) = op.target() else { return None };
+        let (key, hash) = match (op.second_key(), op.target()) {
+            (Some(second), _) => (second, self.common.hasher.hash(second)),
+            (None, isogrid_core::Target::Key(key)) => (key, hash),
+            (None, isogrid_core::Target::Partition(_)) => return None,
+        };
         Some(self.map(map)?.content.table.get(hash, key)?.entry())
     }
 
@@ -134,6 +138,11 @@ impl MapStore {
                 self.content.replace(place, hash, record);
             }
             Was::Removed(record, _) => self.content.add_back(hash, record, hasher),
+            Was::Renamed(moved) => {
+                let place = written(self);
+                self.content.take(place, hash, hasher);
+                self.put_back(hasher, hash, *moved);
+            }
             Was::Cleared(content) => self.content = *content,
         }
     }

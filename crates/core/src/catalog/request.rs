@@ -84,4 +84,12 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "A typed request lacks its operation or names something that does not exist.",
         "fill in what the message names",
     ),
+    invalid(
+        ErrorCode::KeysApart,
+        "keys in different partitions",
+        "A rename is one change of one partition, so that nobody ever sees both keys or neither. These two keys lie in \
+         different partitions, which have different logs and often different owners.",
+        "give both keys the same tag in braces, as in {user:7}:draft and {user:7}:final, or copy the value and delete \
+         the old key yourself",
+    ),
 ];
