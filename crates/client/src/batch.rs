@@ -140,7 +140,7 @@ pub(crate) async fn run<'a>(
     let limits = link.routes.limits();
     for (index, operation) in work.operations.iter().enumerate() {
         let checked = operation
-            .check(&limits)
+            .check(&limits, link.routes.partitions())
             .and_then(|()| operation.check_receipt(link.routes.partition_of(operation)));
         match checked {
             Ok(()) => {

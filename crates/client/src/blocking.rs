@@ -181,6 +181,15 @@ impl<K: Key, V, C: Codec<V>> Map<K, V, C> {
         self.grid.wait(self.map.delete(key))
     }
 
+    /// Moves a record to another key of the same partition: see [`crate::Map::rename`].
+    pub fn rename<Q, R>(&self, from: &Q, to: &R) -> Result<Option<Version>>
+    where
+        Q: Key<Form = K::Form> + ?Sized,
+        R: Key<Form = K::Form> + ?Sized,
+    {
+        self.grid.wait(self.map.rename(from, to))
+    }
+
     /// Whether a key is present.
     pub fn contains<Q: Key<Form = K::Form> + ?Sized>(&self, key: &Q) -> Result<bool> {
         self.grid.wait(self.map.contains(key))

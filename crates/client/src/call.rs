@@ -224,7 +224,7 @@ impl<'a> Call<'a> {
         self.stage = Stage::Done;
         if self.deadline_ms == 0 {
             self.map.check_name()?;
-            self.prepared.check(&routes.limits())?;
+            self.prepared.check(&routes.limits(), routes.partitions())?;
             let timeout = self.timeout.unwrap_or(link.settings.request_timeout);
             self.deadline_ms = link.clock.deadline(timeout);
             self.span = span::of(self.prepared.name(), &self.map.name, 1);

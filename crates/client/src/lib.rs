@@ -108,5 +108,5 @@ pub use ops::Operation;
 pub use pipeline::{Pipeline, Replies, Ticket};
 pub use retry::Retry;
 pub use scan::{Scan, ScanKeys, ScanPage, ScanPages, ScanStream, ScanToken};
-pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Versioned};
+pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Rename, Versioned};
 pub use watch::{Event, RemovalCause, Watch, WatchStream, WatchToken};

@@ -17,7 +17,7 @@ use crate::key::Key;
 /// |---|---|
 /// | read | [`get`](Map::get), [`contains`](Map::contains), [`get_many`](Map::get_many), [`scan`](Map::scan), [`len`](Map::len) |
 /// | write | [`put`](Map::put), [`delete`](Map::delete), [`put_many`](Map::put_many), [`delete_many`](Map::delete_many), [`clear`](Map::clear) |
-/// | change what is there | [`update`](Map::update), [`compare_and_set`](Map::compare_and_set), [`incr`](Map::incr), [`incr_float`](Map::incr_float), [`append`](Map::append) |
+/// | change what is there | [`update`](Map::update), [`compare_and_set`](Map::compare_and_set), [`incr`](Map::incr), [`incr_float`](Map::incr_float), [`append`](Map::append), [`rename`](Map::rename) |
 /// | manage expiry | [`expire`](Map::expire), [`persist`](Map::persist), [`touch`](Map::touch) |
 ///
 /// ```

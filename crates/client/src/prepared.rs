@@ -29,6 +29,7 @@ pub(crate) enum Action<'a> {
     Increment { delta: i64, format: NumberFormat, expiry: Expiry },
     IncrementFloat { delta: f64, format: NumberFormat, expiry: Expiry },
     Append,
+    Rename { to: KeyBytes<'a>, if_absent: bool },
     Scan(Box<ScanAction>),
     Len { partition: PartitionId },
     Clear { partition: PartitionId },
@@ -97,6 +98,7 @@ impl<'a> Prepared<'a> {
                 Action::IncrementFloat { delta, format, expiry }
             }
             Action::Append => Action::Append,
+            Action::Rename { to, if_absent } => Action::Rename { to: to.into_owned(), if_absent },
             Action::Scan(scan) => Action::Scan(scan),
             Action::Len { partition } => Action::Len { partition },
             Action::Clear { partition } => Action::Clear { partition },
@@ -184,6 +186,9 @@ impl<'a> Prepared<'a> {
                 Op::IncrementFloat { key, delta: *delta, format: *format, expiry: *expiry }
             }
             Action::Append => Op::Append { key, value },
+            Action::Rename { to, if_absent } => {
+                Op::Rename { from: key, to: to.as_ref(), if_absent: *if_absent }
+            }
             Action::Scan(scan) => Op::Scan(Scan {
                 partition: scan.partition,
                 cursor: scan.cursor,
@@ -212,6 +217,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn bytes(&self) -> usize {
         let more = match &self.action {
             Action::CompareAndSet { expected: Some(expected), .. } => expected.len(),
+            Action::Rename { to, .. } => to.as_ref().len(),
             Action::Scan(scan) => scan.prefix.len() + scan.glob.len(),
             _ => 0,
         };
@@ -220,13 +226,17 @@ impl<'a> Prepared<'a> {
 
     /// Refuses what the node would refuse, before it is sent.
     #[inline]
-    pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
+    pub(crate) fn check(&self, limits: &Limits, partitions: PartitionCount) -> Result<()> {
+        if matches!(self.action, Action::Rename { .. }) {
+            self.op().check_together(partitions)?;
+        }
         limits.check_key(self.key.as_ref())?;
         limits.check_value(&self.value)?;
         match &self.action {
             Action::CompareAndSet { expected: Some(expected), .. } => {
                 limits.check_value(expected)?;
             }
+            Action::Rename { to, .. } => limits.check_key(to.as_ref())?,
             Action::Scan(scan) => {
                 limits.check_key(&scan.prefix)?;
                 if scan.glob.len() > limits.key_bytes_max {
@@ -256,6 +266,7 @@ impl<'a> Prepared<'a> {
             Action::Increment { .. } => "incr",
             Action::IncrementFloat { .. } => "incr_float",
             Action::Append => "append",
+            Action::Rename { .. } => "rename",
             Action::Scan(_) => "scan",
             Action::Len { .. } => "len",
             Action::Clear { .. } => "clear",

@@ -129,6 +129,25 @@ impl<V, S> Put<V, S> {
     }
 }
 
+/// The result of a rename that gives way to what stands at the new key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the record may not have moved"]
+pub enum Rename<V> {
+    /// The record moved. Holds its version at the new key.
+    Renamed(Version),
+    /// There was no record at the old key.
+    Missing,
+    /// There is a record at the new key, and nothing moved. Holds what stands there.
+    Conflict(Versioned<V>),
+}
+
+impl<V> Rename<V> {
+    /// Whether the record moved.
+    pub fn is_renamed(&self) -> bool {
+        matches!(self, Rename::Renamed(_))
+    }
+}
+
 /// The result of a conditional removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the condition may not have held, and then nothing was removed"]

@@ -1,7 +1,9 @@
 //! [`Op`]: the one language that every door compiles to. An operation borrows its key and value from the request it came
 //! in, so that nothing is copied between the network and the record.
 
+use crate::error::{Error, ErrorCode, Result};
 use crate::id::{PartitionId, Timestamp, Version};
+use crate::slot::PartitionCount;
 
 /// When a write may happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -223,6 +225,21 @@ impl<'a> Op<'a> {
         }
     }
 
+    /// Refuses an operation whose two keys lie in different partitions.
+    #[inline]
+    pub fn check_together(&self, partitions: PartitionCount) -> Result<()> {
+        let (Target::Key(first), Some(second)) = (self.target(), self.second_key()) else {
+            return Ok(());
+        };
+        let (first, second) =
+            (partitions.partition_of_key(first), partitions.partition_of_key(second));
+        if first == second {
+            return Ok(());
+        }
+        let detail = format!("one in partition {}, the other in partition {}", first.0, second.0);
+        Err(Error::new(ErrorCode::KeysApart, detail))
+    }
+
     /// The value the operation would store, if it brings one.
     pub fn value(&self) -> Option<&'a [u8]> {
         match *self {
@@ -251,5 +268,27 @@ impl<'a> Op<'a> {
             self,
             Op::Get { .. } | Op::Exists { .. } | Op::Touch { .. } | Op::Scan(_) | Op::Len { .. }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_keys_go_together_in_one_partition_and_no_further() {
+        let rename = |from, to| Op::Rename { from, to, if_absent: false };
+        let partitions = PartitionCount::default();
+        assert_eq!(rename(b"{u7}:draft", b"{u7}:final").check_together(partitions), Ok(()));
+        let apart = rename(b"foo", b"bar");
+        let error = apart.check_together(partitions).expect_err("two partitions");
+        assert_eq!(error.code(), ErrorCode::KeysApart);
+        // Slots 12,182 and 5,061 of 16,384, 64 to a partition.
+        assert!(error.to_string().contains("partition 190, the other in partition 79"), "{error}");
+        let one = PartitionCount::new(1).expect("a power of two");
+        assert_eq!(apart.check_together(one), Ok(()));
+        assert_eq!(Op::put(b"foo", b"bar").check_together(partitions), Ok(()));
+        assert_eq!((apart.target(), apart.second_key()), (Target::Key(b"foo"), Some(&b"bar"[..])));
+        assert!(!apart.is_read() && !apart.may_grow(), "it brings nothing new");
     }
 }

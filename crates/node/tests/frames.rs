@@ -3,7 +3,7 @@
 #[expect(dead_code, reason = "shared by several tests")]
 mod common;
 
-use isogrid_core::{Condition, Expiry, Op, PartitionId, Reply, Scan};
+use isogrid_core::{Condition, ErrorCode, Expiry, Op, Outcome, PartitionId, Reply, Scan};
 
 #[tokio::test]
 async fn every_operation_answers() {
@@ -38,6 +38,44 @@ async fn every_operation_answers() {
             assert_eq!(replies[6], Reply::Flag(true));
             assert!(matches!(replies[7], Reply::Deleted { .. }));
             assert_eq!(replies[8], Reply::Missing);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_rename_moves_within_a_partition_and_says_why_not_further() {
+    let node = common::start(common::config());
+    let mut session = common::Session::open(&node).await;
+    let rename = |from, to, if_absent| Op::Rename { from, to, if_absent };
+    let long = [b"{t}".as_slice(), &[b'x'; 100_000]].concat();
+    let ops = [
+        rename(b"{t}a", b"{t}b", false),
+        Op::put(b"{t}a", b"one"),
+        rename(b"{t}a", b"{t}b", false),
+        Op::Get { key: b"{t}a" },
+        Op::Get { key: b"{t}b" },
+        rename(b"{t}b", b"elsewhere", false),
+        Op::put(b"{t}c", b"two"),
+        rename(b"{t}b", b"{t}c", true),
+        rename(b"{t}b", &long, false),
+        Op::Get { key: b"{t}b" },
+    ];
+    let code = |reply: &Reply<'_>| match reply {
+        Reply::Failed(error) => Some((error.code(), error.outcome())),
+        _ => None,
+    };
+    session
+        .call("m", &ops, |replies| {
+            assert_eq!(replies[0], Reply::Missing);
+            assert!(matches!(replies[2], Reply::Written { .. }), "{:?}", replies[2]);
+            assert_eq!(replies[3], Reply::Missing);
+            assert!(matches!(&replies[4], Reply::Found(e) if e.value == b"one"));
+            assert_eq!(code(&replies[5]), Some((ErrorCode::KeysApart, Outcome::NotApplied)));
+            assert!(
+                matches!(&replies[7], Reply::Conflict { current: Some(e) } if e.value == b"two")
+            );
+            assert_eq!(code(&replies[8]), Some((ErrorCode::KeyTooLong, Outcome::NotApplied)));
+            assert!(matches!(&replies[9], Reply::Found(e) if e.value == b"one"));
         })
         .await;
 }

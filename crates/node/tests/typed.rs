@@ -61,6 +61,31 @@ async fn unary_calls_read_and_write() {
 }
 
 #[tokio::test]
+async fn a_rename_is_a_call_of_its_own() {
+    let node = start(config());
+    let mut client = client(&node).await;
+    let rename = |from: &str, to: &str, if_absent| pb::RenameRequest {
+        map: "m".into(),
+        from: Bytes::copy_from_slice(from.as_bytes()),
+        to: Bytes::copy_from_slice(to.as_bytes()),
+        if_absent,
+        request_id: None,
+    };
+    let missing = client.rename(rename("{t}a", "{t}b", false)).await.expect("answered");
+    assert_eq!(missing.into_inner().reply, Some(Reply::Missing(pb::Missing {})));
+    client.put(put("m", "{t}a", "1")).await.expect("written");
+    let moved = client.rename(rename("{t}a", "{t}b", true)).await.expect("moved").into_inner();
+    assert!(matches!(moved.reply, Some(Reply::Written(_))) && moved.receipt.is_some(), "{moved:?}");
+    client.put(put("m", "{t}a", "2")).await.expect("written");
+    let there = client.rename(rename("{t}a", "{t}b", true)).await.expect("answered").into_inner();
+    assert!(matches!(there.reply, Some(Reply::Conflict(_))), "{there:?}");
+    let status = client.rename(rename("{t}a", "b", false)).await.expect_err("two partitions");
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    let error = error_from_status(&status).expect("an error of ours");
+    assert_eq!((error.code(), error.outcome()), (ErrorCode::KeysApart, Outcome::NotApplied));
+}
+
+#[tokio::test]
 async fn a_failed_call_is_a_status_with_the_number_of_the_error() {
     let node = start(config());
     let mut client = client(&node).await;

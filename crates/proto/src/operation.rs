@@ -94,6 +94,9 @@ pub fn op_from_pb(operation: &pb::Operation) -> Result<(&str, Op<'_>)> {
             },
         ),
         Wire::Append(r) => (&r.map, Op::Append { key: &r.key, value: &r.value }),
+        Wire::Rename(r) => {
+            (&r.map, Op::Rename { from: &r.from, to: &r.to, if_absent: r.if_absent })
+        }
     })
 }
 
@@ -171,6 +174,7 @@ pub fn options_from_pb(operation: &pb::Operation) -> Result<TypedOptions> {
         Some(Wire::Increment(r)) => (r.request_id.as_ref(), None),
         Some(Wire::IncrementFloat(r)) => (r.request_id.as_ref(), None),
         Some(Wire::Append(r)) => (r.request_id.as_ref(), None),
+        Some(Wire::Rename(r)) => (r.request_id.as_ref(), None),
     };
     let mut typed = TypedOptions { session: None, options: read_options_from_pb(read) };
     if let Some(request) = request {

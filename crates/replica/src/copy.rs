@@ -15,7 +15,7 @@ use crate::entry::Entries;
 use crate::message::{Chunk, Content, Piece};
 use crate::notice::{CopyKind, Notice};
 use crate::session::Sessions;
-use crate::state::State;
+use crate::state::{State, hash_of};
 use crate::time::Ticks;
 
 /// How many keys are asked for at once.
@@ -148,13 +148,13 @@ impl Copy {
     pub(crate) fn apply(&mut self, state: &mut State, seq: u64) {
         let entry = state.log.entry(seq).expect("what is not applied yet is in the window");
         match entry.effect {
-            Effect::Remove { map, key, .. } => {
+            Effect::Remove { map, key, .. } | Effect::Rename { map, from: key, .. } => {
                 self.tombstones.insert((map, key.to_vec()), seq);
             }
             Effect::Clear { map } => {
                 self.clears.insert(map, seq);
             }
-            _ => {}
+            Effect::Put { .. } | Effect::Nothing | Effect::EndSessions(_) => {}
         }
         state.apply_to_older(seq);
     }

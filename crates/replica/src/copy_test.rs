@@ -113,3 +113,35 @@ fn what_is_good_at_a_position_that_was_passed_is_asked_for_again_after_a_while()
         assert_asked_again(&mut copy, &mut state, &piece, 3, content);
     }
 }
+
+#[test]
+fn a_record_that_was_renamed_before_its_copy_came_is_at_its_new_key_alone() {
+    let (mut copy, mut state) = (Copy::all(0), state());
+    let (map, value) = (MapId(0), b"moved");
+    let rename = Effect::Rename { map, from: b"k1", to: b"k2", value, expires_at: None };
+    state.restart_log(LogPosition::new(1, 3));
+    let position = LogPosition::new(1, 4);
+    let answer = crate::entry::Answer::None;
+    state.log.append(&crate::entry::Entry {
+        position,
+        hlc: Hlc(9),
+        request: None,
+        answer,
+        effect: rename,
+    });
+    copy.apply(&mut state, 4);
+    let piece = Piece::Records(WalkCursor::default());
+    copy.next = Next::Piece(piece.clone());
+    let now = copy.not_before;
+    assert!(copy.ask(now, RESEND_MS).is_some());
+    let content = Content::Records { records: records(), next: None };
+    let mut effects = Recorded::default();
+    // Both keys as they were before the rename.
+    copy.take(&mut state, chunk(piece, 3, content), now, &mut effects);
+    let found = |key: &[u8]| {
+        let entry = state.store.peek(map, state.hash(key), key);
+        entry.map(|entry| (entry.value.to_vec(), entry.version))
+    };
+    assert_eq!(found(b"k1"), None);
+    assert_eq!(found(b"k2"), Some((value.to_vec(), version_of(4))));
+}

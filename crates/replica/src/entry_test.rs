@@ -54,6 +54,9 @@ impl Case {
             3 => Effect::Remove { map, key, cause: Cause::Expired },
             4 => Effect::Remove { map, key, cause: Cause::Evicted },
             5 => Effect::Clear { map },
+            6 if self.key != self.value => {
+                Effect::Rename { map, from: key, to: &self.value, value: &self.ended, expires_at }
+            }
             _ => {
                 Effect::EndSessions(EndedSessions { watermark: SessionId(10), above: &self.ended })
             }
@@ -79,7 +82,7 @@ fn cases() -> impl Strategy<Value = Case> {
         prop::collection::vec(any::<u8>(), 250..260)
     ];
     let head = (any::<(u64, u64, u64)>(), any::<Option<(u64, u64, u64)>>());
-    let kinds = (0..9u8, 0..3u8, 0..7u8);
+    let kinds = (0..9u8, 0..3u8, 0..8u8);
     let fields = (any::<u32>(), any::<u64>(), any::<Option<u64>>());
     let bytes = (prop::collection::vec(any::<u8>(), 0..20), value, ended);
     (head, kinds, fields, bytes).prop_map(|(head, kinds, fields, bytes)| Case {
@@ -151,7 +154,7 @@ proptest! {
         if sane && bytes.len() >= ENTRY_BYTES_MIN {
             let length = bytes.len() as u32;
             bytes[..4].copy_from_slice(&length.to_le_bytes());
-            let kinds = [ENTRY_FORMAT, bytes[5] % 4, bytes[6] % 6, bytes[7] % 11];
+            let kinds = [ENTRY_FORMAT, bytes[5] % 4, bytes[6] % 7, bytes[7] % 11];
             bytes[4..8].copy_from_slice(&kinds);
         }
         for read in Entries::new(&bytes).flatten() {
@@ -203,6 +206,7 @@ fn golden_effects() -> Vec<Golden> {
     let put_expiring = Effect::Put { map, key, value, expires_at: Some(Timestamp(1000)) };
     let remove = |cause| Effect::Remove { map, key, cause };
     let ended = EndedSessions { watermark: SessionId(2), above: &[4, 0, 0, 0, 0, 0, 0, 0] };
+    let rename = |expires_at| Effect::Rename { map, from: b"old", to: key, value, expires_at };
     vec![
         ("nothing", plain(Effect::Nothing), "2000000001000000"),
         ("put", plain(PUT), "3000000001000100 07000000030000006b657976616c7565"),
@@ -219,6 +223,16 @@ fn golden_effects() -> Vec<Golden> {
             "end sessions",
             plain(Effect::EndSessions(ended)),
             "3000000001000400 02000000000000000400000000000000",
+        ),
+        (
+            "rename",
+            plain(rename(None)),
+            "3700000001000500 0700000003000000030000006f6c646b657976616c7565",
+        ),
+        (
+            "rename, expiring",
+            plain(rename(Some(Timestamp(1000)))),
+            "3f00000001020500 07000000e80300000000000003000000030000006f6c646b657976616c7565",
         ),
     ]
 }
@@ -305,7 +319,7 @@ fn other_formats_and_flags_are_refused() {
         bytes
     };
     assert_eq!(Entry::decode(&with(4, 2)), Err(DecodeError::FormatUnknown(2)));
-    for (at, byte) in [(0, 31), (5, 4), (6, 5), (7, 10), (7, 1)] {
+    for (at, byte) in [(0, 31), (5, 4), (6, 6), (7, 10), (7, 1)] {
         let bytes = with(at, byte);
         let decoded = Entry::decode(&bytes);
         assert!(matches!(decoded, Err(DecodeError::Malformed(_))), "{at}: {decoded:?}");
@@ -324,6 +338,34 @@ fn what_no_record_can_hold_is_refused() {
     let numbered = |seq| Entry { position: LogPosition::new(3, seq), ..plain(PUT) };
     assert_eq!(decode(&numbered(Version::MAX.0)), Ok(()));
     assert!(matches!(decode(&numbered(Version::MAX.0 + 1)), Err(DecodeError::Malformed(_))));
+}
+
+#[test]
+fn a_rename_that_no_record_can_follow_is_refused() {
+    let decode = |from, to, value| {
+        let rename = Effect::Rename { map: MapId(7), from, to, value, expires_at: None };
+        Entry::decode(&encoded(&plain(rename))).map(|_| ())
+    };
+    let (key, value) = (vec![1; KEY_BYTES_HARD_MAX + 1], vec![1; VALUE_BYTES_HARD_MAX + 1]);
+    assert_eq!(decode(&key[1..], b"to", &value[1..]), Ok(()));
+    assert_eq!(decode(b"from", &key[1..], b""), Ok(()));
+    for (from, to, value) in
+        [(&key[..], &b""[..], &b""[..]), (b"", &key, b""), (b"a", b"b", &value)]
+    {
+        assert!(matches!(decode(from, to, value), Err(DecodeError::Malformed(_))));
+    }
+    let rename = Effect::Rename {
+        map: MapId(7),
+        from: b"a",
+        to: b"b",
+        value: b"v",
+        expires_at: Some(Timestamp(1)),
+    };
+    let mut bytes = encoded(&plain(rename));
+    let at = bytes.len() - 2;
+    bytes[at] = b'a';
+    let same = Err(DecodeError::Malformed("a rename to the same key"));
+    assert_eq!(Entry::decode(&bytes).map(|_| ()), same);
 }
 
 #[test]

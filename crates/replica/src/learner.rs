@@ -186,6 +186,10 @@ fn divergent_tail(state: &State, offer: &Offer) -> Option<(u64, Keys)> {
             Effect::Put { map, key, .. } | Effect::Remove { map, key, .. } => {
                 keys.push((map, key.to_vec()));
             }
+            Effect::Rename { map, from, to, .. } => {
+                keys.push((map, from.to_vec()));
+                keys.push((map, to.to_vec()));
+            }
             Effect::Clear { .. } => return None,
             Effect::Nothing | Effect::EndSessions(_) => {}
         }

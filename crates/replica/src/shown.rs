@@ -32,7 +32,7 @@ impl Removals {
         hash: impl FnOnce(&[u8]) -> KeyHash,
     ) {
         match effect {
-            Effect::Remove { map, key, .. } => {
+            Effect::Remove { map, key, .. } | Effect::Rename { map, from: key, .. } => {
                 let hash = hash(key);
                 self.order.push_back((seq, *map, hash));
                 self.newest.insert((*map, hash), seq);

@@ -30,6 +30,16 @@ fn a_removal_is_remembered_until_it_is_committed() {
 }
 
 #[test]
+fn a_rename_removes_its_old_key() {
+    let mut removals = Removals::default();
+    let rename = Effect::Rename { map: MAP, from: b"a", to: b"b", value: b"v", expires_at: None };
+    removals.note(5, &rename, hash);
+    assert_eq!((removals.of(MAP, hash(b"a")), removals.of(MAP, hash(b"b"))), (5, 0));
+    removals.settle(5);
+    assert_eq!(removals.of(MAP, hash(b"a")), 0);
+}
+
+#[test]
 fn a_clear_removes_every_key_of_its_map() {
     let mut removals = Removals::default();
     removals.note(5, &Effect::Clear { map: MAP }, hash);

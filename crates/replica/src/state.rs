@@ -295,11 +295,13 @@ impl State {
     }
 }
 
-/// The hash of the key that an effect is about, if it has one.
+/// The hash of the key that an effect is about, if it has one; of a rename, of the new key.
 #[inline]
 pub(crate) fn hash_of(effect: &Effect<'_>, seed: u64) -> KeyHash {
     match effect {
-        Effect::Put { key, .. } | Effect::Remove { key, .. } => hash_key(seed, key),
+        Effect::Put { key, .. } | Effect::Remove { key, .. } | Effect::Rename { to: key, .. } => {
+            hash_key(seed, key)
+        }
         Effect::Nothing | Effect::Clear { .. } | Effect::EndSessions(_) => KeyHash(0),
     }
 }

@@ -14,5 +14,5 @@ fn every_situation_goes_as_its_script_says() {
         move |command: &isogrid_sim::golden::Command| world.execute(command)
     };
     let scripts = isogrid_sim::golden::run_all(folder, &mut fresh).unwrap();
-    assert!(scripts >= 35, "only {scripts} scripts were found");
+    assert!(scripts >= 47, "only {scripts} scripts were found");
 }

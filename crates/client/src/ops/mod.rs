@@ -10,12 +10,14 @@
 //! | [`expiry`] | expire, persist |
 //! | [`number`] | increments |
 //! | [`append`] | append |
+//! | [`rename`] | rename |
 //! | [`update`] | read, change, write back |
 
 pub mod append;
 pub mod expiry;
 pub mod number;
 pub mod read;
+pub mod rename;
 pub mod update;
 pub mod write;
 

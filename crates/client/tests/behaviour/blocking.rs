@@ -29,6 +29,10 @@ fn threads_share_a_blocking_client() -> Result<()> {
     assert_eq!(map.get(&8_888)?, Some(8));
     assert_eq!(map.len()?, 402);
     assert!(map.contains(&0)? && map.delete(&0)?);
+    let names = grid.map::<String, i64>("m");
+    names.put("{t}a", &1)?;
+    assert!(names.rename("{t}a", "{t}b")?.is_some() && names.rename("{t}a", "{t}b")?.is_none());
+    assert!(names.delete("{t}b")?);
     let report = map.put_many((0..10u64).map(|n| (n, 5)))?;
     assert!(report.is_complete());
     assert!(map.get_many([1u64, 2])?.iter().all(|(_, value)| matches!(value, Ok(Some(5)))));

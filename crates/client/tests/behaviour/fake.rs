@@ -452,6 +452,10 @@ impl Grid for Node {
         unary()
     }
 
+    async fn rename(&self, _: Request<pb::RenameRequest>) -> Answer {
+        unary()
+    }
+
     async fn len(&self, _: Request<pb::LenRequest>) -> Answer {
         unary()
     }

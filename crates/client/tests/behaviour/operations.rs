@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use isogrid_client::testing::Cluster;
-use isogrid_client::{Delete, ErrorCode, Put, Raw, Result};
+use isogrid_client::{Delete, ErrorCode, Outcome, Put, Raw, Rename, Result};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -49,6 +49,58 @@ async fn conditions_give_values_not_errors() -> Result<()> {
     assert!(matches!(gone, Delete::Deleted(Some(old)) if old.value == 6));
     assert_eq!(map.delete("k").if_version(there.version).await?, Delete::Missing);
     assert_eq!(map.delete("k").returning_old().await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_is_renamed_with_its_expiry() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    let grid = cluster.grid().await?;
+    let map = grid.map::<String, u64>("m");
+    let (a, b) = ("{t}a", "{t}b".to_owned());
+    assert_eq!(map.rename(a, &b).await?, None);
+    assert_eq!(map.rename(a, &b).if_absent().await?, Rename::Missing);
+    let first = map.put(a, &1).ttl(HOUR).await?;
+    let before = map.get(a).versioned().await?.expect("present");
+    let renamed = map.rename(a, &b).with_receipt().await?;
+    assert_eq!(renamed.receipt().map(|receipt| receipt.version()), *renamed);
+    let after = map.get(&b).versioned().await?.expect("it is there now");
+    assert!(after.version > first, "a version of its own");
+    assert_eq!((Some(after.version), after.value), (*renamed, 1));
+    assert_eq!(after.expires_at, before.expires_at);
+    assert!(!map.contains(a).await?);
+
+    map.put(a, &2).await?;
+    let kept = map.rename(a, &b).if_absent().await?;
+    assert!(matches!(kept, Rename::Conflict(there) if there == after) && !kept.is_renamed());
+    let over = map.rename(a, &b).await?.expect("over what is there");
+    assert_eq!(map.get(&b).versioned().await?.map(|v| (v.value, v.version)), Some((2, over)));
+    assert!(map.rename(&b, a).if_absent().await?.is_renamed());
+
+    let bytes = grid.raw_map("m");
+    assert!(bytes.rename(&b"{t}a"[..], b"{t}b").await?.is_some(), "keys of one form");
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_in_different_partitions_are_refused_without_a_trip() -> Result<()> {
+    let cluster = Cluster::start(1).await?;
+    let grid = cluster.grid().await?;
+    let map = grid.map::<String, u64>("m");
+    map.put("foo", &1).await?;
+    let mut pipeline = grid.pipeline();
+    let apart = pipeline.push(map.rename("foo", "bar"));
+    let fine = pipeline.push(map.rename("foo", "{foo}new"));
+    let mut replies = pipeline.send().await?;
+    let error = replies.take(apart).expect_err("two partitions");
+    assert_eq!((error.code(), error.outcome()), (ErrorCode::KeysApart, Outcome::NotApplied));
+    assert!(replies.take(fine)?.is_some(), "it fails alone");
+    cluster.kill(0).await?;
+    let error = map.rename("foo", "bar").await.expect_err("two partitions");
+    assert_eq!(error.code(), ErrorCode::KeysApart, "no node is asked");
+    let long = "{foo}".to_owned() + &"x".repeat(70_000);
+    let error = map.rename("foo", &long).await.expect_err("too long");
+    assert_eq!(error.code(), ErrorCode::KeyTooLong, "nor for this");
     Ok(())
 }
 

@@ -144,6 +144,9 @@ impl<'a> Batch<'a> {
         if let Target::Key(key) = op.target() {
             self.engine.limits.check_key(key)?;
         }
+        if let Some(key) = op.second_key() {
+            self.engine.limits.check_key(key)?;
+        }
         self.engine.limits.check_value(op.value().unwrap_or_default())?;
         let id = self.maps[map].info.as_ref().map_or(NO_MAP, |info| info.id);
         if id == NO_MAP && op.may_grow() {

@@ -284,6 +284,7 @@ impl Partitions {
     /// Where an operation goes: its partition, and the hash of its key.
     #[inline]
     fn place(&self, op: &Op<'_>) -> Result<(PartitionId, KeyHash)> {
+        op.check_together(self.count)?;
         match op.target() {
             Target::Key(key) => {
                 Ok((self.count.partition_of_key(key), hash_key(self.hash_seed, key)))

@@ -206,9 +206,10 @@ impl Held {
 fn must_sync(entries: &[u8], synced_maps: &[Option<bool>]) -> bool {
     let is_synced = |map: MapId| synced_maps.get(map.0 as usize).copied().flatten().unwrap_or(true);
     Entries::new(entries).flatten().any(|encoded| match encoded.entry.effect {
-        Effect::Put { map, .. } | Effect::Remove { map, .. } | Effect::Clear { map } => {
-            is_synced(map)
-        }
+        Effect::Put { map, .. }
+        | Effect::Remove { map, .. }
+        | Effect::Rename { map, .. }
+        | Effect::Clear { map } => is_synced(map),
         // An answer without a change may be of any map.
         Effect::Nothing | Effect::EndSessions(_) => synced_maps.contains(&Some(true)),
     })
@@ -237,6 +238,11 @@ mod tests {
         assert!(must_sync(&put(1), &maps));
         assert!(must_sync(&put(2), &maps), "a map that is not known yet");
         assert!(must_sync(&put(9), &maps), "nor this one");
+        let rename = |map| {
+            let (map, from, to, value) = (MapId(map), b"a", b"b", b"v");
+            entry(Effect::Rename { map, from, to, value, expires_at: None })
+        };
+        assert!(!must_sync(&rename(0), &maps) && must_sync(&rename(1), &maps));
         let both = [put(0), put(1)].concat();
         assert!(must_sync(&both, &maps));
         let nothing = entry(Effect::Nothing);

@@ -263,6 +263,10 @@ impl Grid for DataService {
         self.one(request, Operation::Append).await
     }
 
+    async fn rename(&self, request: Request<pb::RenameRequest>) -> Answer {
+        self.one(request, Operation::Rename).await
+    }
+
     async fn scan(
         &self,
         request: Request<pb::ScanRequest>,

@@ -7,14 +7,17 @@
 //!   token ──────────────► offset of the token ─────────────────────────┘
 //! ```
 
+mod interest;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
-use isogrid_core::{Cause, Effect, Error, ErrorCode, MapId, Op, PartitionId, Reply, Result, Scan};
-use isogrid_core::{Receipt, Timestamp, Version, version_of};
+use isogrid_core::{
+    Error, ErrorCode, MapId, Op, PartitionId, Receipt, Reply, Result, Scan, version_of,
+};
 use isogrid_proto::operation::page_to_pb;
 use isogrid_proto::pb::{self, watch_event::Event};
 use isogrid_proto::status::error_to_status;
@@ -23,6 +26,7 @@ use isogrid_replica::readers::{ReaderId, Refused, WatchOffset};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use self::interest::Interest;
 use super::batch::{self, Destination, Typed};
 use crate::engine::{Deadline, Engine, Signal};
 use crate::node::Shared;
@@ -252,40 +256,23 @@ impl Watcher {
     }
 
     fn events(&self, partition: PartitionId, generation: u32, bytes: &[u8]) -> Vec<pb::WatchEvent> {
-        let entries = Entries::new(bytes).flatten();
-        let told = |encoded: isogrid_replica::entry::Encoded<'_>| {
+        let interest = Interest { map: self.map, prefix: &self.prefix };
+        let mut events = Vec::new();
+        for encoded in Entries::new(bytes).flatten() {
             let seq = encoded.entry.position.seq;
-            let version = version_of(seq);
-            let change = self.change(&encoded.entry.effect, version)?;
-            let offset = WatchOffset { loss_generation: generation, seq };
-            Some(event(partition, token(partition, offset), change))
-        };
-        entries.filter_map(told).collect()
-    }
-
-    fn change(&self, effect: &Effect<'_>, version: Version) -> Option<Event> {
-        let is_wanted = |map: MapId, key: &[u8]| map == self.map && key.starts_with(&self.prefix);
-        match effect {
-            Effect::Put { map, key, value, expires_at } if is_wanted(*map, key) => {
-                let entry = entry(version, value, *expires_at);
-                let key = Bytes::copy_from_slice(key);
-                Some(Event::Put(pb::PutEvent { key, entry: Some(entry) }))
-            }
-            Effect::Remove { map, key, cause } if is_wanted(*map, key) => {
-                let cause = match cause {
-                    Cause::Deleted => pb::RemovalCause::Deleted,
-                    Cause::Expired => pb::RemovalCause::Expired,
-                    Cause::Evicted => pb::RemovalCause::Evicted,
+            let told = interest.changes(&encoded.entry.effect, version_of(seq));
+            let mut left = told.iter().flatten().count() as u64;
+            for change in told.into_iter().flatten() {
+                left -= 1;
+                // Who goes on between the halves of a rename hears both again, so that none is missed.
+                let offset = WatchOffset {
+                    loss_generation: generation,
+                    seq: seq.saturating_sub(u64::from(left > 0)),
                 };
-                let key = Bytes::copy_from_slice(key);
-                let removed = pb::RemovedEvent { key, version: version.0, cause: cause.into() };
-                Some(Event::Removed(removed))
+                events.push(event(partition, token(partition, offset), change));
             }
-            Effect::Clear { map } if *map == self.map => {
-                Some(Event::Cleared(pb::Cleared { version: version.0 }))
-            }
-            _ => None,
         }
+        events
     }
 }
 
@@ -294,14 +281,6 @@ impl Drop for Watcher {
         for (partition, place) in &self.places {
             self.shared.engine.close_watch(*partition, place.reader);
         }
-    }
-}
-
-fn entry(version: Version, value: &[u8], expires_at: Option<Timestamp>) -> pb::Entry {
-    pb::Entry {
-        version: version.0,
-        value: Bytes::copy_from_slice(value),
-        expires_at_ms: expires_at.map(|at| at.0),
     }
 }
 

@@ -52,6 +52,7 @@ impl Owned {
                 with_values: self.flag,
             }),
             11 => Op::Len { partition },
+            12 => Op::Rename { from: key, to: value, if_absent: self.flag },
             _ => Op::Clear { partition },
         }
     }
@@ -100,7 +101,7 @@ fn owned() -> impl Strategy<Value = Owned> {
         any::<u64>().prop_map(Expiry::AfterMs),
         any::<u64>().prop_map(|at| Expiry::At(Timestamp(at))),
     ];
-    (0u8..13, bytes(), bytes(), bytes(), any::<u64>(), condition, expiry, any::<bool>()).prop_map(
+    (0u8..14, bytes(), bytes(), bytes(), any::<u64>(), condition, expiry, any::<bool>()).prop_map(
         |(kind, key, value, extra, number, condition, expiry, flag)| Owned {
             kind,
             key,
@@ -226,6 +227,27 @@ fn the_bytes_of_version_2_are_frozen() {
     expected.extend([1, 0, 3, 0x80, 4, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
     expected.extend([1, 0, 0, 0, 3, 1, 5, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(writer.finish(9, TableVersion(3)).to_vec(), expected);
+}
+
+#[test]
+fn the_bytes_of_a_rename_are_frozen_and_it_has_one_condition() {
+    let map: Arc<str> = Arc::from("m");
+    let bytes = |if_absent| {
+        let mut writer = RequestWriter::new();
+        writer.push(&map, &Op::Rename { from: b"ab", to: b"xyz", if_absent });
+        writer.finish(&head(1)).to_vec()
+    };
+    let operation =
+        |flags| [&[14, flags, 0, 2, 0, 3, 0, 0, 0][..], b"abxyz", &[1, 1, b'm']].concat();
+    assert_eq!(bytes(false)[48..], operation(0));
+    assert_eq!(bytes(true)[48..], operation(1));
+    let mut other = bytes(true);
+    other[49] = 2;
+    assert_eq!(read_all(&other).map_err(|e| e.code()), Err(ErrorCode::FrameMalformed));
+    other[48] = 15;
+    let unknown = read_all(&other).expect_err("no such operation");
+    assert_eq!(unknown.code(), ErrorCode::ProtocolUnknown);
+    assert!(unknown.to_string().contains("operation code 15"), "{unknown}");
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //!
 //! Flags: bits 0–1 the condition, bits 2–3 the expiry, bit 4 "return the old value", bit 5 the number format, bit 6 "an
 //! expected value follows", bit 7 "an extension follows" (see `options`). An operation on a partition has the partition's number where `key_len` stands; a scan goes on
-//! with `cursor u64 · entries_max u32 · prefix_len u16 · glob_len u16 · prefix · glob`, its flag bit 4 asking for values.
+//! with `cursor u64 · entries_max u32 · prefix_len u16 · glob_len u16 · prefix · glob`, its flag bit 4 asking for values. A
+//! rename has the new key where the value stands.
 
 use bytes::{BufMut, BytesMut};
 use isogrid_core::{
@@ -16,7 +17,7 @@ use isogrid_core::{
 };
 
 use super::options::{self, OpOptions};
-use super::reader::Reader;
+use super::reader::{Reader, malformed};
 
 /// What an operation does. Numbers are frozen.
 mod opcode {
@@ -33,6 +34,7 @@ mod opcode {
     pub(super) const SCAN: u8 = 11;
     pub(super) const LEN: u8 = 12;
     pub(super) const CLEAR: u8 = 13;
+    pub(super) const RENAME: u8 = 14;
 }
 
 const RETURN_OLD: u8 = 1 << 4;
@@ -188,6 +190,12 @@ fn encode_rare<'a>(op: &Op<'a>) -> KeyOp<'a> {
         Op::Append { key, value } => {
             KeyOp { opcode: opcode::APPEND, key, value: Some(value), ..KeyOp::default() }
         }
+        Op::Rename { from, to, if_absent } => {
+            let condition = if if_absent { Condition::IfAbsent } else { Condition::Always };
+            let (flags, _) = condition_bits(condition);
+            let opcode = opcode::RENAME;
+            KeyOp { opcode, flags, key: from, value: Some(to), ..KeyOp::default() }
+        }
         Op::Get { .. } | Op::Put { .. } | Op::Scan(_) | Op::Len { .. } | Op::Clear { .. } => {
             unreachable!("encoded by the caller")
         }
@@ -312,6 +320,16 @@ fn decode_rare<'a>(opcode: u8, start: &Start, reader: &mut Reader<'a>) -> Result
         opcode::APPEND => {
             let value_len = reader.u32()? as usize;
             Op::Append { key: start.key(reader)?, value: reader.bytes(value_len)? }
+        }
+        opcode::RENAME => {
+            let to_len = reader.u32()? as usize;
+            let if_absent = match start.condition(reader)? {
+                Condition::Always => false,
+                Condition::IfAbsent => true,
+                _ => return Err(malformed("a condition that a rename does not have")),
+            };
+            let from = start.key(reader)?;
+            Op::Rename { from, to: reader.bytes(to_len)?, if_absent }
         }
         opcode::SCAN => Op::Scan(decode_scan(start, reader)?),
         opcode::LEN => Op::Len { partition: start.partition() },

@@ -11,7 +11,7 @@ use crate::entry::{Answer, DecodeError, ENTRY_BYTES_MIN, ENTRY_FORMAT, Encoded, 
 
 /// The entry has a request: session u64, number u64, first_incomplete u64.
 const FLAG_REQUEST: u8 = 1;
-/// The record that a put writes expires.
+/// The record that a put or a rename writes expires.
 const FLAG_EXPIRES: u8 = 2;
 
 const AT_EPOCH: usize = 8;
@@ -25,7 +25,7 @@ const TAG_BYTES: usize = 24;
 /// |---|---|---|
 /// | 4 | length | of the whole entry, these four bytes included |
 /// | 1 | format | [`ENTRY_FORMAT`] |
-/// | 1 | flags | 1: a request is there; 2: the put's record expires; others are zero |
+/// | 1 | flags | 1: a request is there; 2: the record that is written expires; others are zero |
 /// | 1 | effect | its kind |
 /// | 1 | answer | its kind: see [`Answer`] |
 /// | 8 | epoch | |
@@ -42,6 +42,7 @@ const TAG_BYTES: usize = 24;
 /// | 2 | remove | map u32, cause u8, key |
 /// | 3 | clear | map u32 |
 /// | 4 | end sessions | watermark u64, numbers u64 each, strictly ascending, none below the watermark |
+/// | 5 | rename | map u32, expires_at u64 if flagged, old key's length u32, new key's length u32, old key, new key, value |
 ///
 /// | cause | |
 /// |---|---|
@@ -56,6 +57,7 @@ enum EffectKind {
     Remove = 2,
     Clear = 3,
     EndSessions = 4,
+    Rename = 5,
 }
 
 impl EffectKind {
@@ -67,6 +69,7 @@ impl EffectKind {
             Effect::Remove { .. } => EffectKind::Remove,
             Effect::Clear { .. } => EffectKind::Clear,
             Effect::EndSessions(_) => EffectKind::EndSessions,
+            Effect::Rename { .. } => EffectKind::Rename,
         }
     }
 }
@@ -120,7 +123,10 @@ impl<'a> Entry<'a> {
 
     #[inline]
     fn flags(&self) -> u8 {
-        let expires = matches!(self.effect, Effect::Put { expires_at: Some(_), .. });
+        let expires = matches!(
+            self.effect,
+            Effect::Put { expires_at: Some(_), .. } | Effect::Rename { expires_at: Some(_), .. }
+        );
         u8::from(self.request.is_some()) * FLAG_REQUEST + u8::from(expires) * FLAG_EXPIRES
     }
 
@@ -170,6 +176,10 @@ fn effect_len(effect: &Effect<'_>) -> usize {
         Effect::Remove { key, .. } => 5 + key.len(),
         Effect::Clear { .. } => 4,
         Effect::EndSessions(ended) => 8 + ended.above.len(),
+        Effect::Rename { from, to, value, expires_at, .. } => {
+            let expiry = if expires_at.is_some() { 8 } else { 0 };
+            12 + expiry + from.len() + to.len() + value.len()
+        }
     }
 }
 
@@ -202,6 +212,20 @@ fn encode_effect(effect: &Effect<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(&ended.watermark.0.to_le_bytes());
             out.extend_from_slice(ended.above);
         }
+        Effect::Rename { map, from, to, value, expires_at } => {
+            debug_assert!(from != to, "a rename has two keys");
+            out.extend_from_slice(&map.0.to_le_bytes());
+            if let Some(at) = expires_at {
+                out.extend_from_slice(&at.0.to_le_bytes());
+            }
+            for key in [from, to] {
+                let length = u32::try_from(key.len()).expect("a key is bounded by the limits");
+                out.extend_from_slice(&length.to_le_bytes());
+            }
+            for bytes in [from, to, value] {
+                out.extend_from_slice(bytes);
+            }
+        }
     }
 }
 
@@ -217,8 +241,8 @@ fn decode_effect<'a>(
     expires: bool,
     input: &mut Input<'a>,
 ) -> Result<Effect<'a>, DecodeError> {
-    if expires && kind != EffectKind::Put as u8 {
-        return Err(DecodeError::Malformed("an expiry without a put"));
+    if expires && kind != EffectKind::Put as u8 && kind != EffectKind::Rename as u8 {
+        return Err(DecodeError::Malformed("an expiry without a record"));
     }
     Ok(match kind {
         0 => Effect::Nothing,
@@ -227,9 +251,7 @@ fn decode_effect<'a>(
             let expires_at = if expires { Some(Timestamp(input.u64()?)) } else { None };
             let length = input.u32()? as usize;
             let (key, value) = (input.take(length)?, input.take_rest());
-            if key.len() > KEY_BYTES_HARD_MAX || value.len() > VALUE_BYTES_HARD_MAX {
-                return Err(DecodeError::Malformed("a key or a value that no record can hold"));
-            }
+            check_record(key, value)?;
             Effect::Put { map, key, value, expires_at }
         }
         2 => {
@@ -244,8 +266,31 @@ fn decode_effect<'a>(
         }
         3 => Effect::Clear { map: MapId(input.u32()?) },
         4 => Effect::EndSessions(decode_ended(input)?),
+        5 => decode_rename(expires, input)?,
         _ => return Err(DecodeError::Malformed("an effect of an unknown kind")),
     })
+}
+
+fn decode_rename<'a>(expires: bool, input: &mut Input<'a>) -> Result<Effect<'a>, DecodeError> {
+    let map = MapId(input.u32()?);
+    let expires_at = if expires { Some(Timestamp(input.u64()?)) } else { None };
+    let (from_len, to_len) = (input.u32()? as usize, input.u32()? as usize);
+    let (from, to) = (input.take(from_len)?, input.take(to_len)?);
+    let value = input.take_rest();
+    check_record(from, value)?;
+    check_record(to, value)?;
+    if from == to {
+        return Err(DecodeError::Malformed("a rename to the same key"));
+    }
+    Ok(Effect::Rename { map, from, to, value, expires_at })
+}
+
+#[inline]
+fn check_record(key: &[u8], value: &[u8]) -> Result<(), DecodeError> {
+    if key.len() > KEY_BYTES_HARD_MAX || value.len() > VALUE_BYTES_HARD_MAX {
+        return Err(DecodeError::Malformed("a key or a value that no record can hold"));
+    }
+    Ok(())
 }
 
 fn decode_ended<'a>(input: &mut Input<'a>) -> Result<EndedSessions<'a>, DecodeError> {

@@ -40,7 +40,11 @@ impl Replica {
         let last = append.commit.min(state.log.last().seq);
         for seq in first..=last {
             let effect = state.log.entry(seq).map(|entry| entry.effect);
-            if let Some(effect @ (Effect::Put { map, .. } | Effect::Remove { map, .. })) = effect {
+            let Some(effect) = effect else { continue };
+            if let Effect::Put { map, .. }
+            | Effect::Remove { map, .. }
+            | Effect::Rename { map, .. } = effect
+            {
                 each(map, hash_of(&effect, state.settings.hash_seed));
             }
         }

@@ -74,20 +74,54 @@ pub enum Kind {
     },
     /// Read.
     Read(Freshness),
+    /// On one of two keys between which records move. The pair is one thing: the operation's key names it, not its side.
+    OfPair(Side, OnSide),
+}
+
+/// A key of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The one.
+    Left,
+    /// The other.
+    Right,
+}
+
+/// What an operation asks for on a side of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OnSide {
+    /// Write a value.
+    Write(ValueId),
+    /// Remove the record.
+    Delete,
+    /// Rename: the record moves to the other side. Without one the answer is a conflict with nothing.
+    Move {
+        /// Only if there is nothing on the other side; if there is, that is the conflict.
+        if_absent: bool,
+    },
+    /// The latest read.
+    Read,
 }
 
 impl Kind {
     /// The value that it writes.
     pub fn writes(&self) -> Option<ValueId> {
         match self {
-            Kind::Write(value) | Kind::CompareAndSet { value, .. } => Some(*value),
+            Kind::Write(value)
+            | Kind::CompareAndSet { value, .. }
+            | Kind::OfPair(_, OnSide::Write(value)) => Some(*value),
             _ => None,
         }
     }
 
+    /// Whether it is about a pair of keys.
+    pub fn is_of_pair(&self) -> bool {
+        matches!(self, Kind::OfPair(..))
+    }
+
     /// Whether it only looks.
     pub fn is_read(&self) -> bool {
-        matches!(self, Kind::Read(_))
+        matches!(self, Kind::Read(_) | Kind::OfPair(_, OnSide::Read))
     }
 }
 
@@ -336,6 +370,16 @@ impl fmt::Display for Kind {
             Kind::Read(Freshness::Latest) => f.write_str("read"),
             Kind::Read(Freshness::AtLeast(seq)) => write!(f, "read at least v{seq}"),
             Kind::Read(Freshness::Any) => f.write_str("read any"),
+            Kind::OfPair(side, on) => {
+                let side = if *side == Side::Left { "left" } else { "right" };
+                match on {
+                    OnSide::Write(value) => write!(f, "{side}: write x{}", value.0),
+                    OnSide::Delete => write!(f, "{side}: delete"),
+                    OnSide::Move { if_absent: false } => write!(f, "{side}: move over"),
+                    OnSide::Move { if_absent: true } => write!(f, "{side}: move if absent"),
+                    OnSide::Read => write!(f, "{side}: read"),
+                }
+            }
         }
     }
 }

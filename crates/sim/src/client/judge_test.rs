@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::history::{Finals, Freshness, KeyId, Kind, OperationId, Outcome, Seen, Value};
+use super::history::{
+    Finals, Freshness, KeyId, Kind, OnSide, OperationId, Outcome, Seen, Side, Value, ValueId,
+};
 use super::history_for_tests::{Recorder, read, swap, write};
 use super::judge;
 use crate::invariant::Violation;
@@ -24,6 +26,14 @@ enum Fault {
     VersionReused,
     /// What was refused is applied all the same.
     RefusedButApplied,
+    /// A renamed record stays at its old key too.
+    RenameLeavesBoth,
+    /// A renamed record is at neither key.
+    RenameLeavesNeither,
+    /// A retry of a rename hears that there is nothing to rename.
+    RenameForgotten,
+    /// A rename that should give way does not.
+    RenameOverwrites,
 }
 
 struct Open {
@@ -33,11 +43,20 @@ struct Open {
     outcome: Option<Outcome>,
 }
 
+/// The first pair of keys; there are two.
+const PAIRS: u32 = 8;
+
+/// One side of a pair, as the store names it.
+fn on_side(pair: u32, side: Side) -> u32 {
+    1_000 + 2 * pair + u32::from(side == Side::Right)
+}
+
 /// A log of one partition: entry n stands at n − 1. Each operation takes effect at some moment between its two ends.
 struct Store {
     random: Random,
     history: Recorder,
-    log: Vec<(u32, Seen)>,
+    /// What each entry leaves at which keys.
+    log: Vec<Vec<(u32, Seen)>>,
     open: Vec<Open>,
     fault: Fault,
     values: u64,
@@ -45,8 +64,9 @@ struct Store {
 
 impl Store {
     fn state(&self, key: u32, entries: usize) -> Seen {
-        let newest = self.log[..entries].iter().rev().find(|(other, _)| *other == key);
-        match newest {
+        let mut newest =
+            self.log[..entries].iter().rev().flatten().filter(|(other, _)| *other == key);
+        match newest.next() {
             Some((_, seen)) if seen.value != Value::Absent => *seen,
             _ => Seen::NOTHING,
         }
@@ -58,8 +78,66 @@ impl Store {
             version = version.saturating_sub(1).max(1);
         }
         let seen = Seen { version, value };
-        self.log.push((key, seen));
+        self.log.push(vec![(key, seen)]);
         seen
+    }
+
+    fn execute_on_pair(&mut self, pair: u32, side: Side, on: OnSide) -> Outcome {
+        let other = if side == Side::Left { Side::Right } else { Side::Left };
+        let (here, there) = (on_side(pair, side), on_side(pair, other));
+        let found = self.state(here, self.log.len());
+        match on {
+            OnSide::Read => Outcome::Applied(found),
+            OnSide::Write(value) => Outcome::Applied(self.append(here, Value::Written(value))),
+            OnSide::Delete => Outcome::Applied(self.append(here, Value::Absent)),
+            OnSide::Move { .. } if found.value == Value::Absent => {
+                Outcome::Conflict(Some(Seen::NOTHING))
+            }
+            OnSide::Move { if_absent } => {
+                let in_the_way = self.state(there, self.log.len());
+                let is_odd = self.random.chance(Rate::percent(20));
+                let gives_way = !(is_odd && self.fault == Fault::RenameOverwrites);
+                if if_absent && in_the_way.value != Value::Absent && gives_way {
+                    return Outcome::Conflict(Some(in_the_way));
+                }
+                self.rename((here, there), found.value, is_odd)
+            }
+        }
+    }
+
+    fn rename(&mut self, (here, there): (u32, u32), value: Value, is_odd: bool) -> Outcome {
+        let gone = self.append(here, Value::Absent);
+        let entry = self.log.last_mut().expect("it was appended");
+        entry.push((there, Seen { value, ..gone }));
+        match self.fault {
+            Fault::RenameLeavesBoth if is_odd => entry[0].1.value = value,
+            Fault::RenameLeavesNeither if is_odd => entry[1].1.value = Value::Absent,
+            Fault::RenameForgotten if is_odd => return Outcome::Conflict(Some(Seen::NOTHING)),
+            _ => {}
+        }
+        Outcome::Applied(gone)
+    }
+
+    fn pick_on_pair(&mut self) -> Kind {
+        let side = *self.random.pick(&[Side::Left, Side::Right]).expect("two sides");
+        let on = match self.random.below(9) {
+            0..=1 => OnSide::Write(ValueId(self.values)),
+            2 => OnSide::Delete,
+            3..=4 => OnSide::Move { if_absent: false },
+            5 => OnSide::Move { if_absent: true },
+            _ => OnSide::Read,
+        };
+        Kind::OfPair(side, on)
+    }
+
+    /// At last somebody looks at both keys of each pair.
+    fn read_pairs(&mut self) {
+        for pair in [PAIRS, PAIRS + 1] {
+            for side in [Side::Left, Side::Right] {
+                let found = self.state(on_side(pair, side), self.log.len());
+                self.history.ended(pair, Kind::OfPair(side, OnSide::Read), Outcome::Applied(found));
+            }
+        }
     }
 
     /// The operation takes effect: the answer it would get.
@@ -88,6 +166,7 @@ impl Store {
                 Outcome::Applied(self.append(key, Value::Written(value)))
             }
             Kind::Delete => Outcome::Applied(self.append(key, Value::Absent)),
+            Kind::OfPair(side, on) => self.execute_on_pair(key, side, on),
             Kind::Increment => {
                 let before = match now.value {
                     Value::Number(number) => number,
@@ -104,9 +183,10 @@ impl Store {
 
     fn invoke(&mut self) {
         // Keys below three are counters.
-        let key = self.random.below(8) as u32;
+        let key = self.random.below(u64::from(PAIRS) + 2) as u32;
         self.values += 1;
         let kind = match self.random.below(12) {
+            _ if key >= PAIRS => self.pick_on_pair(),
             0..=2 => read(),
             3 => Kind::Read(Freshness::Any),
             4 => Kind::Read(Freshness::AtLeast(self.log.len() as u64)),
@@ -188,6 +268,7 @@ fn judged(seed: u64, fault: Fault, losses: Rate) -> Vec<Violation> {
             store.answer();
         }
     }
+    store.read_pairs();
     let (violations, undecided) = judge(&store.history.0, &store.end());
     assert_eq!(undecided, 0);
     violations
@@ -215,6 +296,10 @@ fn each_fault_is_found_within_a_few_seeds() {
         Fault::StaleRead,
         Fault::VersionReused,
         Fault::RefusedButApplied,
+        Fault::RenameLeavesBoth,
+        Fault::RenameLeavesNeither,
+        Fault::RenameForgotten,
+        Fault::RenameOverwrites,
     ];
     for fault in faults {
         let losses = Rate::per_million(if fault == Fault::SilentLoss { 3_000 } else { 0 });

@@ -1,4 +1,4 @@
-//! Whether some order of the operations explains all answers, per key and exactly (Wing and Gong, with Lowe's just-in-time
+//! Whether some order of the operations explains all answers, per key (or pair of keys) and exactly (Wing and Gong, with Lowe's just-in-time
 //! linearization: an operation is only put in order when its answer comes, and states that were seen are not tried again).
 //!
 //! ```text
@@ -10,10 +10,13 @@
 //! A write without an answer stays open. Where its value was seen, it had taken effect by then; where nobody could have
 //! noticed it, it is left out. Between declared losses each stretch is checked for itself.
 
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::history::{Freshness, History, Kind, Loss, Operation, Outcome, Value, ValueId};
+use super::history::{Freshness, History, Kind, Loss, OnSide, Operation, Outcome, Value, ValueId};
 use crate::invariant::Violation;
+use state::State;
 
 /// The name of the rule in violations.
 pub const RULE: &str = "linearizable";
@@ -84,7 +87,7 @@ fn spans_of<'a>(operations: &[&'a Operation], losses: &[&Loss], stretch: usize) 
     let begin = stretch.checked_sub(1).map_or(0, |before| losses[before].settled);
     let end = losses.get(stretch).map_or(u64::MAX, |loss| loss.declared);
     let seen = first_seen(operations);
-    let reveals = |o: &&Operation| o.outcome == Outcome::Conflict(None);
+    let reveals = |o: &&Operation| o.outcome == Outcome::Conflict(None) || is_answered_move(o);
     let last_bare_conflict =
         operations.iter().filter(|o| reveals(o)).map(|o| o.completed).max().unwrap_or(0);
     let mut spans = Vec::new();
@@ -116,6 +119,12 @@ fn spans_of<'a>(operations: &[&'a Operation], losses: &[&Loss], stretch: usize) 
     spans
 }
 
+/// A rename that was answered shows that there was a record, or that there was none, and not always which.
+fn is_answered_move(operation: &Operation) -> bool {
+    let is_move = matches!(operation.kind, Kind::OfPair(_, OnSide::Move { .. }));
+    is_move && operation.completed != u64::MAX
+}
+
 /// When each value was first seen by an operation other than its writer: the place of the answer, `u64::MAX` when only one
 /// without an answer can have seen it.
 fn first_seen(operations: &[&Operation]) -> BTreeMap<ValueId, u64> {
@@ -131,58 +140,14 @@ fn first_seen(operations: &[&Operation]) -> BTreeMap<ValueId, u64> {
             (Kind::CompareAndSet { expected, .. }, Outcome::Applied(_) | Outcome::Unknown) => {
                 note(expected, operation);
             }
-            (Kind::Read(_), Outcome::Applied(found)) | (_, Outcome::Conflict(Some(found))) => {
+            (Kind::Read(_) | Kind::OfPair(_, OnSide::Read), Outcome::Applied(found))
+            | (_, Outcome::Conflict(Some(found))) => {
                 note(found.value, operation);
             }
             _ => {}
         }
     }
     seen
-}
-
-/// What the key holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
-    /// Nobody knows: behind a loss.
-    Anything,
-    Is(Value),
-}
-
-impl State {
-    /// The state after an operation; `None` when it cannot have had its answer in this state.
-    fn after(self, kind: Kind, outcome: Outcome) -> Option<State> {
-        let could_be = |value: Value| self == State::Anything || self == State::Is(value);
-        let holds = |is: bool, after: Value| is.then_some(State::Is(after));
-        match (kind, outcome) {
-            (Kind::Write(value), _) => Some(State::Is(Value::Written(value))),
-            (Kind::Delete, _) => Some(State::Is(Value::Absent)),
-            (Kind::Read(_), Outcome::Applied(found)) => holds(could_be(found.value), found.value),
-            (Kind::Read(_), _) => Some(self),
-            (Kind::Increment, Outcome::Applied(seen)) => {
-                let before = match seen.value {
-                    Value::Number(1) if self == State::Is(Value::Absent) => Value::Absent,
-                    Value::Number(result) => Value::Number(result - 1),
-                    _ => return None,
-                };
-                holds(could_be(before), seen.value)
-            }
-            (Kind::Increment, _) => match self {
-                State::Anything => Some(State::Anything),
-                State::Is(Value::Absent) => Some(State::Is(Value::Number(1))),
-                State::Is(Value::Number(number)) => Some(State::Is(Value::Number(number + 1))),
-                State::Is(Value::Written(_)) => None,
-            },
-            (Kind::CompareAndSet { expected, .. }, Outcome::Conflict(Some(found))) => {
-                holds(found.value != expected && could_be(found.value), found.value)
-            }
-            (Kind::CompareAndSet { expected, .. }, Outcome::Conflict(None)) => {
-                (self != State::Is(expected)).then_some(self)
-            }
-            (Kind::CompareAndSet { expected, value }, _) => {
-                holds(could_be(expected), Value::Written(value))
-            }
-        }
-    }
 }
 
 /// A possible state, and which of the open operations have taken effect in it.
@@ -305,7 +270,10 @@ impl<'a> Search<'a> {
     /// Whether an older operation would do the same: deletes and increments without an answer are taken in order.
     fn has_twin_before(&self, possible: Possible, index: usize) -> bool {
         let span = &self.spans[index];
-        let is_alike = |kind| matches!(kind, Kind::Delete | Kind::Increment);
+        let is_alike = |kind| {
+            let of_pair = matches!(kind, Kind::OfPair(_, OnSide::Delete | OnSide::Move { .. }));
+            of_pair || matches!(kind, Kind::Delete | Kind::Increment)
+        };
         if span.to != u64::MAX || !is_alike(span.operation.kind) {
             return false;
         }
@@ -341,13 +309,8 @@ impl<'a> Search<'a> {
             self.open.iter().flatten().map(|index| self.spans[*index].operation).collect();
         let answered = self.open[bit].map(|index| self.spans[index].operation);
         let answered = answered.expect("the answered operation is open");
-        let states: BTreeSet<String> = before
-            .iter()
-            .map(|possible| match possible.state {
-                State::Anything => "anything".to_owned(),
-                State::Is(value) => value.to_string(),
-            })
-            .collect();
+        let states: BTreeSet<String> =
+            before.iter().map(|possible| possible.state.to_string()).collect();
         let states: Vec<String> = states.into_iter().collect();
         let others: Vec<String> = open
             .into_iter()

@@ -1,7 +1,7 @@
 //! The exact check on good and bad histories, and against a search that simply tries every order.
 
 use super::*;
-use crate::client::history::{KeyId, Seen};
+use crate::client::history::{KeyId, OnSide, Seen, Side};
 use crate::client::history_for_tests::{Recorder, assert_one, read, swap, write, x};
 use crate::random::Random;
 
@@ -285,4 +285,165 @@ fn a_write_that_only_an_unanswered_swap_can_have_seen_is_kept() {
     history.unknown(0, swap(x(3), 5));
     history.saw(0, x(5), 2);
     assert_eq!(found(&history), []);
+}
+
+fn on(side: Side, on: OnSide) -> Kind {
+    Kind::OfPair(side, on)
+}
+
+fn left(what: OnSide) -> Kind {
+    on(Side::Left, what)
+}
+
+fn right(what: OnSide) -> Kind {
+    on(Side::Right, what)
+}
+
+const READ: OnSide = OnSide::Read;
+const OVER: OnSide = OnSide::Move { if_absent: false };
+const NEW: OnSide = OnSide::Move { if_absent: true };
+
+fn wrote(value: u64) -> OnSide {
+    OnSide::Write(ValueId(value))
+}
+
+fn conflict(value: Value) -> Outcome {
+    let version = if value == ABSENT { 0 } else { 9 };
+    Outcome::Conflict(Some(Seen { version, value }))
+}
+
+/// A pair whose left key has x1, with a history that goes on.
+fn pair(go_on: impl FnOnce(&mut Recorder)) -> Vec<Violation> {
+    let mut history = Recorder::default();
+    history.done(0, left(wrote(1)), 1, x(1));
+    go_on(&mut history);
+    found(&history)
+}
+
+/// Both keys are read, one after the other.
+fn read_both(history: &mut Recorder, first: (Side, Value), second: (Side, Value)) {
+    for (side, value) in [first, second] {
+        history.done(0, on(side, READ), 1, value);
+    }
+}
+
+#[test]
+fn a_record_that_moved_is_at_the_other_key_alone() {
+    let moved = |go_on: &dyn Fn(&mut Recorder)| {
+        pair(|history| {
+            history.done(0, left(OVER), 2, ABSENT);
+            go_on(history);
+        })
+    };
+    assert_eq!(moved(&|h| read_both(h, (Side::Left, ABSENT), (Side::Right, x(1)))), []);
+    let says = "the key held nothing and x1";
+    assert_one(&moved(&|h| h.done(0, left(READ), 1, x(1))), says);
+    assert_one(&moved(&|h| h.done(0, right(READ), 0, ABSENT)), says);
+    assert_one(&moved(&|h| h.done(0, left(OVER), 3, ABSENT)), says);
+    assert_eq!(moved(&|h| h.ended(0, left(OVER), conflict(ABSENT))), []);
+}
+
+#[test]
+fn nobody_sees_both_keys_or_neither_while_a_record_moves() {
+    let during = |first, second| {
+        pair(|history| {
+            let open = history.invoke(0, left(OVER));
+            read_both(history, first, second);
+            history.answer(open, 2, ABSENT);
+        })
+    };
+    assert_eq!(during((Side::Left, x(1)), (Side::Right, x(1))), [], "it moved in between");
+    assert_eq!(during((Side::Left, ABSENT), (Side::Right, x(1))), []);
+    assert_eq!(during((Side::Right, ABSENT), (Side::Left, ABSENT)), [], "it moved in between");
+    assert_one(&during((Side::Left, ABSENT), (Side::Right, ABSENT)), "no order explains");
+    assert_one(&during((Side::Right, x(1)), (Side::Left, x(1))), "no order explains");
+}
+
+#[test]
+fn a_rename_without_an_answer_happened_once_or_not_at_all() {
+    let unknown = |go_on: &dyn Fn(&mut Recorder)| {
+        pair(|history| {
+            history.unknown(0, left(OVER));
+            go_on(history);
+        })
+    };
+    assert_eq!(unknown(&|h| read_both(h, (Side::Left, x(1)), (Side::Right, ABSENT))), []);
+    assert_eq!(unknown(&|h| read_both(h, (Side::Right, x(1)), (Side::Left, ABSENT))), []);
+    assert_one(
+        &unknown(&|h| read_both(h, (Side::Right, x(1)), (Side::Left, x(1)))),
+        "no order explains",
+    );
+    let twice = |h: &mut Recorder| {
+        read_both(h, (Side::Right, x(1)), (Side::Left, ABSENT));
+        h.done(0, left(wrote(2)), 5, x(2));
+        read_both(h, (Side::Left, ABSENT), (Side::Right, x(2)));
+    };
+    assert_one(&unknown(&twice), "no order explains");
+}
+
+#[test]
+fn a_rename_gives_way_only_to_what_is_there() {
+    let with_right = |go_on: &dyn Fn(&mut Recorder)| {
+        pair(|history| {
+            history.done(0, right(wrote(2)), 2, x(2));
+            go_on(history);
+        })
+    };
+    let both = |h: &mut Recorder| read_both(h, (Side::Left, x(1)), (Side::Right, x(2)));
+    let refused = |h: &mut Recorder| {
+        h.ended(0, left(NEW), conflict(x(2)));
+        both(h);
+    };
+    assert_eq!(with_right(&refused), []);
+    let unknown = |h: &mut Recorder| {
+        h.unknown(0, left(NEW));
+        both(h);
+    };
+    assert_eq!(with_right(&unknown), []);
+    assert_one(&with_right(&|h| h.done(0, left(NEW), 3, ABSENT)), "no order explains");
+    assert_one(&with_right(&|h| h.ended(0, left(NEW), conflict(x(1)))), "no order explains");
+    assert_one(&with_right(&|h| h.ended(0, left(NEW), conflict(ABSENT))), "no order explains");
+    assert_one(&with_right(&|h| h.ended(0, left(OVER), conflict(x(2)))), "no order explains");
+    let over = |h: &mut Recorder| {
+        h.done(0, left(OVER), 3, ABSENT);
+        read_both(h, (Side::Left, ABSENT), (Side::Right, x(2)));
+    };
+    assert_one(&with_right(&over), "no order explains");
+}
+
+#[test]
+fn a_rename_shows_a_write_that_was_not_answered() {
+    let mut history = Recorder::default();
+    history.unknown(0, left(wrote(1)));
+    history.done(0, left(OVER), 2, ABSENT);
+    assert_eq!(found(&history), []);
+    history.done(0, left(OVER), 3, ABSENT);
+    assert_one(&found(&history), "no order explains");
+}
+
+#[test]
+fn behind_a_loss_either_key_may_hold_anything_and_then_what_was_seen() {
+    let lost = |go_on: &dyn Fn(&mut Recorder)| {
+        pair(|history| {
+            history.loss(1);
+            go_on(history);
+        })
+    };
+    for kind in [left(OVER), left(NEW)] {
+        let moved = |h: &mut Recorder| {
+            h.done(0, kind, 1, ABSENT);
+            read_both(h, (Side::Left, ABSENT), (Side::Right, x(7)));
+        };
+        assert_eq!(lost(&moved), []);
+        let unknown = |h: &mut Recorder| {
+            h.unknown(0, kind);
+            read_both(h, (Side::Left, ABSENT), (Side::Right, x(7)));
+        };
+        assert_eq!(lost(&unknown), []);
+        let back = |h: &mut Recorder| {
+            h.done(0, kind, 1, ABSENT);
+            h.done(0, left(READ), 1, x(1));
+        };
+        assert_one(&lost(&back), "the key held nothing and anything");
+    }
 }

@@ -6,6 +6,8 @@
 //!    a read at least as new as a receipt, everything of the key up to it; and nothing only after a delete.
 //! 4. What is read was written by an operation that had been invoked, has that version, and was not refused.
 //!
+//! Of pairs of keys, between which records move, only the first two are checked here.
+//!
 //! An unknown write may appear or not, and has one version once it was seen. A declared loss lowers what is expected to what
 //! lies before it, also for operations that were open when it was declared.
 
@@ -142,6 +144,13 @@ impl<'a> Sweep<'a> {
             let what = format!("{operation}, but v{before} was acknowledged before it began");
             self.violations.push(violation(operation, what));
         }
+        if operation.kind.is_of_pair() {
+            // Its values move, with new versions: what is read there is left to the exact check.
+            if operation.acknowledged_write().is_some() {
+                self.remember_in_partition(operation, seen.version);
+            }
+            return;
+        }
         if operation.acknowledged_write().is_none() {
             self.check_found(operation, floor);
         }
@@ -177,11 +186,17 @@ impl<'a> Sweep<'a> {
             return;
         }
         let is_read_of_nothing = operation.acknowledged_write().is_none() && value == Value::Absent;
-        let doubt = self.doubt_of(operation);
-        self.certain.partition = self.certain.partition.max(version.min(doubt.saturating_sub(1)));
+        let doubt = self.remember_in_partition(operation, version);
         if !is_read_of_nothing && version < doubt {
             self.certain.keys.entry(operation.key).or_default().insert(version, value);
         }
+    }
+
+    /// Returns from which number on nothing is certain for the operation.
+    fn remember_in_partition(&mut self, operation: &Operation, version: u64) -> u64 {
+        let doubt = self.doubt_of(operation);
+        self.certain.partition = self.certain.partition.max(version.min(doubt.saturating_sub(1)));
+        doubt
     }
 
     fn lose(&mut self, from_seq: u64) {

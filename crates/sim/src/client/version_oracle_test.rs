@@ -1,7 +1,7 @@
 //! The version oracle on good and bad histories.
 
 use super::*;
-use crate::client::history::{Seen, ValueId};
+use crate::client::history::{OnSide, Seen, Side, ValueId};
 use crate::client::history_for_tests::{PARTITION, Recorder, assert_one, read, swap, write, x};
 use crate::random::Random;
 use crate::time::SimTime;
@@ -10,6 +10,24 @@ const ABSENT: Value = Value::Absent;
 
 fn found(history: &Recorder) -> Vec<Violation> {
     check(&history.0)
+}
+
+#[test]
+fn renames_have_versions_of_their_own_in_the_order_of_time() {
+    let moved = |version| {
+        let mut history = Recorder::default();
+        history.wrote(1, 1, 4);
+        let kind = |on| Kind::OfPair(Side::Left, on);
+        history.done(0, kind(OnSide::Write(ValueId(2))), 5, x(2));
+        history.done(0, kind(OnSide::Move { if_absent: false }), version, Value::Absent);
+        history.done(0, Kind::OfPair(Side::Right, OnSide::Read), version, x(2));
+        history.done(0, kind(OnSide::Read), 0, Value::Absent);
+        check(&history.0)
+    };
+    assert_eq!(moved(6), []);
+    let says: Vec<String> = moved(5).into_iter().map(|violation| violation.what).collect();
+    assert!(says.iter().any(|what| what.contains("the same version twice")), "{says:?}");
+    assert!(says.iter().any(|what| what.contains("v5 was acknowledged before")), "{says:?}");
 }
 
 #[test]

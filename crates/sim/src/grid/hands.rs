@@ -64,8 +64,10 @@ fn answered(reply: &Reply<'_>, newest: u64, receipt: Option<&Receipt>) -> Answer
     let of = |entry: &Entry<'_>| (entry.version.0, entry.value.to_vec());
     match reply {
         // A write that found nothing has a version all the same, and so has the read of a removed record.
-        Reply::Missing if receipt.is_some() => seen(newest, None),
-        Reply::Missing => seen(0, None),
+        Reply::Missing => {
+            let position = receipt.map(|receipt| receipt.position);
+            Answered::Missing { version: position.map_or(0, |_| newest), position }
+        }
         Reply::Found(entry) => seen(entry.version.0, Some(entry.value)),
         Reply::Written { .. } | Reply::Deleted { .. } => seen(newest, None),
         Reply::Integer { value, .. } => Answered::Number { version: newest, value: *value },

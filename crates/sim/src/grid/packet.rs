@@ -139,6 +139,8 @@ pub(crate) enum What {
     Increment(Vec<u8>),
     /// A write if this is there.
     CompareAndSet(Vec<u8>, Option<Vec<u8>>, Vec<u8>),
+    /// A record moves from the first key to the second, only if that is absent if so said.
+    Rename(Vec<u8>, Vec<u8>, bool),
     /// A session.
     Open,
 }
@@ -164,6 +166,13 @@ pub(crate) enum Answered {
         /// The value.
         value: Option<Vec<u8>>,
         /// Of a write, where it stands.
+        position: Option<LogPosition>,
+    },
+    /// There was nothing to write to; of a write, with its entry's number and where that stands.
+    Missing {
+        /// The version.
+        version: u64,
+        /// Of a write.
         position: Option<LogPosition>,
     },
     /// The integer after an increment.

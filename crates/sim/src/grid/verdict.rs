@@ -11,9 +11,10 @@ use isogrid_core::{NodeId, PartitionId};
 use super::history::Histories;
 use super::invariants::{self, can_stop, restored};
 use super::options::Options;
-use super::workload::{Client, finals};
+use super::workload::{Client, MOVING, finals, pairs, value_of};
 use super::world::World;
 use crate::client;
+use crate::client::history::{ClientId, Invocation, Kind, OnSide, Outcome, Seen};
 use crate::faults::DiskFate;
 use crate::invariant::{Invariants, Violation};
 use crate::runner::SeedRun;
@@ -150,6 +151,7 @@ pub(super) fn run(seed: u64, options: &Options) -> SeedRun {
             world.history.declared_loss(partition, 1, now);
         }
         let last = finals(|map, key| read(&world, map, key));
+        read_pairs(&mut world);
         let (found, undecided) = client::judge(&world.history, &last);
         if !found.is_empty() {
             tell_history(&mut world);
@@ -173,6 +175,20 @@ fn tell_history(world: &mut World) {
     for operation in world.history.operations() {
         let partition = operation.partition.0;
         world.trace.note(now, None, "history", &format!("p{partition} {operation}"));
+    }
+}
+
+/// At last somebody looks at both keys of each pair.
+fn read_pairs(world: &mut World) {
+    let now = world.now();
+    for (key, side, bytes) in pairs() {
+        let partition = world.council.council.table().partitions().partition_of_key(&bytes);
+        let kind = Kind::OfPair(side, OnSide::Read);
+        let invocation = Invocation { client: ClientId(u32::MAX), key, partition, kind };
+        let found = read(world, MOVING, &bytes)
+            .map(|(version, value)| Seen { version, value: value_of(MOVING, Some(&value)) });
+        let id = world.history.invoke(invocation, now);
+        world.history.complete(id, Outcome::Applied(found.unwrap_or(Seen::NOTHING)), now);
     }
 }
 

@@ -16,15 +16,15 @@ use isogrid_replica::entry::Tag;
 use isogrid_replica::{ReadMode, Refusal};
 
 use pace::Pace;
-use records::{key_bytes, value_of};
+use records::key_bytes;
 
-pub(crate) use records::finals;
+pub(crate) use records::{finals, pairs, value_of};
 
 use super::packet::{Answer, Answered, Ask, What};
 use super::process::Names;
 use crate::client::History;
 use crate::client::history::{
-    ClientId, Invocation, KeyId, Kind, OperationId, Outcome, Seen, Value,
+    ClientId, Invocation, KeyId, Kind, OnSide, OperationId, Outcome, Seen, Value,
 };
 use crate::network::NodeIndex;
 use crate::random::{Random, Rate};
@@ -36,6 +36,8 @@ pub(crate) const COUNTERS: MapId = MapId(1);
 pub(crate) const EXPIRING: MapId = MapId(2);
 /// Acknowledged by the primary alone: its writes may be lost, so nobody checks them.
 pub(crate) const LOOSE: MapId = MapId(3);
+/// Pairs of keys of one partition, between which records move.
+pub(crate) const MOVING: MapId = MapId(4);
 
 /// How many keys each of the checked maps has.
 const KEYS: u32 = 12;
@@ -317,14 +319,26 @@ impl Client {
     /// What the answer means for the history; `None` when the request is to be tried again.
     fn outcome(&mut self, open: &Open, answered: Answered) -> Option<Outcome> {
         match answered {
+            Answered::Missing { version, position } => {
+                if let Kind::OfPair(_, OnSide::Move { .. }) = open.kind {
+                    self.receipts.extend(position.map(|position| (open.partition, position)));
+                    return Some(Outcome::Conflict(Some(Seen::NOTHING)));
+                }
+                self.outcome(open, Answered::Seen { version, value: None, position })
+            }
             Answered::Seen { version, value, position } => {
                 if let Some(position) = position {
                     self.receipts.insert(open.partition, position);
                 }
                 let value = match open.kind {
                     Kind::Write(value) | Kind::CompareAndSet { value, .. } => Value::Written(value),
-                    Kind::Delete => Value::Absent,
-                    Kind::Increment | Kind::Read(_) => value_of(open.map, value.as_deref()),
+                    Kind::OfPair(_, OnSide::Write(value)) => Value::Written(value),
+                    Kind::Delete | Kind::OfPair(_, OnSide::Delete | OnSide::Move { .. }) => {
+                        Value::Absent
+                    }
+                    Kind::Increment | Kind::Read(_) | Kind::OfPair(_, OnSide::Read) => {
+                        value_of(open.map, value.as_deref())
+                    }
                 };
                 Some(Outcome::Applied(Seen { version, value }))
             }

@@ -207,6 +207,16 @@ fn describe(effect: &Effect<'_>, object: &mut Map<String, Value>) -> String {
             object.insert("cause".into(), cause.as_str().into());
             format!("remove map {} {}: {cause}", map.0, escaped(key))
         }
+        Effect::Rename { map, from, to, value, expires_at } => {
+            object.insert("effect".into(), "rename".into());
+            object.insert("map".into(), map.0.into());
+            put_bytes(object, "from", from);
+            put_bytes(object, "to", to);
+            object.insert("value_bytes".into(), value.len().into());
+            object.insert("expires_at_ms".into(), expires_at.map(|at| at.0).into());
+            let (from, to) = (escaped(from), escaped(to));
+            format!("rename map {} {from} to {to}: {}", map.0, size(value.len() as u64))
+        }
         Effect::Clear { map } => {
             object.insert("effect".into(), "clear".into());
             object.insert("map".into(), map.0.into());

@@ -12,6 +12,7 @@ mod import;
 mod info;
 mod ls;
 mod put;
+mod rename_key;
 mod scan;
 mod watch;
 
@@ -33,6 +34,8 @@ pub(crate) enum MapCommand {
     Get(get::GetArgs),
     /// Remove keys
     Del(del::DelArgs),
+    /// Move a record to another key of the same partition, in one step
+    RenameKey(rename_key::RenameKeyArgs),
     /// List the maps with their sizes and settings
     Ls,
     /// List the entries of a map
@@ -73,6 +76,9 @@ pub(crate) fn run(command: MapCommand, global: &Global) -> CommandResult {
         }
         MapCommand::Del(args) => {
             with_grid(global, async |grid| del::run(&grid, &args, format).await)
+        }
+        MapCommand::RenameKey(args) => {
+            with_grid(global, async |grid| rename_key::run(&grid, &args, format).await)
         }
         MapCommand::Scan(args) => {
             with_grid(global, async |grid| scan::run(&grid, &args, format).await)

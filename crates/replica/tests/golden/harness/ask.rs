@@ -68,6 +68,8 @@ impl World {
             "get" => Op::Get { key },
             "exists" => Op::Exists { key },
             "del" => Op::delete(key),
+            "rename" => Op::Rename { from: key, to: value, if_absent: false },
+            "renamenx" => Op::Rename { from: key, to: value, if_absent: true },
             "incr" => Op::Increment {
                 key,
                 delta: number(words[2]).expect("incr has a key and a number") as i64,

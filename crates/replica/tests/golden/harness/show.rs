@@ -114,6 +114,10 @@ fn reply_text(reply: &Reply<'_>) -> String {
         Reply::Written { version, .. } => format!("written @{version}"),
         Reply::Deleted { version, .. } => format!("deleted @{version}"),
         Reply::Integer { value, version } => format!("{value} @{version}"),
+        Reply::Conflict { current } => {
+            let there = current.as_ref().map_or("nothing".to_owned(), record);
+            format!("conflict with {there}")
+        }
         Reply::Count(count) => format!("{count} records"),
         Reply::Failed(error) => format!("failed: {error}"),
         other => format!("{other:?}"),
@@ -152,6 +156,11 @@ fn log_entry(entry: &Entry<'_>) -> String {
                 Cause::Evicted => " (evicted)",
             };
             format!("remove {}{cause}{}", text(key), map_text(map))
+        }
+        Effect::Rename { map, from, to, value, expires_at } => {
+            let expiry = expires_at.map_or(String::new(), |at| until(at.0));
+            let (from, to, value) = (text(from), text(to), text(value));
+            format!("rename {from} to {to}={value}{expiry}{}", map_text(map))
         }
         Effect::Clear { map } => format!("clear{}", map_text(map)),
         Effect::EndSessions(ended) => {

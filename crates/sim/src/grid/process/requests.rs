@@ -65,6 +65,7 @@ fn op_of(what: &What) -> Option<(&[u8], Op<'_>)> {
             let expected = expected.as_deref();
             (key, Op::CompareAndSet { key, expected, value, expiry: Expiry::Never })
         }
+        What::Rename(from, to, if_absent) => (from, Op::Rename { from, to, if_absent: *if_absent }),
         What::Open => return None,
     })
 }

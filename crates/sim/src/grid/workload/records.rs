@@ -2,12 +2,25 @@
 
 use isogrid_core::MapId;
 
-use super::{COUNTERS, EXPIRING, KEYS, REGISTERS};
-use crate::client::history::{Finals, KeyId, Seen, Value, ValueId};
+use super::{COUNTERS, EXPIRING, KEYS, MOVING, REGISTERS};
+use crate::client::history::{Finals, KeyId, Seen, Side, Value, ValueId};
 
 /// The bytes of a key.
 pub(crate) fn key_bytes(key: KeyId) -> Vec<u8> {
     format!("key-{}", key.0).into_bytes()
+}
+
+/// The bytes of one of the two keys of a pair. Their tag is the key of the pair, so that all three lie in one partition.
+pub(crate) fn side_bytes(key: KeyId, side: Side) -> Vec<u8> {
+    format!("{{key-{}}}{side:?}", key.0).into_bytes()
+}
+
+/// All pairs of keys, side by side.
+pub(crate) fn pairs() -> impl Iterator<Item = (KeyId, Side, Vec<u8>)> {
+    let pair = |number| KeyId(MOVING.0 * 1_000 + number);
+    (0..KEYS)
+        .map(pair)
+        .flat_map(|key| [Side::Left, Side::Right].map(|side| (key, side, side_bytes(key, side))))
 }
 
 /// What stored bytes say.
