@@ -94,8 +94,9 @@ impl Store {
                 Outcome::Conflict(Some(Seen::NOTHING))
             }
             OnSide::Move { if_absent } => {
+                // Few renames find something, so every other one goes wrong.
                 let in_the_way = self.state(there, self.log.len());
-                let is_odd = self.random.chance(Rate::percent(20));
+                let is_odd = self.random.chance(Rate::percent(50));
                 let gives_way = !(is_odd && self.fault == Fault::RenameOverwrites);
                 if if_absent && in_the_way.value != Value::Absent && gives_way {
                     return Outcome::Conflict(Some(in_the_way));
@@ -183,7 +184,10 @@ impl Store {
 
     fn invoke(&mut self) {
         // Keys below three are counters.
-        let key = self.random.below(u64::from(PAIRS) + 2) as u32;
+        let key = match self.random.below(u64::from(PAIRS) + 4) as u32 {
+            pair if pair >= PAIRS => PAIRS + pair % 2,
+            key => key,
+        };
         self.values += 1;
         let kind = match self.random.below(12) {
             _ if key >= PAIRS => self.pick_on_pair(),
@@ -261,7 +265,7 @@ fn judged(seed: u64, fault: Fault, losses: Rate) -> Vec<Violation> {
         fault,
         values: 0,
     };
-    for _ in 0..1_500 {
+    for _ in 0..2_000 {
         store.step(losses);
         if store.open.len() > 12 {
             store.take_effect();
