@@ -15,7 +15,7 @@ use crate::entry::Entries;
 use crate::message::{Chunk, Content, Piece};
 use crate::notice::{CopyKind, Notice};
 use crate::session::Sessions;
-use crate::state::{State, hash_of};
+use crate::state::State;
 use crate::time::Ticks;
 
 /// How many keys are asked for at once.

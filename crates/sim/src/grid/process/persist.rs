@@ -174,9 +174,10 @@ impl Held {
 fn must_sync(entries: &[u8], synced_maps: &[Option<bool>]) -> bool {
     let is_synced = |map: MapId| synced_maps.get(map.0 as usize).copied().flatten().unwrap_or(true);
     Entries::new(entries).flatten().any(|encoded| match encoded.entry.effect {
-        Effect::Put { map, .. } | Effect::Remove { map, .. } | Effect::Clear { map } => {
-            is_synced(map)
-        }
+        Effect::Put { map, .. }
+        | Effect::Remove { map, .. }
+        | Effect::Rename { map, .. }
+        | Effect::Clear { map } => is_synced(map),
         // An answer without a change may be of any map.
         Effect::Nothing | Effect::EndSessions(_) => synced_maps.contains(&Some(true)),
     })
