@@ -296,7 +296,7 @@ impl Learner {
                 partition.apply_if_newer(version, &held.effect(), held.hash(&hasher));
                 match held {
                     Held::Remove(map, key, _) | Held::Rename(map, key, ..) => {
-                        drop(self.removed.insert((map, key), version));
+                        self.removed.insert((map, key), version);
                     }
                     Held::Clear(map) => drop(self.cleared.insert(map, version)),
                     _ => {}
