@@ -123,7 +123,7 @@ fn a_wrong_command_line_is_explained_and_runs_nothing() {
         (&["--seed", "1", "--faults", "floods"], "calm, network, crashes, clocks, membership, all"),
         (&["--seed", "1", "--partitions", "12"], "a power of two from 1 to 256"),
         (&["--seed", "1", "--copies", "3", "--nodes", "2"], "fewer copies or more nodes"),
-        (&["--seed", "1", "--storage", "tape"], "memory, files, synced"),
+        (&["--seed", "1", "--storage", "tape"], "memory, files, mixed, synced"),
         (&["--seed", "1", "--loss-policy", "hope"], "block, reset, available"),
         (&["--seed", "1", "--duration", "2h"], "from 1s to 1h"),
         (&["--seed", "1", "--trace", "0"], "a number of lines above zero"),

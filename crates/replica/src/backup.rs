@@ -31,6 +31,7 @@ impl Backup {
             return refuse_mismatch(state, from, append, now, effects);
         }
         self.advance(state, self.follower.committed(state, append), effects);
+        state.hear_commit(append);
         self.follower.answer(state, append, is_whole(state), now, effects);
     }
 

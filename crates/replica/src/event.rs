@@ -43,8 +43,11 @@ pub enum Event<'a> {
     Table(&'a PartitionEntry),
     /// The log is on this node's disk up to here.
     Persisted(LogPosition),
-    /// What the disk has was found damaged: without an image nothing can follow there.
+    /// What the disk has is worth nothing: without an image nothing can follow there.
     DiskVoided,
+    /// The replica comes from a disk that was found damaged: what it has may end too early. What the disk has is worth nothing more,
+    /// and no image is either, until a primary has brought the replica up to date.
+    Damaged,
     /// An image of the data is on this node's disk, taken when that had become worthless so many times
     /// ([`Replica::disk_voided`](crate::Replica::disk_voided)).
     Imaged {

@@ -63,6 +63,9 @@ impl Learner {
                 self.start(state, Copy::repair(append.loss_generation), effects);
             }
             self.advance(state, self.follower.committed(state, append), effects);
+            if self.copy.is_none() {
+                state.hear_commit(append);
+            }
             let is_whole = self.is_complete(state) && state.is_kept();
             self.follower.answer(state, append, is_whole, now, effects);
         }

@@ -105,6 +105,7 @@ impl Primary {
         state.lose_history(state.view.loss_generation);
         // Also if they differed from an earlier primary's: these are the partition's data from now on.
         state.needs_repair = false;
+        state.is_doubted = false;
         let epoch = state.promised;
         state.led = epoch;
         effects.notice(Notice::Promoted { epoch, uncommitted });

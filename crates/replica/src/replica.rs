@@ -94,8 +94,9 @@ impl Replica {
             }
             return;
         }
-        if let Event::DiskVoided = event {
+        if let Event::DiskVoided | Event::Damaged = event {
             self.state.disk_voided += 1;
+            self.state.is_doubted |= matches!(event, Event::Damaged);
             return;
         }
         let Role::Primary(primary) = &mut self.role else { return };

@@ -9,7 +9,7 @@ use isogrid_store::{KeyHash, Partition, hash_key};
 
 use crate::entry::{Answer, Entry, Tag};
 use crate::log::{Log, Match, Passed};
-use crate::message::DigestAt;
+use crate::message::{Append, DigestAt};
 use crate::readers::Readers;
 use crate::session::Sessions;
 use crate::settings::Settings;
@@ -77,6 +77,8 @@ pub(crate) struct State {
     /// When this replica last acknowledged anything to a primary: until a lease's length after that, the primary may read
     /// without asking. The start of the process counts, because what was acknowledged before is not known any more.
     pub(crate) last_acked: Ticks,
+    /// It comes from a damaged disk and may lack what it once acknowledged: an image of that would hide it from its next life.
+    pub(crate) is_doubted: bool,
     /// Its data were found to differ from the primary's at an equal position.
     pub(crate) needs_repair: bool,
 }
@@ -105,6 +107,16 @@ impl State {
             view: PartitionEntry::default(),
             last_acked: now.ticks,
             needs_repair: false,
+            is_doubted: false,
+        }
+    }
+
+    /// A primary has told how far its log is committed. Once it has committed an entry of its own epoch, who has all of that lacks
+    /// nothing that was ever acknowledged.
+    pub(crate) fn hear_commit(&mut self, append: &Append) {
+        let committed = self.log.position_of(append.commit);
+        if self.commit >= append.commit && committed.is_some_and(|at| at.epoch == append.epoch) {
+            self.is_doubted = false;
         }
     }
 

@@ -72,11 +72,7 @@ impl Engine {
             held.on_disk.written = held.replica.log().last();
             if is_damaged {
                 // What the disk has stays until an image takes its place.
-                held.step(
-                    Place { engine: self, core: CORE, partition, now },
-                    Event::DiskVoided,
-                    None,
-                );
+                held.step(Place { engine: self, core: CORE, partition, now }, Event::Damaged, None);
                 held.on_disk.void_for = held.replica.disk_voided();
             }
             slot.held = Some(held);

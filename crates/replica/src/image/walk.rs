@@ -113,12 +113,12 @@ impl History {
 }
 
 impl Replica {
-    /// Begins an image; `None` while the data are not whole.
+    /// Begins an image; `None` while the data are not whole, or may not be.
     pub fn begin_image(&self) -> Option<(ImageWalk, ImageHead)> {
-        if !self.is_complete() {
+        let state = self.state();
+        if !self.is_complete() || state.is_doubted {
             return None;
         }
-        let state = self.state();
         let position = self.data_position();
         let mut sessions = state.sessions.clone();
         sessions.settle(position.seq);

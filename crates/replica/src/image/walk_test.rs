@@ -267,3 +267,18 @@ fn when_the_disk_is_worth_nothing_any_more_so_is_a_walk_of_before() {
     pair.backup.step(Event::DiskVoided, now(), &mut Recorded::default());
     assert_eq!(walk.standing(&pair.backup), Standing::Void);
 }
+
+#[test]
+fn what_a_damaged_disk_had_makes_no_image_before_a_primary_has_told_the_rest() {
+    let mut pair = Pair::new(3);
+    (0..5).for_each(|_| pair.write());
+    pair.settle();
+    pair.backup.step(Event::Damaged, now(), &mut Recorded::default());
+    assert!(pair.backup.begin_image().is_none(), "it may lack what it once acknowledged");
+    pair.write();
+    pair.settle();
+    assert!(pair.backup.begin_image().is_some(), "it has all that is committed");
+    pair.backup.step(Event::Damaged, now(), &mut Recorded::default());
+    pair.backup.step(Event::Table(&table(2, "b", &["b"])), now(), &mut Recorded::default());
+    assert!(pair.backup.begin_image().is_some(), "what it has is the partition's from now on");
+}

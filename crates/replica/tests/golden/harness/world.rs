@@ -160,7 +160,7 @@ impl World {
                 }
             }
             ("imaged", [name]) => self.image(name)?,
-            ("damaged", [name]) => self.step(name, Event::DiskVoided),
+            ("damaged", [name]) => self.step(name, Event::Damaged),
             ("handover", [from, to]) => self.step(from, Event::HandOver { to: &NodeId::new(to) }),
             ("retire", [from, gone]) => {
                 let replica = self.node(gone).name.clone();

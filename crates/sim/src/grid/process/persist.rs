@@ -40,7 +40,7 @@ impl Process {
             held.on_disk.written = held.replica.log().last();
             if is_damaged {
                 // What the disk has stays until an image takes its place.
-                held.replica.step(Event::DiskVoided, now, &mut Hands::default());
+                held.replica.step(Event::Damaged, now, &mut Hands::default());
                 held.on_disk.void_for = held.replica.disk_voided();
             }
             self.replicas.insert(partition, held);
