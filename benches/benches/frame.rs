@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use isogrid_core::{Entry, Op, Reply, TableVersion, Version};
+use isogrid_core::{Entry, Hlc, Op, Reply, TableVersion, Version};
 use isogrid_proto::frame::{FrameHead, ReplyFrame, ReplyWriter, RequestFrame, RequestWriter};
 
 /// Operations per frame: one caller alone, two sizes of batches, and what 1,024 callers at once make of it.
@@ -133,7 +133,7 @@ fn reply_of(writer: &mut ReplyWriter, reply: &Reply<'_>, replies: usize) -> Byte
     for _ in 0..replies {
         writer.push(reply);
     }
-    writer.finish(1, TableVersion(1))
+    writer.finish(1, TableVersion(1), Hlc(0))
 }
 
 fn keys_of(count: usize) -> Vec<Vec<u8>> {

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`operator`] | [`Operator`]: a connection to one node's admin service |
 //! | [`status`] | the state of the cluster |
+//! | [`dump`] | what a backup asks |
 //! | [`cluster`] | partitions, a key's place, plans, stops |
 //! | [`maps`] | maps with their settings and modes |
 
 mod cluster;
+mod dump;
 mod maps;
 mod operator;
 mod status;
@@ -27,6 +29,7 @@ pub use cluster::{
     Holder, Intent, KeyPlace, LogPoint, PartitionList, PartitionStatus, Plan, PlannedMove,
     StopBlocker, StopProof, StopVerdict,
 };
+pub use dump::{Dump, DumpAsk, DumpPiece, NodeClock};
 pub use maps::{MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
 pub use operator::Operator;
 pub use status::{

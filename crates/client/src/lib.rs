@@ -89,10 +89,10 @@ mod value;
 mod watch;
 
 pub use admin::{
-    ClusterStatus, CouncilStatus, Holder, Intent, KeyPlace, LagStatus, LogPoint, LossStatus,
-    MapChange, MapExpect, MapInfo, MapList, MemberStatus, MoveStatus, Operator, PartitionList,
-    PartitionStatus, Plan, PlannedMove, PutMapOutcome, StopBlocker, StopProof, StopVerdict,
-    WorkerStatus,
+    ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder, Intent, KeyPlace, LagStatus,
+    LogPoint, LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus, MoveStatus,
+    NodeClock, Operator, PartitionList, PartitionStatus, Plan, PlannedMove, PutMapOutcome,
+    StopBlocker, StopProof, StopVerdict, WorkerStatus,
 };
 pub use builder::GridBuilder;
 pub use codec::{Codec, Json, MessagePack, Raw};

@@ -135,6 +135,8 @@ pub enum ErrorCode {
     NodeUnknown = 219,
     /// The node declared itself cut off from its cluster.
     CutOff = 220,
+    /// The clocks of two nodes are too far apart.
+    ClocksApart = 221,
     /// The node's memory mark is reached.
     MemoryFull = 301,
     /// The node has as many connections as it allows.
@@ -183,6 +185,10 @@ pub enum ErrorCode {
     EndpointInvalid = 606,
     /// A command-line argument is not valid.
     ArgumentInvalid = 607,
+    /// A backup is damaged, or is not there.
+    BackupUnusable = 608,
+    /// The place of a backup cannot be read or written.
+    BackupPlaceFails = 609,
     /// The grid broke a promise of its own.
     Internal = 901,
 }

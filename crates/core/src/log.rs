@@ -43,10 +43,20 @@ impl fmt::Display for LogPosition {
 pub struct Hlc(pub u64);
 
 impl Hlc {
+    /// Frames carry the clock in units of so many of its ticks, of which a millisecond has 65,536.
+    pub const WIRE_TICKS: u64 = 16;
+
     /// The next reading: the wall clock if it is ahead, else one tick more than the last reading.
     #[must_use]
     pub fn next(self, now: Timestamp) -> Hlc {
         Hlc((now.0 << 16).max(self.0 + 1))
+    }
+
+    /// This reading or the next that is whole in units of [`Hlc::WIRE_TICKS`]: what a frame can carry. Whoever goes on behind
+    /// it goes on behind this reading.
+    #[must_use]
+    pub fn coarse(self) -> Hlc {
+        Hlc(self.0.div_ceil(Hlc::WIRE_TICKS).saturating_mul(Hlc::WIRE_TICKS))
     }
 
     /// The milliseconds of the reading.
@@ -189,6 +199,15 @@ mod tests {
         assert!(behind > first);
         assert_eq!(behind.timestamp(), Timestamp(1_000));
         assert_eq!(behind.next(Timestamp(1_001)).timestamp(), Timestamp(1_001));
+    }
+
+    #[test]
+    fn a_coarse_reading_is_never_behind_and_less_than_a_unit_ahead() {
+        for reading in [0, 1, 15, 16, 17, 1_795_000_000_000 << 16, u64::MAX] {
+            let coarse = Hlc(reading).coarse();
+            assert!(coarse >= Hlc(reading) || reading > u64::MAX - Hlc::WIRE_TICKS, "{reading}");
+            assert!(coarse.0.abs_diff(reading) < Hlc::WIRE_TICKS, "{reading}");
+        }
     }
 
     #[test]

@@ -89,7 +89,14 @@ impl Failure {
 
 fn exit_of(error: &Error) -> Exit {
     match (error.code(), error.kind(), error.outcome()) {
-        (ErrorCode::AddressUnavailable | ErrorCode::DataDirUnusable, _, _) => Exit::Failed,
+        (
+            ErrorCode::AddressUnavailable
+            | ErrorCode::DataDirUnusable
+            | ErrorCode::BackupUnusable
+            | ErrorCode::BackupPlaceFails,
+            _,
+            _,
+        ) => Exit::Failed,
         (_, ErrorKind::Configuration, _) => Exit::Usage,
         (ErrorCode::TooManyConnections, _, _) | (_, ErrorKind::Unavailable, _) => Exit::NotReady,
         (_, _, Outcome::Unknown) => Exit::Unknown,

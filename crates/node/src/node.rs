@@ -161,7 +161,7 @@ impl Node {
         inboxes: Vec<mpsc::Receiver<Accepted>>,
         entrance: Entrance,
     ) -> Result<()> {
-        let services = grpc::shared_services(&self.shared);
+        let services = grpc::shared_services(&self.shared, &self.stopping);
         let mut first = Some(first);
         let mut entrance = Some(entrance);
         for (core, inbox) in inboxes.into_iter().enumerate() {

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::sift::{Moved, Sift};
+use crate::clock;
 use crate::engine::{Batch, Deadline, Engine, Late};
 use crate::grpc::maps::{Maps, Wanted};
 use crate::peers::message::AskKind;
@@ -228,7 +229,7 @@ impl Relay {
             () = self.until_moved(&owner, asked) => Err(Unanswered::Unknown),
         };
         let answered = match &answer {
-            Ok(bytes) => take_answers(bytes, asked, sift),
+            Ok(bytes) => take_answers(&self.engine, bytes, asked, sift),
             Err(_) => vec![false; asked.len()],
         };
         let was_sent = !matches!(answer, Err(Unanswered::NotSent));
@@ -275,14 +276,15 @@ impl Relay {
                 gathered.state.lock().replies.bytes()
             });
         }
-        gathered.finish(self.engine.table_version()).await
+        gathered.finish(&self.engine).await
     }
 }
 
 /// Hands the answers of an owner on. Says which operations have one.
-fn take_answers(bytes: &Bytes, asked: &[Asked<'_>], sift: &Sift) -> Vec<bool> {
+fn take_answers(engine: &Engine, bytes: &Bytes, asked: &[Asked<'_>], sift: &Sift) -> Vec<bool> {
     let mut answered = vec![false; asked.len()];
     let Ok(mut frame) = ReplyFrame::parse(bytes) else { return answered };
+    engine.learn_clock(frame.clock, clock::now());
     for _ in 0..frame.replies {
         let Ok(reply) = frame.next_reply() else { break };
         let Some(one) = asked.get(reply.index) else { break };
@@ -321,11 +323,12 @@ impl Late for Gathered {
 }
 
 impl Gathered {
-    async fn finish(&self, table: isogrid_core::TableVersion) -> Result<Bytes> {
+    async fn finish(&self, engine: &Engine) -> Result<Bytes> {
         while self.state.lock().left > 0 {
             self.done.notified().await;
         }
-        Ok(self.state.lock().replies.finish(0, table))
+        let (table, clock) = (engine.table_version(), engine.clock());
+        Ok(self.state.lock().replies.finish(0, table, clock))
     }
 }
 

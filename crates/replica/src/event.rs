@@ -1,6 +1,6 @@
 //! What can happen to a replica.
 
-use isogrid_core::{Incarnation, LogPosition, MapId, NodeId, Op, PartitionEntry, Replica};
+use isogrid_core::{Hlc, Incarnation, LogPosition, MapId, NodeId, Op, PartitionEntry, Replica};
 use isogrid_core::{SessionId, Timestamp};
 use isogrid_store::KeyHash;
 
@@ -77,6 +77,12 @@ pub enum Event<'a> {
         watermark: SessionId,
         /// The others, ascending.
         above: &'a [SessionId],
+    },
+    /// A backup of the cluster cuts here: an entry that changes nothing is appended, unless one behind this clock is there, so
+    /// that all replicas know that nothing more comes before it.
+    Fence {
+        /// The clock of the cut.
+        clock: Hlc,
     },
     /// The node needs memory: evict a record of this map.
     Evict {

@@ -10,6 +10,7 @@
 //! | `backup`, `learner` | follow: in sync, or catching up |
 //! | `follower` | what both do: match logs, acknowledge, read |
 //! | `copy` | a learner's copy in progress |
+//! | [`dump`] | what a backup of the cluster takes |
 //! | `corrupt` | data gone wrong, for tests |
 //! | `state` | what a replica has whatever it is |
 //! | `shown`, `owned` | what a read shows, and answers that wait |
@@ -24,6 +25,7 @@
 mod backup;
 mod copy;
 mod corrupt;
+pub mod dump;
 pub mod effects;
 pub mod entry;
 pub mod event;

@@ -115,6 +115,7 @@ impl Replica {
             Event::SessionsEnded { watermark, above } => {
                 primary.end_sessions(state, watermark, above, now);
             }
+            Event::Fence { clock } => primary.fence(state, clock, now),
             Event::Evict { map } => primary.evict(state, map, now),
             _ => {}
         }

@@ -168,7 +168,7 @@ impl Operator {
     }
 
     /// Makes one call, with its deadline in its metadata and on this side.
-    async fn call<Q, A>(
+    pub(super) async fn call<Q, A>(
         &self,
         request: Q,
         call: impl AsyncFnOnce(
@@ -180,6 +180,18 @@ impl Operator {
         request.set_timeout(ANSWER_TIMEOUT);
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, call(self.admin.clone(), request)).await;
         match answer {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(self.error(&status)),
+            Err(_) => Err(self.error(&tonic::Status::deadline_exceeded("no answer in time"))),
+        }
+    }
+
+    /// Opens a stream: only its beginning has a time.
+    pub(super) async fn open<A>(
+        &self,
+        call: impl AsyncFnOnce(Admin) -> std::result::Result<tonic::Response<A>, tonic::Status>,
+    ) -> Result<A> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, call(self.admin.clone())).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(self.error(&status)),
             Err(_) => Err(self.error(&tonic::Status::deadline_exceeded("no answer in time"))),
@@ -199,7 +211,7 @@ impl Operator {
 }
 
 /// The generated client.
-type Admin = AdminClient<Channel>;
+pub(super) type Admin = AdminClient<Channel>;
 
 fn intent_request(intent: Intent) -> pb::SetIntentRequest {
     pb::SetIntentRequest { intent: intent.as_str().to_owned(), ..pb::SetIntentRequest::default() }

@@ -13,6 +13,7 @@
 //! | `operations` | what callers bring |
 //! | `slots` | where callers wait |
 //! | `pending` | frames on their way out |
+//! | `seen` | the newest clock of any reply |
 //! | `reply` | replies that outlive their frame |
 //! | `outgoing` | the stream that the connection takes its frames from |
 
@@ -20,6 +21,7 @@ mod operations;
 mod outgoing;
 mod pending;
 mod reply;
+mod seen;
 mod slots;
 mod state;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub(crate) use operations::{Item, Operations};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use pending::FRAME_BYTES_TARGET;
 pub(crate) use reply::{OwnedEntry, OwnedPage, OwnedReply};
+use seen::Seen;
 pub(crate) use slots::{Answer, Room, SlotKey};
 use state::{State, Wakers};
 
@@ -67,6 +70,8 @@ pub(crate) struct LaneShared {
     pub(crate) routing_misses: AtomicU64,
     /// Whether nodes are to forward what is not theirs.
     pub(crate) is_gateway: bool,
+    /// What the replies of all lanes have shown of the nodes' clocks.
+    seen: Arc<Seen>,
 }
 
 impl LaneShared {
@@ -77,6 +82,7 @@ impl LaneShared {
             table_version: AtomicU64::new(0),
             routing_misses: AtomicU64::new(0),
             is_gateway,
+            seen: Arc::default(),
         }
     }
 }
@@ -96,7 +102,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new(shared: Arc<LaneShared>) -> Self {
-        let mut state = State::new();
+        let mut state = State::new(Arc::clone(&shared.seen));
         if shared.is_gateway {
             state.set_gateway();
         }

@@ -8,6 +8,7 @@ use isogrid_core::{SessionId, TableVersion};
 use isogrid_proto::frame::{FrameHead, RequestFrame, RequestWriter};
 
 use super::operations::Item;
+use super::seen::Seen;
 use super::slots::SlotKey;
 
 /// How large a frame grows before the next one is begun; far below what nodes accept.
@@ -102,10 +103,13 @@ pub(super) struct Pending {
     /// What every frame says.
     pub(super) table_version: TableVersion,
     pub(super) is_gateway: bool,
+    /// Shared with the other lanes, and looked at as late as when a frame is closed: every operation in it was begun after
+    /// what its caller knew of then.
+    pub(super) seen: Arc<Seen>,
 }
 
 impl Pending {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(seen: Arc<Seen>) -> Self {
         Self {
             writer: RequestWriter::new(),
             parts: Vec::new(),
@@ -119,6 +123,7 @@ impl Pending {
             session: None,
             table_version: TableVersion::default(),
             is_gateway: false,
+            seen,
         }
     }
 
@@ -181,6 +186,7 @@ impl Pending {
             table_version: self.table_version,
             session: self.session.take(),
             is_gateway: self.is_gateway,
+            clock: self.seen.newest(),
         };
         let bytes = self.writer.finish(&head);
         self.next_id = self.next_id.wrapping_add(1);

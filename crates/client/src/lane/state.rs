@@ -4,6 +4,7 @@
 mod stuck;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use isogrid_proto::frame::{Answered, ReplyFrame};
 use super::operations::Operations;
 use super::pending::{Entry, FRAME_BYTES_TARGET, Frame, Pending};
 use super::reply::OwnedReply;
+use super::seen::Seen;
 use super::slots::{Answer, Room, SlotKey, Slots, Stage};
 
 /// Frames sent and not answered yet: enough to keep both sides busy, few enough that frames grow under load.
@@ -59,10 +61,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(seen: Arc<Seen>) -> Self {
         Self {
             slots: Slots::default(),
-            pending: Pending::new(),
+            pending: Pending::new(seen),
             in_flight: VecDeque::new(),
             window: 0,
             ops: 0,
@@ -221,6 +223,8 @@ impl State {
         wakers: &mut Wakers,
     ) -> Result<Completed, Error> {
         let mut replies = ReplyFrame::parse(bytes)?;
+        // Before anybody is woken: what they do next comes behind what they were told.
+        self.pending.seen.note(replies.clock);
         let id = replies.frame_id;
         let Some(position) = self.in_flight.iter().position(|frame| frame.id == id) else {
             return Err(defect(format!("a reply to frame {id}, which is not in flight")));

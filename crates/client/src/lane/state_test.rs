@@ -6,13 +6,14 @@ use std::task::{Poll, Wake, Waker};
 
 use bytes::Bytes;
 use isogrid_core::{
-    Error, ErrorCode, Limits, Op, Outcome, Reply, Result, SessionId, TableVersion, Timestamp,
+    Error, ErrorCode, Hlc, Limits, Op, Outcome, Reply, Result, SessionId, TableVersion, Timestamp,
     Version,
 };
 use isogrid_proto::frame::{OpOptions, ReplyWriter, RequestFrame};
 
 use super::operations::{Item, Operations};
 use super::reply::OwnedReply;
+use super::seen::Seen;
 use super::slots::{Answer, Room, SlotKey};
 use super::state::State;
 
@@ -57,13 +58,17 @@ struct Bench {
     waker: Waker,
     now_ms: u64,
     connection: u64,
+    /// What it shares with other lanes.
+    seen: Arc<Seen>,
 }
 
 impl Bench {
     fn connected(limits: &Limits) -> Bench {
         let woken = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&woken));
-        let mut bench = Bench { state: State::new(), woken, waker, now_ms: 0, connection: 0 };
+        let seen = Arc::<Seen>::default();
+        let state = State::new(Arc::clone(&seen));
+        let mut bench = Bench { state, woken, waker, now_ms: 0, connection: 0, seen };
         bench.connect(limits);
         bench
     }
@@ -110,7 +115,7 @@ impl Bench {
             replies.push(&Reply::Found(entry));
         }
         let mut wakers = Vec::new();
-        let bytes: Bytes = replies.finish(frame, TableVersion(0));
+        let bytes: Bytes = replies.finish(frame, TableVersion(0), Hlc(0));
         let completed = self.state.complete(&bytes, &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
         completed.map(|completed| completed.replies)
@@ -289,6 +294,28 @@ fn frames_are_bounded_and_a_full_one_does_not_hold_up_the_next() {
 }
 
 #[test]
+fn a_frame_carries_the_newest_clock_known_when_it_was_closed() {
+    let limits = Limits { batch_ops_max: 1, ..Limits::default() };
+    let mut bench = Bench::connected(&limits);
+    bench.submit(&["a"], 1_000);
+    let (frame, _, _) = bench.sent().expect("a frame");
+    let mut replies = ReplyWriter::new();
+    replies.put(0, &Reply::Missing);
+    let bytes = replies.finish(frame, TableVersion(0), Hlc(160));
+    bench.state.complete(&bytes, &mut Vec::new()).expect("a reply");
+    assert_eq!(bench.seen.newest(), Hlc(160), "every lane knows");
+    bench.seen.note(Hlc(320));
+    bench.submit(&["b"], 1_000);
+    // The frame of "b" is full, and closed by this, long before it is sent.
+    bench.submit(&["c"], 1_000);
+    let mut wakers = Vec::new();
+    let now = (0, TableVersion(0));
+    let taken = bench.state.take_frame(bench.connection, &bench.waker, now, &mut wakers);
+    let Poll::Ready(Some(bytes)) = taken else { panic!("a frame") };
+    assert_eq!(RequestFrame::parse(&bytes).expect("a frame").head.clock, Hlc(320));
+}
+
+#[test]
 fn closing_ends_everything() {
     let mut bench = Bench::connected(&Limits { in_flight_ops_max: 2, ..Limits::default() });
     let sent = bench.submit(&["sent"], 1_000);
@@ -314,7 +341,7 @@ fn a_frame_may_be_answered_piece_by_piece_and_each_operation_once() {
         for index in indexes {
             replies.put(*index, &Reply::Missing);
         }
-        let bytes = replies.finish(frame, TableVersion(0));
+        let bytes = replies.finish(frame, TableVersion(0), Hlc(0));
         bench.state.complete(&bytes, &mut Vec::new()).map(|completed| completed.replies)
     };
     assert_eq!(piece(&[2, 0], &mut bench), Ok(2));
@@ -328,7 +355,7 @@ fn a_frame_may_be_answered_piece_by_piece_and_each_operation_once() {
     let mut replies = ReplyWriter::new();
     replies.put(0, &Reply::Missing);
     replies.put(0, &Reply::Missing);
-    let bytes = replies.finish(frame, TableVersion(0));
+    let bytes = replies.finish(frame, TableVersion(0), Hlc(0));
     assert!(bench.state.complete(&bytes, &mut Vec::new()).is_err(), "answered twice");
 }
 

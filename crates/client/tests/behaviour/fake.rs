@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use isogrid_core::{
-    Entry, Epoch, Error, ErrorCode, Incarnation, LogPosition, NodeId, Op, PartitionCount,
+    Entry, Epoch, Error, ErrorCode, Hlc, Incarnation, LogPosition, NodeId, Op, PartitionCount,
     PartitionEntry, PartitionId, Receipt, Replica, Reply, Table, TableVersion, Version,
 };
 use isogrid_proto::frame::{FRAME_VERSION, OpOptions, ReadMode, ReplyWriter, RequestFrame};
@@ -296,7 +296,7 @@ impl World {
         }
         let table =
             if is_refused { self.delta(frame.head.table_version) } else { Default::default() };
-        let frame = replies.finish(frame.head.frame_id, self.table.version());
+        let frame = replies.finish(frame.head.frame_id, self.table.version(), Hlc(0));
         Some(pb::SessionReply { frame, table, ..pb::SessionReply::default() })
     }
 }

@@ -150,4 +150,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The node cannot reach the rest of its cluster, so it cannot know whether others took over.",
         "use another node",
     ),
+    cluster(
+        ErrorCode::ClocksApart,
+        NextStep::AskOperator,
+        "clocks too far apart",
+        "A backup cuts along the time of all nodes, and a node takes no time from others that is far ahead of its own clock.",
+        "set the clocks of the machines right (NTP) and try again",
+    ),
 ];

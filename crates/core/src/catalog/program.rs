@@ -64,6 +64,18 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "An argument of the command line cannot be used as given.",
         "see --help",
     ),
+    configuration(
+        ErrorCode::BackupUnusable,
+        "backup cannot be used",
+        "There is no such backup, or an object of it or of one that it builds on is missing or damaged.",
+        "look with isogrid cluster verify, and take another backup",
+    ),
+    configuration(
+        ErrorCode::BackupPlaceFails,
+        "place of backups fails",
+        "The folder or the object store could not be read or written.",
+        "check the path, its rights, and for s3:// the endpoint and the credentials",
+    ),
     Explanation {
         code: ErrorCode::Internal,
         kind: ErrorKind::Internal,

@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use isogrid_core::{Error, ErrorCode, Op, PartitionId, Reply, Timestamp};
+use isogrid_core::{Error, ErrorCode, Hlc, Op, PartitionId, Reply, Timestamp};
 use isogrid_replica::{Event, Now, Receipt, Request, Ticket};
 use parking_lot::MutexGuard;
 
@@ -19,7 +19,7 @@ use super::batch::{Batch, Deadline, NamedMap};
 use super::hands::Replies;
 use super::late::{Late, Waiter};
 use super::slot::{Place, Slot};
-use super::{Engine, ahead};
+use super::{Engine, ahead, causal};
 use crate::clock;
 
 /// How many operations are in flight to memory at once. 16 to 64 are alike; see docs/performance.md.
@@ -57,6 +57,8 @@ struct Conditions<'a> {
     deadline_wall: Option<Timestamp>,
     over_mark: bool,
     disk_refuses: bool,
+    /// What the caller has seen: what it writes comes behind that.
+    seen: Hlc,
     late: LateOnce<'a>,
 }
 
@@ -109,6 +111,7 @@ impl Engine {
             deadline_wall: deadline.on_wall(now),
             over_mark: self.memory.is_over(),
             disk_refuses: self.storage.as_ref().is_some_and(|storage| storage.is_refusing()),
+            seen: causal::believable(batch.head.clock, now.wall),
             late: LateOnce { make: late, made: OnceCell::new() },
         };
         order.sort_unstable();
@@ -152,6 +155,7 @@ impl Engine {
                 let mut guard = partitions.cells[usize::from(op.partition)].0.lock();
                 if let Some(held) = &mut guard.held {
                     held.waiters.begin_batch();
+                    held.replica.observe(conditions.seen);
                 }
                 guards.push(guard);
                 last = Some(op.partition);

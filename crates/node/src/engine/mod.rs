@@ -9,8 +9,10 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `causal` | the newest hybrid clock of all partitions, and whose clocks are believed |
 //! | `ahead` | asks for memory ahead |
 //! | `batch` | operations on their way to their partitions |
+//! | `dumping` | what a backup of the cluster takes |
 //! | `execute` | executes a batch |
 //! | `slot` | one partition's place: its replica, who waits, what is deferred |
 //! | `hands` | what a step wants done |
@@ -26,6 +28,8 @@
 
 mod ahead;
 mod batch;
+mod causal;
+mod dumping;
 mod execute;
 mod face;
 mod hands;
@@ -48,6 +52,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use causal::NewestClock;
 use isogrid_core::slot::PartitionCount;
 use isogrid_core::{
     Error, ErrorCode, Limits, MapId, Op, PartitionId, Replica as Name, Result, TableVersion, Target,
@@ -59,6 +64,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 pub(crate) use batch::{BATCH_OPS_HARD_MAX, Batch, Deadline};
+pub(crate) use dumping::Dumped;
 pub(crate) use hands::Wire;
 pub(crate) use imaging::Void;
 pub(crate) use late::Late;
@@ -116,6 +122,8 @@ pub(crate) struct Engine {
     /// The data on disk, if they are kept there.
     storage: Option<Arc<Storage>>,
     synced_maps: SyncedMaps,
+    /// Not behind any entry of a log here, in units that frames can carry.
+    clock: NewestClock,
     configured_partitions: u16,
 }
 
@@ -168,6 +176,7 @@ impl Engine {
             settings: Mutex::default(),
             storage,
             synced_maps: SyncedMaps::default(),
+            clock: NewestClock::default(),
             configured_partitions: config.node.partitions,
         };
         Ok((engine, receiver))
@@ -232,6 +241,9 @@ impl Engine {
     fn count(&self, partition: PartitionId, slot: &mut Slot) {
         let commit = slot.held.as_ref().map_or(0, |held| held.replica.commit());
         slot.signals.look(partition, commit);
+        if let Some(held) = &slot.held {
+            self.clock.note(held.replica.hlc());
+        }
         let (data, log) = slot.held.as_ref().map_or((0, 0), slot::Held::bytes);
         if data != slot.counted.0 {
             self.memory.add_data(data.wrapping_sub(slot.counted.0).cast_signed());

@@ -27,10 +27,15 @@ impl Signal {
         }
     }
 
+    /// A partition with news, if there is one now.
+    pub(crate) fn take(&self) -> Option<PartitionId> {
+        self.news.lock().pop_first()
+    }
+
     /// A partition with news, as soon as there is one.
     pub(crate) async fn next(&self) -> PartitionId {
         loop {
-            if let Some(partition) = self.news.lock().pop_first() {
+            if let Some(partition) = self.take() {
                 return partition;
             }
             self.woken.notified().await;
@@ -115,7 +120,7 @@ impl Engine {
         debug_assert!(closed.is_ok(), "closing is never refused");
     }
 
-    fn watched<T>(
+    pub(super) fn watched<T>(
         &self,
         partition: PartitionId,
         look: impl FnOnce(&mut Slot) -> Result<T, Refused>,

@@ -111,7 +111,10 @@ pub(super) async fn run<T: Send + 'static>(
     }
     let deadline_ms =
         deadline.left_ms().unwrap_or(DEFAULT_DEADLINE_MS).clamp(1, u64::from(u32::MAX));
-    let head = FrameHead { deadline_ms: deadline_ms as u32, session, ..FrameHead::default() };
+    // A caller of single calls brings no clock: behind what it saw at this node it comes.
+    let clock = relay.engine.clock();
+    let deadline_ms = deadline_ms as u32;
+    let head = FrameHead { deadline_ms, session, clock, ..FrameHead::default() };
     let frame = writer.finish(&head);
     let gathered = Arc::new(Gathered {
         convert,

@@ -48,8 +48,9 @@ const ENVELOPE_BYTES: usize = 1_024;
 
 /// The services that all cores share: admin, health, and reflection in both versions that tools ask for. Made once, because
 /// the descriptors take some memory.
-pub(crate) fn shared_services(shared: &Arc<Shared>) -> Routes {
-    let admin = pb::admin_server::AdminServer::new(admin::AdminService::new(Arc::clone(shared)));
+pub(crate) fn shared_services(shared: &Arc<Shared>, stopping: &CancellationToken) -> Routes {
+    let admin = admin::AdminService::new(Arc::clone(shared), stopping.clone());
+    let admin = pb::admin_server::AdminServer::new(admin);
     let (health, health_service) = tonic_health::server::health_reporter();
     futures::executor::block_on(
         health.set_serving::<pb::grid_server::GridServer<data::DataService>>(),

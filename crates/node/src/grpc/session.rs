@@ -182,7 +182,7 @@ impl Session {
         self.outbox.expect(waiting);
         let has_none = self.replies.is_empty() && waiting > 0;
         Ok((!has_none).then(|| {
-            let frame = self.replies.finish(head.frame_id, engine.table_version());
+            let frame = self.replies.finish(head.frame_id, engine.table_version(), engine.clock());
             let table = if is_owner { Bytes::new() } else { self.newer_table(head.table_version) };
             SessionReply { frame, table, ..SessionReply::default() }
         }))
@@ -216,7 +216,7 @@ impl Session {
     /// The next late replies.
     fn late(&mut self, context: &Context<'_>) -> Option<SessionReply> {
         let (frame_id, mut writer) = self.outbox.next(context)?;
-        let frame = writer.finish(frame_id, self.engine().table_version());
+        let frame = writer.finish(frame_id, self.engine().table_version(), self.engine().clock());
         Some(SessionReply { frame, ..SessionReply::default() })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use isogrid_core::{
-    Condition, Entry, Error, ErrorCode, Expiry, LogPosition, NumberFormat, Op, Outcome, Page,
+    Condition, Entry, Error, ErrorCode, Expiry, Hlc, LogPosition, NumberFormat, Op, Outcome, Page,
     PageEntry, PartitionId, Receipt, Reply, Scan, SessionId, TableVersion, Timestamp, Version,
 };
 use proptest::prelude::*;
@@ -163,6 +163,7 @@ fn head(frame_id: u32) -> FrameHead {
         table_version: TableVersion(3),
         session: Some(SessionId(77)),
         is_gateway: true,
+        clock: Hlc(0),
     }
 }
 
@@ -226,7 +227,20 @@ fn the_bytes_of_version_2_are_frozen() {
     expected.extend([0, 0, 1, 1, 8, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, b'A', b'n', b'n']);
     expected.extend([1, 0, 3, 0x80, 4, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
     expected.extend([1, 0, 0, 0, 3, 1, 5, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(writer.finish(9, TableVersion(3)).to_vec(), expected);
+    assert_eq!(writer.finish(9, TableVersion(3), Hlc(0)).to_vec(), expected);
+}
+
+#[test]
+fn a_frame_carries_a_clock_rounded_up_in_its_last_seven_bytes() {
+    let reading = Hlc((0x0102_0304_0506 << 16) + 17);
+    let mut writer = RequestWriter::new();
+    let request = writer.finish(&FrameHead { clock: reading, ..head(1) });
+    assert_eq!(request[41..48], [2, 0x60, 0x50, 0x40, 0x30, 0x20, 0x10]);
+    let read = RequestFrame::parse(&request).expect("a frame").head.clock;
+    assert_eq!(read, reading.coarse());
+    let reply = ReplyWriter::new().finish(1, TableVersion(0), reading);
+    assert_eq!(reply[41..48], request[41..48]);
+    assert_eq!(ReplyFrame::parse(&reply).expect("a frame").clock, reading.coarse());
 }
 
 #[test]
@@ -285,12 +299,12 @@ fn what_a_node_does_not_know_is_named_and_not_guessed() {
 fn a_request_frame_may_be_answered_by_several() {
     let mut writer = ReplyWriter::new();
     writer.put(4, &Reply::Flag(true));
-    let first = writer.finish(7, TableVersion(1));
+    let first = writer.finish(7, TableVersion(1), Hlc(0));
     assert!(writer.is_empty());
     writer.put_with_receipt(0, &Reply::Count(3), &receipt());
     writer.put(2, &Reply::Missing);
     assert_eq!(writer.replies(), 2);
-    let second = writer.finish(7, TableVersion(2));
+    let second = writer.finish(7, TableVersion(2), Hlc(0));
     let mut answered = Vec::new();
     for bytes in [&first, &second] {
         let mut frame = ReplyFrame::parse(bytes).expect("own frames parse");
@@ -352,7 +366,7 @@ proptest! {
                 writer.put_with_receipt(*index, &reply.reply(), &receipt());
             }
         }
-        let bytes = writer.finish(5, TableVersion(6));
+        let bytes = writer.finish(5, TableVersion(6), Hlc(0));
         let mut frame = ReplyFrame::parse(&bytes).expect("own frames parse");
         prop_assert_eq!((frame.frame_id, frame.replies), (5, replies.len()));
         prop_assert_eq!(frame.table_version, TableVersion(6));
@@ -384,7 +398,7 @@ proptest! {
             replies.put_with_receipt(0, &op.reply(), &receipt());
         }
         let mut request = requests.finish(&head(1)).to_vec();
-        let mut reply = replies.finish(1, TableVersion(0)).to_vec();
+        let mut reply = replies.finish(1, TableVersion(0), Hlc(0)).to_vec();
         for (at, byte) in damage {
             let position = at.index(request.len());
             request[position] = byte;

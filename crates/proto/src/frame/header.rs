@@ -14,9 +14,9 @@
 //! | 24 | 8 | table version the client routed by | table version of the node |
 //! | 32 | 8 | the session of the tagged writes, zero for none | zero |
 //! | 40 | 1 | options: bit 0 gateway | zero |
-//! | 41 | 7 | zero | zero |
+//! | 41 | 7 | the newest hybrid clock that the client has seen, in units of 16 ticks, rounded up; zero for none | the node's |
 
-use isogrid_core::{Error, ErrorCode, Result, SessionId, TableVersion};
+use isogrid_core::{Error, ErrorCode, Hlc, Result, SessionId, TableVersion};
 
 use super::reader::{Reader, malformed};
 
@@ -35,6 +35,10 @@ pub(super) const MAGIC_REPLY: u8 = 0x69;
 /// The option of a client that knows no other node: forward what is not yours.
 const GATEWAY: u8 = 1;
 
+/// Where the clock stands, to the end of the header.
+const AT_CLOCK: usize = 41;
+const CLOCK_BYTES: usize = HEADER_BYTES - AT_CLOCK;
+
 /// A header's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -46,6 +50,7 @@ pub(super) struct Header {
     pub(super) table_version: TableVersion,
     pub(super) session: Option<SessionId>,
     pub(super) is_gateway: bool,
+    pub(super) clock: Hlc,
 }
 
 impl Header {
@@ -62,6 +67,8 @@ impl Header {
         let session = self.session.map_or(0, |session| session.0);
         bytes[32..40].copy_from_slice(&session.to_le_bytes());
         bytes[40] = if self.is_gateway { GATEWAY } else { 0 };
+        let clock = self.clock.coarse().0 / Hlc::WIRE_TICKS;
+        bytes[AT_CLOCK..].copy_from_slice(&clock.to_le_bytes()[..CLOCK_BYTES]);
         bytes
     }
 
@@ -97,6 +104,9 @@ impl Header {
             return Err(Error::new(ErrorCode::ProtocolUnknown, detail));
         }
         let is_gateway = options & GATEWAY != 0;
+        let mut clock = [0; 8];
+        clock[..CLOCK_BYTES].copy_from_slice(reader.bytes(CLOCK_BYTES)?);
+        let clock = Hlc(u64::from_le_bytes(clock).saturating_mul(Hlc::WIRE_TICKS));
         let header = Header {
             magic,
             frame_id,
@@ -106,6 +116,7 @@ impl Header {
             table_version,
             session,
             is_gateway,
+            clock,
         };
         Ok((header, length))
     }

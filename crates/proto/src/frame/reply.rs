@@ -10,7 +10,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isogrid_core::{
-    Entry, Error, LogPosition, Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Result,
+    Entry, Error, Hlc, LogPosition, Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Result,
     TableVersion, Timestamp, Version,
 };
 
@@ -112,8 +112,9 @@ impl ReplyWriter {
         self.bytes.len()
     }
 
-    /// Ends the frame and hands over what came so far; the writer is empty again.
-    pub fn finish(&mut self, frame_id: u32, table_version: TableVersion) -> Bytes {
+    /// Ends the frame and hands over what came so far; the writer is empty again. `clock` is not behind anything that the
+    /// replies show.
+    pub fn finish(&mut self, frame_id: u32, table_version: TableVersion, clock: Hlc) -> Bytes {
         self.last_bytes = self.bytes.len();
         if self.bytes.is_empty() {
             self.bytes.put_bytes(0, HEADER_BYTES);
@@ -127,6 +128,7 @@ impl ReplyWriter {
             table_version,
             session: None,
             is_gateway: false,
+            clock,
         };
         self.bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
         self.replies = 0;
@@ -280,6 +282,8 @@ pub struct ReplyFrame<'a> {
     pub frame_id: u32,
     /// The newest table version the node knows.
     pub table_version: TableVersion,
+    /// The node's hybrid clock: not behind anything that the replies show.
+    pub clock: Hlc,
     /// How many replies are in this frame.
     pub replies: usize,
     body: Reader<'a>,
@@ -292,6 +296,7 @@ impl<'a> ReplyFrame<'a> {
         Ok(Self {
             frame_id: header.frame_id,
             table_version: header.table_version,
+            clock: header.clock,
             replies: header.count as usize,
             body: Reader::new(&bytes[body..]),
         })

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use isogrid_core::{Op, Result, SessionId, TableVersion, limits};
+use isogrid_core::{Hlc, Op, Result, SessionId, TableVersion, limits};
 
 use super::header::{HEADER_BYTES, Header, MAGIC_REQUEST};
 use super::op::{self, Place};
@@ -35,6 +35,8 @@ pub struct FrameHead {
     pub session: Option<SessionId>,
     /// Whether the node is to forward what is not its own.
     pub is_gateway: bool,
+    /// The newest hybrid clock that the client has seen: what it writes now comes behind that. Zero for none.
+    pub clock: Hlc,
 }
 
 /// Collects operations into a frame.
@@ -117,6 +119,7 @@ impl RequestWriter {
             table_version: head.table_version,
             session: head.session,
             is_gateway: head.is_gateway,
+            clock: head.clock,
         };
         self.bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
         self.bytes.put_u8(self.maps.len() as u8);
@@ -162,6 +165,7 @@ impl<'a> RequestFrame<'a> {
                 table_version: header.table_version,
                 session: header.session,
                 is_gateway: header.is_gateway,
+                clock: header.clock,
             },
             maps: dictionary_of(&bytes[dictionary..])?,
             ops,

@@ -1,7 +1,7 @@
 //! Writes at the primary: executed at once, appended with what they changed and what they answer, and answered when the
 //! entry is committed.
 
-use isogrid_core::{Effect, LogPosition, MapId, Reply, SessionId, version_of};
+use isogrid_core::{Effect, Hlc, LogPosition, MapId, Reply, SessionId, version_of};
 use isogrid_store::{Changes, Context, hash_key};
 
 use super::{Primary, Waiting};
@@ -159,6 +159,16 @@ impl Primary {
         let (store, mut pen) = state.split(self.epoch, now);
         let seq = pen.append(None, Answer::None, Effect::Nothing);
         store.set_version(version_of(seq));
+    }
+
+    /// Appends an entry behind a clock. Not during a handover: nothing may be in flight then, and whoever asked asks again.
+    pub(crate) fn fence(&mut self, state: &mut State, clock: Hlc, now: Now) {
+        let newest = state.log.hlc_of(state.log.last().seq);
+        let is_behind = newest.is_none_or(|newest| newest <= clock);
+        if self.is_open && !self.is_handing_over() && is_behind {
+            state.hlc = state.hlc.max(clock);
+            self.append_nothing(state, now);
+        }
     }
 
     /// Removes what has expired.

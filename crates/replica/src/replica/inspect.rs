@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use isogrid_core::{
-    Epoch, LogPosition, MapId, MapSettings, NodeId, PartitionEntry, Replica as Name,
+    Epoch, Hlc, LogPosition, MapId, MapSettings, NodeId, PartitionEntry, Replica as Name,
 };
 use isogrid_store::{MapUsage, Partition};
 
@@ -106,6 +106,18 @@ impl Replica {
     /// The epoch below which it accepts nothing.
     pub fn promised(&self) -> Epoch {
         self.state.promised
+    }
+
+    /// Its hybrid clock: not behind any entry that it has applied, nor behind what it has observed.
+    #[inline]
+    pub fn hlc(&self) -> Hlc {
+        self.state.hlc
+    }
+
+    /// Somebody who writes next has seen this clock: later entries come behind it.
+    #[inline]
+    pub fn observe(&mut self, clock: Hlc) {
+        self.state.hlc = self.state.hlc.max(clock);
     }
 
     /// How far it knows the log to be committed.

@@ -10,8 +10,10 @@
 //! | `nodes` | what is wanted of nodes, and whether one can be stopped |
 //! | `maps` | maps, with their sizes and settings |
 //! | `change` | a change of a map's settings |
+//! | `dump` | the data, for a backup of the cluster |
 
 mod change;
+mod dump;
 mod maps;
 mod nodes;
 mod partitions;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use isogrid_core::Error;
 use isogrid_proto::pb;
 use isogrid_proto::status::error_to_status;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::admitted;
@@ -30,11 +33,13 @@ use crate::node::Shared;
 
 pub(super) struct AdminService {
     shared: Arc<Shared>,
+    /// Ends streams when the node stops.
+    stopping: CancellationToken,
 }
 
 impl AdminService {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(super) fn new(shared: Arc<Shared>, stopping: CancellationToken) -> Self {
+        Self { shared, stopping }
     }
 }
 
@@ -44,6 +49,24 @@ fn reply<T>(result: Result<T, Error>) -> Result<Response<T>, Status> {
 
 #[tonic::async_trait]
 impl pb::admin_server::Admin for AdminService {
+    type DumpStream = dump::Pieces;
+
+    async fn dump(
+        &self,
+        request: Request<pb::DumpRequest>,
+    ) -> Result<Response<Self::DumpStream>, Status> {
+        admitted(&request)?;
+        reply(dump::dump(&self.shared, request.get_ref(), self.stopping.clone()))
+    }
+
+    async fn fence(
+        &self,
+        request: Request<pb::FenceRequest>,
+    ) -> Result<Response<pb::FenceReply>, Status> {
+        let connection = admitted(&request)?;
+        reply(dump::fence(&self.shared, connection.core, request.get_ref()))
+    }
+
     async fn status(
         &self,
         request: Request<pb::StatusRequest>,
