@@ -11,6 +11,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-replica", &["isogrid-store", "isogrid-core"]),
     ("isogrid-cluster", &["isogrid-core"]),
     ("isogrid-wal", &["isogrid-core"]),
+    // The entries that a backup is made of are encoded by the replica.
+    ("isogrid-backup", &["isogrid-replica", "isogrid-core"]),
     ("isogrid-proto", &["isogrid-core"]),
     // The node only for the client's feature `testing`: docs/adr/0004-testing-cluster-in-the-client.md.
     ("isogrid-client", &["isogrid-proto", "isogrid-core", "isogrid-node"]),
@@ -36,6 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "isogrid-node",
             "isogrid-client",
+            "isogrid-backup",
             "isogrid-sim",
             "isogrid-core",
             // To look at a node's data without the node.

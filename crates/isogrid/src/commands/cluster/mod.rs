@@ -1,26 +1,31 @@
 //! `isogrid cluster`: who is in the cluster, who holds what, and what an operator wants of nodes.
 
+mod backup;
 mod can_stop;
 mod empty;
 mod intent;
 mod members;
 mod partitions;
+mod place;
 mod plan;
 mod remove;
+mod restore;
 mod stop;
+mod verify;
 
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use isogrid_client::{ClusterStatus, MemberStatus};
+use isogrid_client::{ClusterStatus, MemberStatus, Operator};
 use isogrid_node::config::suggest::nearest;
 
 pub(crate) use self::partitions::object as partition_object;
 
 use crate::cli::Global;
-use crate::connect::with_operator;
+use crate::connect::{grid, in_runtime, operator, with_operator};
 use crate::duration;
 use crate::exit::{CommandResult, Failure, wrong_argument};
+use crate::output::Format;
 
 /// How often the cluster is asked while a command waits.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -51,6 +56,12 @@ pub(crate) enum ClusterCommand {
     CanStop(can_stop::CanStopArgs),
     /// Prepare a stop of the whole cluster: everything goes to disk, and nothing moves
     Stop(stop::StopArgs),
+    /// Write a consistent image of all maps to a folder or an object store, while writes go on
+    Backup(backup::BackupArgs),
+    /// Write a backup into this cluster, whatever its size
+    Restore(restore::RestoreArgs),
+    /// Read every byte of a backup, and say what is damaged
+    Verify(verify::VerifyArgs),
 }
 
 /// How long a command waits.
@@ -67,18 +78,38 @@ struct WaitArgs {
 
 pub(crate) fn run(command: ClusterCommand, global: &Global) -> CommandResult {
     let format = global.output;
-    with_operator(global, async |operator| match command {
-        ClusterCommand::Members => members::run(&operator, format).await,
-        ClusterCommand::Partitions(args) => partitions::run(&operator, &args, format).await,
-        ClusterCommand::Rebalance(args) => plan::run(&operator, &args, format).await,
-        ClusterCommand::Drain(args) => intent::drain(&operator, &args, format).await,
-        ClusterCommand::Leave(args) => intent::leave(&operator, &args, format).await,
-        ClusterCommand::Stay(args) => intent::stay(&operator, &args, format).await,
-        ClusterCommand::Restart(args) => intent::restart(&operator, &args, format).await,
-        ClusterCommand::Remove(args) => remove::run(&operator, &args, format).await,
-        ClusterCommand::CanStop(args) => can_stop::run(&operator, &args, format).await,
-        ClusterCommand::Stop(args) => stop::run(&operator, &args, format).await,
-    })
+    match command {
+        ClusterCommand::Backup(args) if args.is_offline() => {
+            in_runtime(async || backup::list(&args, format).await)
+        }
+        ClusterCommand::Verify(args) => in_runtime(async || verify::run(&args, format).await),
+        ClusterCommand::Restore(args) => in_runtime(async || {
+            let operator = operator(&global.endpoint).await?;
+            let grid = grid(&global.endpoint).await?;
+            restore::run(&operator, &grid, &args, format).await
+        }),
+        other => with_operator(global, async |operator| ask(other, &operator, format).await),
+    }
+}
+
+/// The commands that need no more than a node's admin service.
+async fn ask(command: ClusterCommand, operator: &Operator, format: Format) -> CommandResult {
+    match command {
+        ClusterCommand::Members => members::run(operator, format).await,
+        ClusterCommand::Partitions(args) => partitions::run(operator, &args, format).await,
+        ClusterCommand::Rebalance(args) => plan::run(operator, &args, format).await,
+        ClusterCommand::Drain(args) => intent::drain(operator, &args, format).await,
+        ClusterCommand::Leave(args) => intent::leave(operator, &args, format).await,
+        ClusterCommand::Stay(args) => intent::stay(operator, &args, format).await,
+        ClusterCommand::Restart(args) => intent::restart(operator, &args, format).await,
+        ClusterCommand::Remove(args) => remove::run(operator, &args, format).await,
+        ClusterCommand::CanStop(args) => can_stop::run(operator, &args, format).await,
+        ClusterCommand::Stop(args) => stop::run(operator, &args, format).await,
+        ClusterCommand::Backup(args) => backup::run(operator, &args, format).await,
+        ClusterCommand::Restore(_) | ClusterCommand::Verify(_) => {
+            unreachable!("what needs a client, or no node, is run apart")
+        }
+    }
 }
 
 /// Asks for what changes nothing, again and again: a node that is busy for a moment ends no command that waits.
