@@ -109,6 +109,12 @@ impl Image {
             Effect::Remove { map, key, .. } => {
                 self.records.remove(&(map.0, key.to_vec()));
             }
+            Effect::Rename { map, from, to, value, expires_at } => {
+                self.records.remove(&(map.0, from.to_vec()));
+                let record =
+                    Record { value: value.to_vec(), version: seq, expires_at: *expires_at };
+                self.records.insert((map.0, to.to_vec()), record);
+            }
             Effect::Clear { map } => self.records.retain(|(of, _), _| of != &map.0),
             Effect::Nothing | Effect::EndSessions(_) => {}
         }
