@@ -104,11 +104,11 @@ fn entries_after(replica: &Replica, seq: u64) -> Vec<u8> {
     plain
 }
 
-/// Dumps in small pages, with writes between them.
-fn dump(replica: &mut Replica, mode: DumpMode, mut parent: Records) -> Records {
+/// Dumps in small pages, with writes between them from this number on.
+fn dump(replica: &mut Replica, mode: DumpMode, mut parent: Records, mut number: u64) -> Records {
     let from = replica.commit();
     let (mut kept, mut records) = (Vec::new(), Vec::new());
-    let (mut cursor, mut number) = (Some(WalkCursor::default()), 10_000);
+    let mut cursor = Some(WalkCursor::default());
     while let Some(at) = cursor {
         let page = replica.dump_page(at, 200, mode);
         assert!(page.kept.is_sorted() && page.as_of == replica.log().last());
@@ -134,11 +134,11 @@ fn dump(replica: &mut Replica, mode: DumpMode, mut parent: Records) -> Records {
 fn pages_and_the_entries_of_meanwhile_are_exactly_what_is_there() {
     let mut replica = primary(WindowLimits::default());
     (1..400).for_each(|number| write(&mut replica, number));
-    let first = dump(&mut replica, DumpMode::Whole, Records::new());
+    let first = dump(&mut replica, DumpMode::Whole, Records::new(), 1_000);
     assert_eq!(first, there(&replica));
     let after = replica.commit();
-    (400..700).for_each(|number| write(&mut replica, number));
-    let second = dump(&mut replica, DumpMode::Changes { after }, first.clone());
+    (20_000..20_300).for_each(|number| write(&mut replica, number));
+    let second = dump(&mut replica, DumpMode::Changes { after }, first.clone(), 30_000);
     assert_eq!(second, there(&replica));
     assert_ne!(first, second);
 }
