@@ -1,3 +1,5 @@
+//! Tests of the tables of what is kept on disk.
+
 use super::super::load::{Load, Measured as Loaded, Operation};
 use super::super::recovery::Source;
 use super::*;
