@@ -99,6 +99,47 @@ impl Cluster {
     }
 }
 
+/// What the first backup finds.
+async fn write_first(endpoint: &str) -> Contents {
+    let grid = grid(endpoint).await;
+    for number in 0..300 {
+        put(&grid, "m", &format!("k{number}"), format!("first {number}").as_bytes()).await;
+    }
+    for number in 0..20 {
+        let value = Bytes::from_static(b"expires");
+        let map = grid.raw_map("limited");
+        let put =
+            map.put(format!("t{number}").as_bytes(), &value).expires_at(in_ten_minutes()).await;
+        put.expect("it takes writes");
+        put_and_clear(&grid, number).await;
+    }
+    put(&grid, "m", "{moves}from", b"moved").await;
+    contents(endpoint, "m").await
+}
+
+/// What changes until the second.
+async fn change(endpoint: &str) -> (Contents, Contents) {
+    let grid = grid(endpoint).await;
+    for number in 0..50 {
+        put(&grid, "m", &format!("k{number}"), b"overwritten").await;
+        let removed = grid.raw_map("m").delete(format!("k{}", 100 + number).as_bytes()).await;
+        assert!(removed.expect("it takes writes"));
+        put(&grid, "m", &format!("new{number}"), b"new").await;
+    }
+    let moved = grid.raw_map("m").rename(b"{moves}from", b"{moves}to").await;
+    assert!(moved.expect("it takes writes").is_some());
+    grid.raw_map("cleared").clear().await.expect("it takes writes");
+    (contents(endpoint, "m").await, contents(endpoint, "limited").await)
+}
+
+/// Not unless it is said that what is there may go.
+fn the_first_is_restored_over_it(target: &str, (place, id): (&Path, &str)) {
+    let refused = restore(target, place, &[]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("--overwrite"), "{}", refused.stderr);
+    ok(restore(target, place, &["--overwrite", "--map", "m", "--backup", id]));
+}
+
 #[test]
 fn a_chain_is_restored_into_a_cluster_of_another_size_as_the_source_was_at_the_cut() {
     let place = tempfile::tempdir().expect("a folder");
@@ -116,34 +157,10 @@ fn a_chain_is_restored_into_a_cluster_of_another_size_as_the_source_was_at_the_c
         "json",
     ]));
     let runtime = runtime();
-    let first = runtime.block_on(async {
-        let grid = grid(&source.endpoint).await;
-        for number in 0..300 {
-            put(&grid, "m", &format!("k{number}"), format!("first {number}").as_bytes()).await;
-        }
-        for number in 0..20 {
-            let value = Bytes::from_static(b"expires");
-            let map = grid.raw_map("limited");
-            let put =
-                map.put(format!("t{number}").as_bytes(), &value).expires_at(in_ten_minutes()).await;
-            put.expect("it takes writes");
-            put_and_clear(&grid, number).await;
-        }
-        contents(&source.endpoint, "m").await
-    });
+    let first = runtime.block_on(write_first(&source.endpoint));
     let full = ok(backup(&source.endpoint, place.path(), &[]));
     assert_eq!((full["parent"].is_null(), &full["partitions"]["whole"]), (true, &16.into()));
-    let (second, limited) = runtime.block_on(async {
-        let grid = grid(&source.endpoint).await;
-        for number in 0..50 {
-            put(&grid, "m", &format!("k{number}"), b"overwritten").await;
-            let removed = grid.raw_map("m").delete(format!("k{}", 100 + number).as_bytes()).await;
-            assert!(removed.expect("it takes writes"));
-            put(&grid, "m", &format!("new{number}"), b"new").await;
-        }
-        grid.raw_map("cleared").clear().await.expect("it takes writes");
-        (contents(&source.endpoint, "m").await, contents(&source.endpoint, "limited").await)
-    });
+    let (second, limited) = runtime.block_on(change(&source.endpoint));
     let increment = ok(backup(&source.endpoint, place.path(), &[]));
     assert_eq!(increment["parent"], full["backup"]);
     assert_eq!(increment["partitions"]["entries"], 16, "the log reaches back: {increment}");
@@ -168,17 +185,11 @@ fn a_chain_is_restored_into_a_cluster_of_another_size_as_the_source_was_at_the_c
     let info = ok(target.run(&["map", "info", "limited", "-o", "json"]));
     assert_eq!((&info["eviction"], &info["entries_max"]), (&"lru".into(), &9999.into()));
 
-    let refused = restore(&target.endpoint, place.path(), &[]);
-    assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(refused.stderr.contains("--overwrite"), "{}", refused.stderr);
     let id = full["backup"].as_str().expect("a name");
-    ok(restore(&target.endpoint, place.path(), &["--overwrite", "--map", "m", "--backup", id]));
+    the_first_is_restored_over_it(&target.endpoint, (place.path(), id));
     runtime.block_on(async {
-        assert_eq!(
-            contents(&target.endpoint, "m").await,
-            first,
-            "the earlier backup, and no key more"
-        );
+        let there = contents(&target.endpoint, "m").await;
+        assert_eq!(there, first, "the earlier backup, and no key more");
         assert_eq!(contents(&target.endpoint, "limited").await, limited, "it was not asked for");
     });
     let unknown = restore(&target.endpoint, place.path(), &["--map", "nowhere"]);
