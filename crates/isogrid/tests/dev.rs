@@ -68,17 +68,20 @@ fn a_paused_node_does_not_outlive_its_command_either() {
         let mut stdin = dev.0.stdin.take().expect("piped");
         writeln!(stdin, "pause node-0").expect("it listens");
         let node = pid(&announced);
-        eventually("it stands still", || state(node) == Some('T'));
+        eventually("it stands still", || stands_still(node));
         dev.signal(name);
         dev.wait();
         ends(node);
     }
 }
 
-/// The state of a process as the system shows it: `T` for one that was stopped.
-fn state(pid: u32) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(") ").next()?.chars().next()
+/// Whether all threads of a process were stopped: the system wakes only such a process when the one above it dies.
+fn stands_still(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")));
+    let states: Vec<Option<char>> =
+        stats.map(|stat| stat.ok()?.rsplit(") ").next()?.chars().next()).collect();
+    !states.is_empty() && states.iter().all(|state| *state == Some('T'))
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn lines_on_standard_input_do_things_to_nodes() {
     let mut say = |line: &str| writeln!(stdin, "{line}").expect("it listens");
     say("burn node-0");
     say("pause node-0");
-    eventually("it stands still", || state(first) == Some('T'));
+    eventually("it stands still", || stands_still(first));
     say("pause node-0");
     eventually("it goes on", || answers(endpoint));
     // At once one after the other: each change is told all the same.
