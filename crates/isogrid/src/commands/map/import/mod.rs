@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`source`] | opens the file where it is to be read on |
 //! | [`batches`] | reads it on a thread of its own, and cuts it into batches |
-//! | [`write`] | writes one batch into the map |
+//! | [`mod@write`] | writes one batch into the map |
 //! | [`work`] | several batches at a time, and the checkpoint behind them |
 
 mod batches;
