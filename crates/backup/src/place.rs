@@ -32,11 +32,19 @@ impl Place {
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT` and so on. With `create` a folder that is not there is made.
     ///
     /// # Errors
-    /// The folder is not there, or the variables do not fit.
+    /// The folder is not there, the bucket has no name, the variables do not fit, or it is neither.
     pub fn open(name: &str, endpoint: Option<&str>, create: bool) -> Result<Place> {
         match name.strip_prefix(S3) {
             Some(bucket) => Self::bucket(name, bucket, endpoint),
-            None => Self::folder(name, create),
+            None => match name.split_once("://") {
+                Some((scheme, _)) => Err(Error::Place {
+                    path: name.to_owned(),
+                    why: format!(
+                        "a place is a folder or s3://BUCKET[/PREFIX], and nothing here speaks {scheme}: name one of those"
+                    ),
+                }),
+                None => Self::folder(name, create),
+            },
         }
     }
 
@@ -58,6 +66,10 @@ impl Place {
 
     fn bucket(name: &str, bucket: &str, endpoint: Option<&str>) -> Result<Place> {
         let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
+        if bucket.is_empty() {
+            let why = "the bucket has no name: write s3://BUCKET[/PREFIX]".to_owned();
+            return Err(Error::Place { path: name.to_owned(), why });
+        }
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
         let from_environment =
             ["AWS_ENDPOINT", "AWS_ENDPOINT_URL"].iter().find_map(|name| std::env::var(name).ok());
@@ -198,6 +210,16 @@ mod tests {
         assert!(why.contains("4 bytes, written were 10"), "{why}");
         place.discard([&object]).await;
         assert!(matches!(place.read(&object).await, Err(Error::Missing { .. })));
+    }
+
+    #[test]
+    fn what_is_neither_a_folder_nor_a_bucket_is_refused() {
+        let here = tempfile::tempdir().expect("a folder");
+        let ftp = format!("ftp://{}", here.path().display());
+        for (name, says) in [(ftp.as_str(), "nothing here speaks ftp"), ("s3:///a", "no name")] {
+            let why = Place::open(name, None, true).expect_err(name).to_string();
+            assert!(why.contains(name) && why.contains(says), "{why}");
+        }
     }
 
     #[tokio::test]

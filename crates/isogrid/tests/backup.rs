@@ -420,9 +420,10 @@ fn an_owner_killed_under_way_costs_nothing_that_was_acknowledged() {
     ]);
     let running =
         running.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
-    let running = running.expect("the binary runs");
-    // Whenever it hits: before, within or after, what is promised is the same.
-    std::thread::sleep(Duration::from_millis(400));
+    let mut running = running.expect("the binary runs");
+    // From its first object on, until it has ended, whenever the kill hits: what is promised is the same.
+    let begun = || place.path().join("objects").exists();
+    eventually("the backup writes", || begun() || running.try_wait().expect("a state").is_some());
     let victim =
         cluster.nodes[2]["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a number");
     signal(victim, "KILL");
