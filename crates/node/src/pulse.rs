@@ -8,11 +8,14 @@ use tokio::time::MissedTickBehavior;
 use crate::engine::Engine;
 use crate::worker::Worker;
 
-/// How often replicas hear of the time: what they repeat, expire and propose is late by no more.
+/// How often replicas hear of the time: what they repeat and propose is late by no more.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Leases are asked for once in so many ticks: ten times in the life of one.
-const TICKS_PER_BEAT: u64 = 5;
+/// Those in which nothing is under way hear of it once in so many ticks: what they expire is late by no more.
+const TICKS_PER_WHOLE_TICK: u64 = 5;
+
+/// Leases are asked for once in so many ticks: five times in the life of one.
+const TICKS_PER_BEAT: u64 = 10;
 
 /// What is rarely due is looked at once in so many ticks.
 const TICKS_PER_SLOW_TICK: u64 = 50;
@@ -33,7 +36,7 @@ impl Pulse {
         loop {
             interval.tick().await;
             self.worker.enter("ticking");
-            self.engine.tick(self.core);
+            self.engine.tick(self.core, ticks.is_multiple_of(TICKS_PER_WHOLE_TICK));
             if self.core == 0 && ticks.is_multiple_of(TICKS_PER_BEAT) {
                 self.engine.beat(self.core);
             }

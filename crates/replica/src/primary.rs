@@ -207,6 +207,20 @@ impl Primary {
         }
     }
 
+    /// Whether nothing is under way.
+    pub(crate) fn is_at_rest(&self, state: &State) -> bool {
+        let has_no_request =
+            self.waiting.is_empty() && self.parked.is_empty() && self.confirming.is_empty();
+        let has_no_change = self.pending.is_none() && self.handover.is_none();
+        self.is_open
+            && has_no_request
+            && has_no_change
+            && self.retiring.is_none()
+            && self.pieces.is_empty()
+            && state.commit == state.log.last().seq
+            && self.targets.iter().all(|target| target.is_at_rest(state))
+    }
+
     /// Time has passed.
     pub(crate) fn tick(&mut self, state: &mut State, now: Now, effects: &mut dyn Effects) {
         if self.is_open && self.handover.is_none() {

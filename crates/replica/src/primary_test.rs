@@ -269,3 +269,41 @@ fn who_takes_over_keeps_the_log_it_has_for_its_predecessor() {
     write_much(&mut subject, 3);
     assert_eq!(subject.log().base(), base);
 }
+
+#[test]
+fn at_rest_is_who_has_nothing_under_way_and_whose_backups_know() {
+    let entry = table(1, &["a", "b"], &[]);
+    let mut subject = leader(Settings::default(), &entry);
+    assert!(!subject.is_at_rest(), "the first entry of the epoch is on its way");
+    acknowledge(&mut subject, 10);
+    assert!(!subject.is_at_rest(), "b does not know that it is committed");
+    step(&mut subject, 20, Event::Tick);
+    assert!(subject.is_at_rest());
+    for ms in (40..=500).step_by(20) {
+        let effects = step(&mut subject, ms, Event::Tick);
+        assert_eq!(appends(&effects).len(), 0, "nothing is to be said after {ms} ms");
+    }
+    put(&mut subject, 510, b"k", Expiry::Never);
+    assert!(!subject.is_at_rest(), "a write waits");
+    acknowledge(&mut subject, 520);
+    assert!(!subject.is_at_rest(), "b does not know");
+    step(&mut subject, 540, Event::Tick);
+    assert!(subject.is_at_rest());
+    let get = request(2, b"k", Op::Get { key: b"k" });
+    step(&mut subject, 560, Event::Request(Request { mode: ReadMode::Confirmed, ..get }));
+    assert!(!subject.is_at_rest(), "a read waits for a round");
+}
+
+#[test]
+fn who_hands_over_or_has_a_learner_is_not_at_rest() {
+    let mut subject = leader(Settings::default(), &table(1, &["a", "b"], &[]));
+    acknowledge(&mut subject, 10);
+    step(&mut subject, 20, Event::Tick);
+    assert!(subject.is_at_rest());
+    step(&mut subject, 30, Event::HandOver { to: &NodeId::new("b") });
+    assert!(!subject.is_at_rest());
+    let mut subject = leader(Settings::default(), &table(1, &["a", "b"], &["c"]));
+    acknowledge(&mut subject, 10);
+    step(&mut subject, 20, Event::Tick);
+    assert!(!subject.is_at_rest(), "c learns");
+}

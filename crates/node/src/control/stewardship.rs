@@ -35,14 +35,16 @@ pub(super) async fn run(control: Arc<Control>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut leader = control.faces.council.leader();
     let mut state = control.faces.council.state();
+    let mut is_steward = false;
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
+            _ = ticks.tick(), if is_steward => {}
             () = control.wake.steward.notified() => {}
             Ok(()) = leader.changed() => {}
             Ok(()) = state.changed() => {}
         }
-        if control.is_steward().await {
+        is_steward = control.is_steward().await;
+        if is_steward {
             let council = Arc::clone(&state.borrow_and_update());
             let orders = control.look(&council);
             control.carry_out(orders).await;

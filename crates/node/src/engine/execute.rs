@@ -181,7 +181,8 @@ impl Engine {
             let at = (conditions.core, conditions.now);
             self.persist(at, guards, &of_slot, Some(replies));
         }
-        if replies.count - answered_before < window.len() {
+        let must_wait = replies.count - answered_before < window.len();
+        if must_wait {
             self.wait_for_answers(
                 (batch, window),
                 (&slot_of, &tickets),
@@ -194,6 +195,8 @@ impl Engine {
             if batch.may_change {
                 self.persist_one(conditions.core, partition, &mut slot);
                 self.count(partition, &mut slot);
+            } else if must_wait && let Some(partitions) = self.partitions.get() {
+                partitions.stir(usize::from(partition.0), true);
             }
         }
     }

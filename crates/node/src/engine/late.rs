@@ -47,6 +47,11 @@ pub(crate) fn index_in_batch(ticket: Ticket) -> usize {
 }
 
 impl Waiters {
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The requests from here on are of the batch that is being executed.
     #[inline]
     pub(crate) fn begin_batch(&mut self) {

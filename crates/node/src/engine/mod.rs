@@ -95,6 +95,8 @@ const EVICTIONS_MAX: u64 = 64;
 pub(crate) struct Partitions {
     count: PartitionCount,
     cells: Box<[SlotCell]>,
+    /// Of each cell whether something happened there since the last tick, or is under way.
+    stirred: Box<[AtomicBool]>,
     hash_seed: u64,
 }
 
@@ -237,8 +239,12 @@ impl Engine {
         self.maps.find(name).map(|map| map.id)
     }
 
-    /// After a change: tells the memory gauge what a partition has grown or shrunk by, and its watchers of news.
+    /// After a change: tells the memory gauge what a partition has grown or shrunk by, its watchers of news, and the next
+    /// tick that something happened.
     fn count(&self, partition: PartitionId, slot: &mut Slot) {
+        if let Some(partitions) = self.partitions.get() {
+            partitions.stir(usize::from(partition.0), true);
+        }
         let commit = slot.held.as_ref().map_or(0, |held| held.replica.commit());
         slot.signals.look(partition, commit);
         if let Some(held) = &slot.held {
@@ -278,19 +284,36 @@ impl Engine {
         let Some(partitions) = self.partitions.get() else { return };
         let Some(cell) = partitions.cells.get(usize::from(partition.0)) else { return };
         let mut slot = cell.0.lock();
+        self.tell((core, partition), &mut slot, event);
+        self.persist_one(core, partition, &mut slot);
+        self.count(partition, &mut slot);
+    }
+
+    /// The same with what leaves log and data as they are.
+    fn tell(&self, (core, partition): (usize, PartitionId), slot: &mut Slot, event: Event<'_>) {
         let now = clock::both();
         if let Some(held) = &mut slot.held {
             held.step(Place { engine: self, core, partition, now }, event, None);
         }
-        self.persist_one(core, partition, &mut slot);
-        self.count(partition, &mut slot);
     }
 }
 
 impl Partitions {
     fn new(count: PartitionCount, hash_seed: u64) -> Self {
         let cells = (0..count.get()).map(|_| SlotCell::default()).collect();
-        Partitions { count, cells, hash_seed }
+        let stirred = (0..count.get()).map(|_| AtomicBool::default()).collect();
+        Partitions { count, cells, stirred, hash_seed }
+    }
+
+    #[inline]
+    fn is_stirred(&self, index: usize) -> bool {
+        self.stirred[index].load(Ordering::Relaxed)
+    }
+
+    /// To be called with the cell's lock held.
+    #[inline]
+    fn stir(&self, index: usize, is_stirred: bool) {
+        self.stirred[index].store(is_stirred, Ordering::Relaxed);
     }
 
     /// Where an operation goes: its partition, and the hash of its key.

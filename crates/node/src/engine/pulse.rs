@@ -9,7 +9,7 @@ use isogrid_replica::lease::{Beat, BeatAck};
 use isogrid_replica::{Event, RoleName, Ticks};
 
 use super::Engine;
-use super::slot::Place;
+use super::slot::{Held, Place};
 use crate::clock;
 use crate::peers::message::LinkMessage;
 
@@ -24,11 +24,14 @@ impl Engine {
         self.step(core, directive.partition(), event);
     }
 
-    /// Time has passed, for the partitions of one core.
-    pub(crate) fn tick(&self, core: usize) {
+    /// Time has passed, for the partitions of one core: for all of them, or for those in which something is under way.
+    pub(crate) fn tick(&self, core: usize, for_all: bool) {
         let Some(partitions) = self.partitions.get() else { return };
         let cores = self.operations.len();
         for index in (core..partitions.cells.len()).step_by(cores) {
+            if !for_all && !partitions.is_stirred(index) {
+                continue;
+            }
             let partition = PartitionId(index as u16);
             let mut slot = partitions.cells[index].0.lock();
             let Some(held) = &mut slot.held else { continue };
@@ -37,6 +40,8 @@ impl Engine {
             held.waiters.end_late(now.ticks);
             self.persist_one(core, partition, &mut slot);
             self.count(partition, &mut slot);
+            let is_at_rest = |held: &Held| held.waiters.is_empty() && held.replica.is_at_rest();
+            partitions.stir(index, slot.held.as_ref().is_some_and(|held| !is_at_rest(held)));
         }
         self.wire.flush(core);
     }
@@ -61,10 +66,9 @@ impl Engine {
     /// The council's leader answered the heartbeat that was sent at that moment: this life serves.
     pub(crate) fn council_answered(&self, core: usize, sent_at: Ticks) {
         let Some(partitions) = self.partitions.get() else { return };
-        for (partition, _) in partitions.iter() {
-            self.step(core, partition, Event::CouncilAnswered { sent_at });
+        for (partition, cell) in partitions.iter() {
+            self.tell((core, partition), &mut cell.0.lock(), Event::CouncilAnswered { sent_at });
         }
-        self.wire.flush(core);
         if self.roles().open_primaries > 0 {
             self.is_leading.store(true, Ordering::Relaxed);
         }
@@ -130,6 +134,7 @@ impl Engine {
 
     /// A beat was answered.
     pub(super) fn vouched(&self, core: usize, from: &Name, to: Incarnation, ack: &BeatAck) {
+        let Some(partitions) = self.partitions.get() else { return };
         if to != self.own.incarnation {
             return;
         }
@@ -139,7 +144,8 @@ impl Engine {
         };
         for (partition, epoch) in vouched.unwrap_or_default() {
             let event = Event::LeaseAck { from, epoch, sent_at: ack.sent_at };
-            self.step(core, partition, event);
+            let cell = partitions.cells.get(usize::from(partition.0));
+            cell.inspect(|cell| self.tell((core, partition), &mut cell.0.lock(), event));
         }
     }
 

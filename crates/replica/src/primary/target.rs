@@ -127,6 +127,15 @@ impl Target {
         }
     }
 
+    /// Whether it is in sync, has everything, and knows that all of that is committed.
+    pub(crate) fn is_at_rest(&self, state: &State) -> bool {
+        self.standing == Standing::InSync
+            && self.is_placed
+            && !self.differs
+            && self.matched == state.log.last().seq
+            && self.told_commit == state.commit
+    }
+
     /// Speaks when there is something to tell although nothing is new, and again when there was no answer.
     pub(crate) fn tick(
         &mut self,

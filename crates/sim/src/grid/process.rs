@@ -228,16 +228,21 @@ impl Process {
         }
     }
 
-    /// Time has passed: every replica hears of it.
+    /// Time has passed: every replica hears of it, those at rest less often.
     pub(crate) fn tick(&mut self, now: Now, wishes: &mut Wishes) {
         let partitions: Vec<PartitionId> = self.replicas.keys().copied().collect();
         let (watermark, above) = self.sessions.clone();
+        let is_whole_tick = millis(now).0 / 20 % 5 == 0;
         for partition in partitions {
             if watermark > SessionId(0) || !above.is_empty() {
                 let event = Event::SessionsEnded { watermark, above: &above };
                 self.step(partition, event, now, wishes);
             }
-            self.step(partition, Event::Tick, now, wishes);
+            let is_at_rest =
+                self.replicas.get(&partition).is_some_and(|held| held.replica.is_at_rest());
+            if is_whole_tick || !is_at_rest {
+                self.step(partition, Event::Tick, now, wishes);
+            }
         }
         self.in_flight.retain(|_, waiting| waiting.ask.deadline > now.wall);
     }
