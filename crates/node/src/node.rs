@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use isogrid_core::slot::PartitionCount;
 use isogrid_core::{Error, ErrorCode, NodeId, Replica, Result, Timestamp};
+use isogrid_persist::Maker;
 use isogrid_wal::{OsDisk, Recovery};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -35,7 +36,7 @@ use crate::peers::Peers;
 use crate::peers::limits::PeerLimits;
 use crate::pulse::Pulse;
 use crate::relay::Relay;
-use crate::storage::{self, Keepers, Maker, Storage};
+use crate::storage::{self, Keepers, Storage};
 use crate::worker::Workers;
 use crate::{VERSION, clock, grpc};
 
@@ -110,10 +111,9 @@ impl Node {
         let (engine, proposals) =
             Engine::new(&config, own.clone(), memory, cores, (wire, storage.clone()))?;
         let engine = Arc::new(engine);
-        let maker =
-            |settings| Maker { own, settings, limits: config.limits.clone(), threads: cores };
+        let maker = |settings| Maker { own, settings, limits: config.limits.clone() };
         let data_on_disk = match &recovery {
-            Some(recovery) => restore(&identity, &engine, recovery, maker),
+            Some(recovery) => restore(&identity, &engine, recovery, (maker, cores)),
             None => DataOnDisk::Nothing,
         };
         let keepers = storage.map(|storage| Keepers::start(storage, &engine)).transpose()?;
@@ -320,7 +320,7 @@ fn restore(
     identity: &Identity,
     engine: &Engine,
     recovery: &Recovery<OsDisk>,
-    maker: impl FnOnce(Arc<isogrid_replica::Settings>) -> Maker,
+    (maker, threads): (impl FnOnce(Arc<isogrid_replica::Settings>) -> Maker, usize),
 ) -> DataOnDisk {
     let count = identity.storage().and_then(|(_, count)| PartitionCount::new(count));
     let Some((cluster, count)) = identity.known_cluster().zip(count) else {
@@ -333,7 +333,7 @@ fn restore(
         );
         return DataOnDisk::Damaged;
     }
-    let found = storage::recover(recovery, &maker(engine.settings_at_start(cluster)));
+    let found = storage::recover(recovery, &maker(engine.settings_at_start(cluster)), threads);
     engine.restore((cluster, count), found.replicas);
     if found.is_intact { DataOnDisk::Whole } else { DataOnDisk::Damaged }
 }

@@ -11,6 +11,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-replica", &["isogrid-store", "isogrid-core"]),
     ("isogrid-cluster", &["isogrid-core"]),
     ("isogrid-wal", &["isogrid-core"]),
+    ("isogrid-persist", &["isogrid-replica", "isogrid-store", "isogrid-wal", "isogrid-core"]),
     // The entries that a backup is made of are encoded by the replica.
     ("isogrid-backup", &["isogrid-replica", "isogrid-core"]),
     ("isogrid-proto", &["isogrid-core"]),
@@ -29,6 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-cluster",
             "isogrid-store",
             "isogrid-wal",
+            "isogrid-persist",
             "isogrid-proto",
             "isogrid-core",
         ],
@@ -48,7 +50,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "isogrid-sim",
-        &["isogrid-replica", "isogrid-cluster", "isogrid-store", "isogrid-wal", "isogrid-core"],
+        &[
+            "isogrid-replica",
+            "isogrid-cluster",
+            "isogrid-store",
+            "isogrid-wal",
+            "isogrid-persist",
+            "isogrid-core",
+        ],
     ),
     (
         "isogrid-benches",
@@ -70,7 +79,8 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that decide: no runtime, no network, no randomness.
-const PURE: &[&str] = &["isogrid-core", "isogrid-store", "isogrid-replica", "isogrid-cluster"];
+const PURE: &[&str] =
+    &["isogrid-core", "isogrid-store", "isogrid-replica", "isogrid-cluster", "isogrid-persist"];
 
 /// What a pure crate must not depend on: these, and everything named after them with a hyphen or underscore.
 const IMPURE: &[&str] = &["tokio", "tonic", "rand", "getrandom", "fastrand", "hyper", "axum"];

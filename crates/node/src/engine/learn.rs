@@ -9,6 +9,7 @@ use isogrid_cluster::reconcile::{Action, LocalReplica, Own, reconcile};
 use isogrid_cluster::{ClusterId, Millis};
 use isogrid_core::slot::PartitionCount;
 use isogrid_core::{Error, ErrorCode, PartitionEntry, PartitionId};
+use isogrid_persist::{OnDisk, Restored};
 use isogrid_replica::log::WindowLimits;
 use isogrid_replica::{Event, Now, Replica, Settings};
 use isogrid_store::Partition;
@@ -17,7 +18,6 @@ use super::slot::{Held, Place};
 use super::{Engine, MapInfo, Partitions};
 use crate::clock;
 use crate::control::view::View;
-use crate::storage::Restored;
 
 /// The logs take at most one in so many bytes of the memory mark.
 const LOGS_SHARE: u64 = 8;
@@ -69,11 +69,11 @@ impl Engine {
             let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
             let mut held = Held::new(replica);
             held.closed_since = Some(millis(now));
-            held.on_disk.written = held.replica.log().last();
+            held.on_disk = OnDisk::of_recovered(&held.replica);
             if is_damaged {
                 // What the disk has stays until an image takes its place.
                 held.step(Place { engine: self, core: CORE, partition, now }, Event::Damaged, None);
-                held.on_disk.void_for = held.replica.disk_voided();
+                held.on_disk.keep_void(&held.replica);
             }
             slot.held = Some(held);
             self.count(partition, &mut slot);

@@ -66,7 +66,6 @@ use tokio::sync::mpsc;
 pub(crate) use batch::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use dumping::Dumped;
 pub(crate) use hands::Wire;
-pub(crate) use imaging::Void;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
 pub(crate) use received::ReceivedBytes;

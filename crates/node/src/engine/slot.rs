@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use isogrid_cluster::Millis;
 use isogrid_core::{MapId, Op, PartitionId};
+use isogrid_persist::OnDisk;
 use isogrid_proto::frame::{FrameHead, OpOptions, RequestFrame, RequestWriter};
 use isogrid_replica::entry::Tag;
 use isogrid_replica::{Event, Now, Replica, Request, Ticket};
@@ -12,9 +13,7 @@ use parking_lot::Mutex;
 
 use super::Engine;
 use super::hands::{Hands, Replies};
-use super::imaging::Imaging;
 use super::late::Waiters;
-use super::persist::OnDisk;
 use super::routed::Asked;
 use super::watching::Signals;
 
@@ -40,7 +39,6 @@ pub(super) struct Held {
     pub(super) closed_since: Option<Millis>,
     pub(super) waiters: Waiters,
     pub(super) on_disk: OnDisk,
-    pub(super) imaging: Option<Imaging>,
     /// In the order of their tickets.
     deferred: Vec<Deferred>,
     /// The deferred requests are presented again once the batch has ended: before, it is not known who waits.
@@ -73,7 +71,6 @@ impl Held {
             closed_since: None,
             waiters: Waiters::default(),
             on_disk: OnDisk::default(),
-            imaging: None,
             deferred: Vec::new(),
             resume_is_due: false,
         }

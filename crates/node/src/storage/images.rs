@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use isogrid_core::{LogPosition, PartitionId};
-use isogrid_wal::{OsDisk, SnapshotEnd, SnapshotHead, SnapshotWriter, WalError};
+use isogrid_persist::Void;
+use isogrid_wal::{OsDisk, SnapshotEnd, SnapshotWriter, WalError};
 
 use super::Storage;
 use super::snapshots::End;
-use crate::engine::{Engine, Void};
+use crate::engine::Engine;
 
 /// For so many bytes of records a partition's lock is held.
 const PAGE_BYTES: usize = 64 << 10;
@@ -76,16 +77,8 @@ impl Storage {
         partition: PartitionId,
         end: &End,
     ) -> Result<Option<Unpublished<'e>>, WalError> {
-        let Some(begun) = engine.begin_image(partition)? else { return Ok(None) };
+        let Some(head) = engine.begin_image(partition)? else { return Ok(None) };
         let attempt = Attempt { engine, partition };
-        let head = SnapshotHead {
-            partition,
-            position: begun.head.position,
-            replay_from: begun.replay_from,
-            hlc: begun.head.hlc,
-            loss_generation: begun.head.loss_generation,
-            sessions: begun.head.sessions,
-        };
         let mut image = Unpublished {
             attempt,
             writer: SnapshotWriter::create(&self.disk, self.id, head)?,
@@ -93,7 +86,7 @@ impl Storage {
         };
         let (mut block, mut records) = (Vec::new(), 0);
         while !end.is_over() {
-            let Some(page) = engine.image_page(partition, PAGE_BYTES, &mut block) else { break };
+            let Ok(page) = engine.image_page(partition, PAGE_BYTES, &mut block) else { break };
             records += page.records;
             if records > 0 && (page.is_last || block.len() >= BLOCK_BYTES) {
                 image.writer.block(&block, records)?;

@@ -8,17 +8,17 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `unwritten` | what a window of steps left for the log |
 //! | `syncer` | syncs for all who wait, one after the other |
 //! | `snapshots` | when images of partitions are written, and what the log need not keep any more |
 //! | `images` | writes images of partitions |
 //! | `recover` | replicas from what the disk has |
+//!
+//! The rules themselves are those of `isogrid_persist`, which the simulator runs too.
 
 mod images;
 mod recover;
 mod snapshots;
 mod syncer;
-pub(crate) mod unwritten;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use isogrid_core::{Error, ErrorCode, LogPosition, PartitionId, Result};
+use isogrid_persist::Unwritten;
 use isogrid_replica::{Now, Ticks};
 use isogrid_wal::snapshot::writer::remove_snapshots;
 use isogrid_wal::{LogSettings, NodeLog, OsDisk, Place, Record, SnapshotInfo, WalError};
@@ -39,10 +40,9 @@ use crate::engine::Engine;
 use crate::node::internal;
 use crate::report::DiskReport;
 
-pub(crate) use recover::{Maker, Restored, recover};
+pub(crate) use recover::recover;
 use snapshots::Snapshots;
 use syncer::Syncer;
-use unwritten::Unwritten;
 
 /// The folder of the data within the node's.
 const FOLDER: &str = "data";

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use isogrid_core::{PartitionId, Result};
+use isogrid_persist::Needs;
 use isogrid_wal::WalError;
 use isogrid_wal::snapshot::writer::remove_temporary;
 use parking_lot::{Condvar, Mutex};
@@ -120,11 +121,8 @@ impl Storage {
             if self.log.lock().disk_bytes() <= bytes_max / 2 {
                 break;
             }
-            let ages = self.by_age(&held);
-            let oldest = ages.first().map_or(0, |(_, segment)| *segment);
-            let of_oldest = ages.iter().filter(|(_, segment)| *segment == oldest);
-            let untried = of_oldest.map(|(one, _)| *one).filter(|one| !tried.contains(one));
-            let some: Vec<PartitionId> = untried.take(PARTITIONS_MAX).collect();
+            let needs = self.needs(&held);
+            let some: Vec<PartitionId> = needs.of_oldest(&tried).take(PARTITIONS_MAX).collect();
             if some.is_empty() || end.is_over() {
                 break;
             }
@@ -139,24 +137,18 @@ impl Storage {
         Ok(())
     }
 
-    /// The partitions, with the segment from which each needs the log, the oldest first.
-    fn by_age(&self, held: &[(PartitionId, bool)]) -> Vec<(PartitionId, u64)> {
+    /// What the partitions need of the log.
+    fn needs(&self, held: &[(PartitionId, bool)]) -> Needs {
         let (log, snapshots) = (self.log.lock(), self.snapshots.lock());
-        let needs = |partition: PartitionId| match snapshots.get(&partition) {
-            Some(snapshot) => snapshot.replay_from.segment,
-            None => log.replay_from(partition, 0).segment,
-        };
-        let mut all: Vec<_> = held.iter().map(|(one, _)| (*one, needs(*one))).collect();
-        all.sort_by_key(|(partition, segment)| (*segment, *partition));
-        all
+        Needs::of(held.iter().map(|(one, _)| *one), &log, &snapshots)
     }
 
     /// Drops what no partition needs, and says which there are. One that is opened meanwhile needs what is written from now on.
     fn prune(&self, engine: &Engine) -> Result<Vec<(PartitionId, bool)>, WalError> {
         let now = self.log.lock().end().segment;
         let held = engine.on_disk();
-        let oldest = self.by_age(&held).first().map_or(now, |(_, segment)| *segment);
-        let job = self.log.lock().begin_prune(oldest.min(now));
+        let first_kept = self.needs(&held).first_kept(now);
+        let job = self.log.lock().begin_prune(first_kept);
         if let Some(job) = job {
             let done = job.run();
             self.log.lock().finish_prune(done)?;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use isogrid_cluster::council::StorageProof;
 use isogrid_cluster::{BootId, StorageId};
-use isogrid_core::{Incarnation, Member, NodeId, Replica as Name};
+use isogrid_core::{Incarnation, Limits, Member, NodeId, Replica as Name};
+use isogrid_persist::Maker;
 use isogrid_replica::{Now, Settings, Ticks};
 
 use super::disk::Folder;
@@ -14,7 +15,7 @@ use super::options::Storage;
 use super::packet::Packet;
 use super::process::{Process, wall};
 use super::storage::DataOnDisk;
-use super::storage::recover::{Found, Maker, recover};
+use super::storage::recover::{Found, recover};
 use crate::faults::DiskFate;
 use crate::network::NodeIndex;
 use crate::random::Random;
@@ -111,17 +112,19 @@ impl Machine {
             self.folder = Some(Folder::new(id, random));
         }
         let me = Name { node: self.name.clone(), incarnation };
-        let maker = Maker { own: me.clone(), settings: settings.clone(), now: self.now(at) };
+        let now = self.now(at);
+        let limits = Limits::default();
+        let maker = Maker { own: me.clone(), settings: settings.clone(), limits };
         let mut process = Process::new(me, (settings, self.storage.synced_maps()), leader);
         let mut found = Found::default();
         if let Some(folder) = &mut self.folder {
             folder.lives.push(incarnation);
             let (data, recovery) = DataOnDisk::open(folder).map_err(|why| why.to_string())?;
-            found = recover(&recovery, &maker);
+            found = recover(&recovery, &maker, now);
             if folder.is_known && recovery.segments() == 0 {
                 found.damages.push("the data are gone".to_owned());
             }
-            process.restore(data, std::mem::take(&mut found.replicas), maker.now);
+            process.restore(data, std::mem::take(&mut found.replicas), now);
         }
         self.is_intact = found.damages.is_empty();
         self.process = Some(process);

@@ -14,17 +14,15 @@ use isogrid_core::{
     LogPosition, NodeId, PartitionCount, PartitionEntry, PartitionId, Replica as Name, SessionId,
     Table, TableVersion, Timestamp,
 };
+use isogrid_persist::OnDisk;
 use isogrid_replica::lease::{Claimant, Voucher};
 use isogrid_replica::{Event, Now, Replica, Settings, Ticket};
 use isogrid_store::Partition;
-
-use persist::OnDisk;
 
 use super::hands::Hands;
 use super::options::SyncedMaps;
 use super::packet::{Ask, News, Packet};
 use super::storage::DataOnDisk;
-use super::storage::images::Imaging;
 use crate::network::NodeIndex;
 
 /// A request in flight.
@@ -41,19 +39,11 @@ pub(crate) struct Held {
     pub(crate) closed_since: Option<Millis>,
     deferred: Vec<Ticket>,
     pub(crate) on_disk: OnDisk,
-    /// An image of it that is being taken.
-    pub(crate) imaging: Option<Imaging>,
 }
 
 impl Held {
     fn new(replica: Replica) -> Self {
-        Held {
-            replica,
-            closed_since: None,
-            deferred: Vec::new(),
-            on_disk: OnDisk::default(),
-            imaging: None,
-        }
+        Held { replica, closed_since: None, deferred: Vec::new(), on_disk: OnDisk::default() }
     }
 }
 

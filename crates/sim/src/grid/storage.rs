@@ -3,24 +3,24 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `unwritten` | what a window of steps left for the log |
 //! | `images` | writes images of partitions, and drops what the log need not keep any more |
 //! | `recover` | replicas from what the disk has |
+//!
+//! The rules themselves are those of the node: `isogrid_persist`.
 
 pub(super) mod images;
 pub(super) mod recover;
-pub(super) mod unwritten;
 
 use std::collections::BTreeMap;
 
 use isogrid_core::{LogPosition, PartitionId};
+use isogrid_persist::Unwritten;
 use isogrid_replica::{Now, Ticks};
 use isogrid_wal::faulty_disk::{FaultyDisk, FaultyFile};
 use isogrid_wal::snapshot::writer::remove_snapshots;
 use isogrid_wal::{NodeLog, Record, Recovery, SnapshotInfo, SyncJob, WalError};
 
 use images::Images;
-use unwritten::Unwritten;
 
 use super::disk::Folder;
 

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use isogrid_core::{LogPosition, PartitionId};
-use isogrid_replica::image::{ImageWalk, Standing};
-use isogrid_replica::{Event, Now};
+use isogrid_persist::{Needs, ReplayFrom};
+use isogrid_replica::Now;
 use isogrid_wal::faulty_disk::{FaultyDisk, FaultyFile};
-use isogrid_wal::{Place, Record, SnapshotEnd, SnapshotHead, SnapshotWriter, SyncJob, WalError};
+use isogrid_wal::{Place, Record, SnapshotEnd, SnapshotWriter, SyncJob, WalError};
 
 use super::DataOnDisk;
 use crate::grid::paths;
@@ -60,17 +60,12 @@ pub(crate) enum Wait {
     Write,
 }
 
-/// An image that is being taken. It stands beside its replica and ends with it.
-pub(crate) struct Imaging {
-    walk: ImageWalk,
-    /// For which of the times that the disk became worthless it is taken.
-    voided: u32,
-}
-
 /// An image that is being written.
 struct Attempt {
     partition: PartitionId,
     writer: SnapshotWriter<FaultyDisk>,
+    /// All its pages are written.
+    is_walked: bool,
 }
 
 type Replicas = BTreeMap<PartitionId, Held>;
@@ -89,9 +84,7 @@ impl Process {
             Work::Walk(attempts) => {
                 let left = attempts.into_iter().filter_map(|one| turn_page(one, replicas));
                 let left: Vec<Attempt> = left.collect();
-                let is_done =
-                    |one: &Attempt| imaging(replicas, one).is_none_or(|it| it.walk.is_done());
-                match left.iter().all(is_done) {
+                match left.iter().all(|one| one.is_walked) {
                     true => (Work::Settle(left, 0), Wait::Look),
                     false => (Work::Walk(left), Wait::Write),
                 }
@@ -119,29 +112,18 @@ impl Process {
         now: Now,
         wishes: &mut Wishes,
     ) {
-        let Attempt { partition, writer } = attempt;
+        let Attempt { partition, writer, .. } = attempt;
         let Some(data) = &mut self.data else { return };
         let synced = data.log.synced();
         // What could not be published is tried again.
         let published = writer.publish(SnapshotEnd { complete_at, log_end }, synced);
-        let imaging = self.replicas.get_mut(&partition).and_then(|held| held.imaging.take());
-        let (Ok(snapshot), Some(Imaging { walk, voided })) = (published, imaging) else { return };
         let Some(held) = self.replicas.get_mut(&partition) else { return };
-        if held.replica.disk_voided() != voided {
-            return;
-        }
+        let (Ok(snapshot), Some(imaging)) = (published, held.on_disk.end_walk()) else { return };
+        let Ok(events) = held.on_disk.imaged(&held.replica, imaging) else { return };
         data.snapshots.insert(partition, snapshot);
         data.paths.push(paths::IMAGE);
-        if !held.replica.lacks_image() {
-            return;
-        }
-        held.on_disk.begun_for = None;
-        let position = walk.end();
-        // Entries behind it did not count before.
-        let persisted = held.on_disk.persisted;
-        self.step(partition, Event::Imaged { position, voided }, now, wishes);
-        if persisted.seq > position.seq {
-            self.step(partition, Event::Persisted(persisted), now, wishes);
+        for event in events {
+            self.step(partition, event, now, wishes);
         }
     }
 }
@@ -185,32 +167,17 @@ impl DataOnDisk {
         partition: PartitionId,
         held: &mut Held,
     ) -> Result<Option<Attempt>, WalError> {
-        let (voided, lacks) = (held.replica.disk_voided(), held.replica.lacks_image());
-        if lacks && held.on_disk.void_for != voided {
-            return Ok(None);
-        }
-        let Some((walk, head)) = held.replica.begin_image() else { return Ok(None) };
-        let position = head.position;
-        let replay_from = if lacks {
-            // Behind worthless data entries are written only for the image that is begun here.
-            let begun = self.log.append(&[Record::ImageBegun { partition, position }])?;
-            held.on_disk.written = position;
-            held.on_disk.begun_for = Some(voided);
-            begun.end
-        } else {
-            self.log.replay_from(partition, position.seq)
-        };
-        held.imaging = Some(Imaging { walk, voided });
-        let head = SnapshotHead {
-            partition,
-            position,
-            replay_from,
-            hlc: head.hlc,
-            loss_generation: head.loss_generation,
-            sessions: head.sessions,
-        };
+        let Held { replica, on_disk, .. } = held;
+        let log = &mut self.log;
+        let begun = on_disk.begin_image(replica, |from| match from {
+            ReplayFrom::NewRecord(position) => {
+                log.append(&[Record::ImageBegun { partition, position }]).map(|begun| begun.end)
+            }
+            ReplayFrom::EntriesAfter(seq) => Ok(log.replay_from(partition, seq)),
+        })?;
+        let Some(head) = begun else { return Ok(None) };
         let writer = SnapshotWriter::create(&self.disk, self.id, head)?;
-        Ok(Some(Attempt { partition, writer }))
+        Ok(Some(Attempt { partition, writer, is_walked: false }))
     }
 
     /// Goes on with those images that show what is committed and written, once it is known of all.
@@ -222,13 +189,7 @@ impl DataOnDisk {
     ) -> (Work, Wait) {
         let end = |one: &Attempt| {
             let held = replicas.get(&one.partition)?;
-            let walk = &held.imaging.as_ref()?.walk;
-            let is_written = held.on_disk.written.seq >= walk.end().seq;
-            match walk.standing(&held.replica) {
-                Standing::Settled if is_written => Some(Some(walk.end())),
-                Standing::Settled | Standing::Waits => Some(None),
-                Standing::Void => None,
-            }
+            held.on_disk.image_end(&held.replica).ok()
         };
         let ends: Vec<_> = attempts.iter().map(end).collect();
         if looks < SETTLE_LOOKS && ends.contains(&Some(None)) {
@@ -262,11 +223,7 @@ impl DataOnDisk {
         }
         self.prune(replicas);
         let left = self.log.disk_bytes();
-        let ages = self.by_age(replicas);
-        let oldest = ages.first().map_or(0, |(_, segment)| *segment);
-        let of_oldest = ages.iter().filter(|(_, segment)| *segment == oldest);
-        let untried = of_oldest.map(|(one, _)| *one).filter(|one| !self.images.tried.contains(one));
-        let some: Vec<PartitionId> = untried.collect();
+        let some: Vec<_> = self.needs(replicas).of_oldest(&self.images.tried).collect();
         if some.is_empty() || left <= bytes_max / 2 {
             // Where it was in vain, it is tried again when there is more.
             self.images.long_for_now = if left > bytes_max { left + bytes_max } else { 0 };
@@ -277,52 +234,37 @@ impl DataOnDisk {
         some
     }
 
-    /// The partitions, with the segment from which each needs the log, the oldest first.
-    fn by_age(&self, replicas: &Replicas) -> Vec<(PartitionId, u64)> {
-        let needs = |partition: PartitionId| match self.snapshots.get(&partition) {
-            Some(snapshot) => snapshot.replay_from.segment,
-            None => self.log.replay_from(partition, 0).segment,
-        };
-        let mut all: Vec<_> = replicas.keys().map(|one| (*one, needs(*one))).collect();
-        all.sort_by_key(|(partition, segment)| (*segment, *partition));
-        all
+    /// What the partitions need of the log.
+    fn needs(&self, replicas: &Replicas) -> Needs {
+        Needs::of(replicas.keys().copied(), &self.log, &self.snapshots)
     }
 
     fn prune(&mut self, replicas: &Replicas) {
-        let now = self.log.end().segment;
-        let oldest = self.by_age(replicas).first().map_or(now, |(_, segment)| *segment);
-        if self.log.prune(oldest.min(now)).is_ok_and(|gone| gone > 0) {
+        let first_kept = self.needs(replicas).first_kept(self.log.end().segment);
+        if self.log.prune(first_kept).is_ok_and(|gone| gone > 0) {
             self.paths.push(paths::LOG_SHORTENED);
         }
     }
 }
 
-fn imaging<'r>(replicas: &'r Replicas, attempt: &Attempt) -> Option<&'r Imaging> {
-    replicas.get(&attempt.partition)?.imaging.as_ref()
-}
-
 /// Takes and writes the next page of an image that goes on; `None` when it cannot.
 fn turn_page(mut attempt: Attempt, replicas: &mut Replicas) -> Option<Attempt> {
-    let held = replicas.get_mut(&attempt.partition)?;
-    let Held { replica, imaging, .. } = &mut *held;
+    let Held { replica, on_disk, .. } = replicas.get_mut(&attempt.partition)?;
     let mut records = Vec::new();
-    let count = imaging.as_mut()?.walk.page(replica, PAGE_BYTES, &mut records);
-    let is_written = match count {
-        None => false,
-        Some(0) => true,
-        Some(count) => attempt.writer.block(&records, count).is_ok(),
+    let page = on_disk.image_page(replica, PAGE_BYTES, &mut records).ok();
+    let written = page
+        .filter(|page| page.records == 0 || attempt.writer.block(&records, page.records).is_ok());
+    let Some(page) = written else {
+        on_disk.drop_image();
+        return None;
     };
-    if !is_written {
-        give_up(attempt.partition, replicas);
-    }
-    is_written.then_some(attempt)
+    attempt.is_walked = page.is_last;
+    Some(attempt)
 }
 
 /// A partition's image will not be finished.
 fn give_up(partition: PartitionId, replicas: &mut Replicas) {
-    if let Some(held) = replicas.get_mut(&partition)
-        && held.imaging.take().is_some()
-    {
-        held.on_disk.begun_for = None;
+    if let Some(held) = replicas.get_mut(&partition) {
+        held.on_disk.drop_image();
     }
 }
