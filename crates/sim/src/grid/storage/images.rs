@@ -115,10 +115,11 @@ impl Process {
         let Attempt { partition, writer, .. } = attempt;
         let Some(data) = &mut self.data else { return };
         let synced = data.log.synced();
-        // What could not be published is tried again.
         let published = writer.publish(SnapshotEnd { complete_at, log_end }, synced);
         let Some(held) = self.replicas.get_mut(&partition) else { return };
-        let (Ok(snapshot), Some(imaging)) = (published, held.on_disk.end_walk()) else { return };
+        // What could not be published is begun again.
+        let Ok(snapshot) = published else { return held.on_disk.drop_image() };
+        let Some(imaging) = held.on_disk.end_walk() else { return };
         let Ok(events) = held.on_disk.imaged(&held.replica, imaging) else { return };
         data.snapshots.insert(partition, snapshot);
         data.paths.push(paths::IMAGE);
