@@ -99,6 +99,11 @@ fn entries_go_on_from_the_parent() {
     let blocks = [entries(&[(16, Effect::Clear { map: MapId(1) }), (17, put("e", "5"))])];
     image.take(&cleared, &blocks, Hlc(170)).expect("it is sound");
     assert_eq!(shown(&image), [row("e", "5", 17)]);
+    let renamed = part(Mode::Entries, (17, 18), (0, 0, 1));
+    let (map, value, expires_at) = (MapId(1), b"5", None);
+    let rename = Effect::Rename { map, from: b"e", to: b"f", value, expires_at };
+    image.take(&renamed, &[entries(&[(18, rename)])], Hlc(180)).expect("it is sound");
+    assert_eq!(shown(&image), [row("f", "5", 18)], "it is at one key alone");
 }
 
 #[test]

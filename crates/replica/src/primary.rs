@@ -207,16 +207,13 @@ impl Primary {
         }
     }
 
-    /// Whether nothing is under way.
+    /// Whether nothing is under way. A handover that is not proposed yet waits for writes.
     pub(crate) fn is_at_rest(&self, state: &State) -> bool {
-        let has_no_request =
-            self.waiting.is_empty() && self.parked.is_empty() && self.confirming.is_empty();
-        let has_no_change = self.pending.is_none() && self.handover.is_none();
         self.is_open
-            && has_no_request
-            && has_no_change
+            && self.parked.is_empty()
+            && self.confirming.is_empty()
+            && self.pending.is_none()
             && self.retiring.is_none()
-            && self.pieces.is_empty()
             && state.commit == state.log.last().seq
             && self.targets.iter().all(|target| target.is_at_rest(state))
     }

@@ -187,3 +187,73 @@ async fn a_full_disk_refuses_writes_and_loses_nothing() {
     let outcomes = load.judge(&grid).await;
     assert_eq!(outcomes.failed, 0, "the client rode it out: {:#?}", outcomes.failures);
 }
+
+/// So much is written over and over, and so fast at the most.
+const OVERWRITTEN_KEYS: u64 = 16_000;
+const OVERWRITTEN_VALUE_BYTES: usize = 6_000;
+const BYTES_PER_S: u64 = 24 << 20;
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Text that nobody can make smaller by looking for repetitions.
+fn noise(bytes: usize, seed: &mut u64) -> String {
+    let next = |_| {
+        *seed =
+            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + ((*seed >> 33) % 90) as u8)
+    };
+    (0..bytes).map(next).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_and_snapshots_take_at_most_twice_the_data_and_a_segment() {
+    let _one = ONE.lock().await;
+    let setup = Setup { on_disk: true, nodes: 1, backups: 0, ..Setup::default() };
+    let mut cluster = Cluster::start(setup).await;
+    let grid = cluster.grid().await;
+    probe::writable(&grid, cluster.partitions(), Instant::now()).await;
+    let map = grid.map::<u64, String>("overwritten");
+    let (mut seed, mut most, mut before, mut shortened) = (1, (0.0, 0, 0, 0), 0, 0);
+    let begun = Instant::now();
+    let (mut written, mut last) = (0, BTreeMap::new());
+    for round in 0..6 {
+        for first in (0..OVERWRITTEN_KEYS).step_by(200) {
+            let keys = first..first + 200;
+            let entries: Vec<_> =
+                keys.map(|key| (key, noise(OVERWRITTEN_VALUE_BYTES, &mut seed))).collect();
+            last.extend(entries.iter().filter(|(key, _)| key % 97 == 0).cloned());
+            let report = map.put_many(entries).await.expect("the node is there");
+            assert!(report.is_complete(), "{:?}", report.failed.first());
+            written += 200 * OVERWRITTEN_VALUE_BYTES as u64;
+            let member = grid.status().await.expect("the node answers").members.remove(0);
+            let (data, log) = (member.data_bytes, member.disk_log_bytes);
+            shortened += u32::from(log < before);
+            before = log;
+            if round > 0 {
+                let together = log + member.disk_snapshot_bytes;
+                let share = together.saturating_sub(SEGMENT_BYTES) as f64 / data as f64;
+                if share > most.0 {
+                    most = (share, data, log, member.disk_snapshot_bytes);
+                }
+            }
+            let due = Duration::from_millis(written * 1_000 / BYTES_PER_S);
+            tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+        }
+    }
+    say(&format!(
+        "overwritten: at most {:.2} times the data and a segment: data {}, log {}, snapshots {}; the log became shorter {shortened} times; load average {}",
+        most.0,
+        most.1,
+        most.2,
+        most.3,
+        load_average()
+    ));
+    assert!(shortened >= 2, "{shortened}");
+    assert!(most.0 <= 2.0, "{most:?}");
+    // Images that were taken while others wrote, and the log behind them, are everything.
+    cluster.kill(0);
+    cluster.run(0);
+    for (key, value) in last {
+        let found = map.get(&key).await.expect("the node is back");
+        assert!(found.as_ref() == Some(&value), "{key} is not what was written last");
+    }
+}

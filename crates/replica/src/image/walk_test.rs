@@ -282,3 +282,19 @@ fn what_a_damaged_disk_had_makes_no_image_before_a_primary_has_told_the_rest() {
     pair.backup.step(Event::Table(&table(2, "b", &["b"])), now(), &mut Recorded::default());
     assert!(pair.backup.begin_image().is_some(), "what it has is the partition's from now on");
 }
+
+#[test]
+fn a_new_primary_vouches_for_a_damaged_disk_only_with_an_entry_of_its_own() {
+    let mut pair = Pair::new(3);
+    (0..5).for_each(|_| pair.write());
+    pair.settle();
+    pair.backup.step(Event::Damaged, now(), &mut Recorded::default());
+    let entry = table(2, "a", &["a", "b"]);
+    pair.backup.step(Event::Table(&entry), now(), &mut Recorded::default());
+    pair.step_primary(Event::Table(&entry));
+    // It says how far it knows of a commit: by entries of the epoch before, of which more may have been acknowledged.
+    pair.deliver();
+    assert!(pair.backup.begin_image().is_none(), "nothing of this epoch is known to be committed");
+    pair.settle();
+    assert!(pair.backup.begin_image().is_some());
+}

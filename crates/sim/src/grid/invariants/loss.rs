@@ -93,7 +93,7 @@ pub(super) fn end(world: &World, histories: &Histories, blocked: &[PartitionId])
     for record in world.council.ledger_since(0) {
         let Some(kept) = record.kept else { continue };
         let at = (record.partition, record.loss_generation);
-        if let Some((before, after)) = histories.first_difference(at, kept.seq) {
+        if let Some((before, after)) = histories.first_difference(at, kept) {
             let what = format!("{before} became {after}, and {record:?} keeps it");
             found.push(Violation::new(RULE, what));
         }
