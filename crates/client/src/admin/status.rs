@@ -83,7 +83,8 @@ pub struct CouncilStatus {
 pub struct MemberStatus {
     /// The member's name.
     pub node_id: String,
-    /// Where it stands in its life: joining, active, draining or down.
+    /// Where it stands in its life: joining, active, draining or down; or recovering, if it is the one that was asked and reads
+    /// its data back from disk.
     pub state: String,
     /// What its operator wants of it: stay, drain, leave, restart or stop.
     pub intent: String,
@@ -141,8 +142,32 @@ pub struct MemberStatus {
     pub log_bytes_received: u64,
     /// Bytes of records that other nodes have sent it in copies since it started.
     pub copy_bytes_received: u64,
+    /// How far it is with that; `None` unless it is recovering.
+    pub recovery: Option<RecoveryStatus>,
     /// Its background workers.
     pub workers: Vec<WorkerStatus>,
+}
+
+/// How far a node is that reads its data back from disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryStatus {
+    /// `verifying`: it looks for damage; `loading`: it makes its partitions.
+    pub stage: String,
+    /// How many partitions are back.
+    pub partitions_done: u32,
+    /// Of how many; nought while it is not known.
+    pub partitions_total: u32,
+    /// How many bytes are verified.
+    pub bytes_verified: u64,
+    /// Of how many.
+    pub bytes_total: u64,
+    /// How much of the work is done, in hundredths.
+    pub percent: u32,
+    /// How long it has been going on.
+    pub elapsed: Duration,
+    /// How long it will go on at the present pace, if that can be told.
+    pub eta: Option<Duration>,
 }
 
 /// The state of a background worker.
@@ -288,7 +313,23 @@ impl From<pb::MemberStatus> for MemberStatus {
             disk_snapshot_bytes: member.disk_snapshot_bytes,
             log_bytes_received: member.log_bytes_received,
             copy_bytes_received: member.copy_bytes_received,
+            recovery: member.recovery.map(RecoveryStatus::from),
             workers: member.workers.into_iter().map(worker).collect(),
+        }
+    }
+}
+
+impl From<pb::RecoveryStatus> for RecoveryStatus {
+    fn from(recovery: pb::RecoveryStatus) -> Self {
+        RecoveryStatus {
+            stage: recovery.stage,
+            partitions_done: recovery.partitions_done,
+            partitions_total: recovery.partitions_total,
+            bytes_verified: recovery.bytes_verified,
+            bytes_total: recovery.bytes_total,
+            percent: recovery.percent,
+            elapsed: Duration::from_millis(recovery.elapsed_ms),
+            eta: recovery.eta_ms.map(Duration::from_millis),
         }
     }
 }

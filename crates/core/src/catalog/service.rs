@@ -38,8 +38,8 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         ErrorCode::NotReady,
         ErrorKind::Unavailable,
         "node not ready",
-        "The node is starting.",
-        "try again in a moment",
+        "The node is starting, or still reads its data back from disk.",
+        "try again in a moment (isogrid status of that node shows how far it is)",
     ),
     later(
         ErrorCode::ShuttingDown,

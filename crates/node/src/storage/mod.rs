@@ -37,6 +37,7 @@ use tracing::{error, info, warn};
 
 use crate::engine::Engine;
 use crate::node::internal;
+use crate::recovering::Progress;
 use crate::report::DiskReport;
 
 pub(crate) use recover::{Maker, Restored, recover};
@@ -45,7 +46,7 @@ use syncer::Syncer;
 use unwritten::Unwritten;
 
 /// The folder of the data within the node's.
-const FOLDER: &str = "data";
+pub(crate) const FOLDER: &str = "data";
 
 /// A disk that has refused is asked again after so long.
 const AGAIN_MS: u64 = 50;
@@ -73,12 +74,14 @@ impl Storage {
     pub(crate) fn open(
         folder: &Path,
         id: u128,
+        progress: &Progress,
     ) -> Result<(Arc<Self>, isogrid_wal::Recovery<OsDisk>)> {
         let folder = folder.join(FOLDER);
         let unusable = |why: &dyn std::fmt::Display| {
             Error::new(ErrorCode::DataDirUnusable, format!("{}: {why}", folder.display()))
         };
         let disk = OsDisk::lock(&folder).map_err(|error| unusable(&error))?;
+        let disk = disk.counting_reads(progress.bytes_read());
         let (log, recovery) = isogrid_wal::open(&disk, id, LogSettings::default())
             .map_err(|error| unusable(&error))?;
         let snapshots = recovery.partitions().iter();
@@ -259,7 +262,7 @@ mod tests {
     #[test]
     fn a_thread_that_panics_ends_the_node_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let (storage, _) = Storage::open(folder.path(), 7).unwrap();
+        let (storage, _) = Storage::open(folder.path(), 7, &Progress::begin(None)).unwrap();
         let fine = keep(&storage, "fine", || {}).unwrap();
         fine.join().unwrap();
         assert_eq!(*storage.failed.borrow(), None);

@@ -13,6 +13,7 @@ use isogrid_wal::{OsDisk, Recovered, Recovery, WalError};
 use tracing::{error, info, warn};
 
 use crate::clock;
+use crate::recovering::Progress;
 
 /// What was found on disk.
 pub(crate) struct Found {
@@ -36,6 +37,7 @@ pub(crate) struct Maker {
     pub(crate) settings: Arc<Settings>,
     pub(crate) limits: Limits,
     pub(crate) threads: usize,
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// Makes replicas of what the disk has.
@@ -54,6 +56,7 @@ pub(crate) fn recover(recovery: &Recovery<OsDisk>, maker: &Maker) -> Found {
         error!(%damage, "the log on disk is damaged");
     }
     let is_whole = recovery.lost().is_empty() && partitions.iter().all(|one| one.damage.is_none());
+    maker.progress.verified(partitions.iter().filter(|one| one.is_usable).count());
     let threads = maker.threads.max(1);
     let shares: Vec<_> = std::thread::scope(|scope| {
         let share = |number| scope.spawn(move || recover_share(recovery, maker, (number, threads)));
@@ -118,6 +121,7 @@ fn recover_share(
                 error!(partition = one.partition.0, why, "data on disk cannot be used");
             }
         }
+        maker.progress.one_is_done();
     }
     (replicas, is_intact)
 }
