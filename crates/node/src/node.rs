@@ -2,6 +2,7 @@
 //! ends them in order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -103,8 +104,10 @@ impl Node {
         let recovering = recovering::begin(&config, &identity, listeners)?;
         let progress = Arc::clone(&recovering.progress);
         let kept = identity.folder().zip(identity.storage());
-        let kept =
-            kept.map(|(folder, (id, _))| Storage::open(&folder, id, &progress)).transpose()?;
+        let open = |(folder, (id, _)): (PathBuf, _)| {
+            Storage::open(&folder, id, (&progress, config.disk.budget))
+        };
+        let kept = kept.map(open).transpose()?;
         let (storage, recovery) = kept.unzip();
         let (engine, proposals) =
             Engine::new(&config, own.clone(), memory, cores, (wire, storage.clone()))?;

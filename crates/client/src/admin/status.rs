@@ -132,12 +132,15 @@ pub struct MemberStatus {
     pub memory_limit_bytes: u64,
     /// How many operations of clients it has served.
     pub operations_total: u64,
-    /// `none`: its data are in memory alone; `ok`; or `refuses`: the disk is full or fails, and so writes are refused.
+    /// `none`: its data are in memory alone; `ok`; `refuses`: the disk is full or fails, and so writes are refused; or
+    /// `over_budget`: log and snapshots have as much as they may, and so writes are refused but for deletes.
     pub disk: String,
     /// Bytes of its log on disk.
     pub disk_log_bytes: u64,
     /// Bytes of its snapshots on disk.
     pub disk_snapshot_bytes: u64,
+    /// How many bytes both may have together, if that is bounded.
+    pub disk_budget_bytes: Option<u64>,
     /// Bytes of log entries that other nodes have sent it since it started.
     pub log_bytes_received: u64,
     /// Bytes of records that other nodes have sent it in copies since it started.
@@ -311,6 +314,7 @@ impl From<pb::MemberStatus> for MemberStatus {
             disk: member.disk,
             disk_log_bytes: member.disk_log_bytes,
             disk_snapshot_bytes: member.disk_snapshot_bytes,
+            disk_budget_bytes: member.disk_budget_bytes,
             log_bytes_received: member.log_bytes_received,
             copy_bytes_received: member.copy_bytes_received,
             recovery: member.recovery.map(RecoveryStatus::from),

@@ -92,9 +92,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         ErrorCode::DiskRefuses,
         ErrorKind::Unavailable,
         "disk takes nothing",
-        "The disk of the node that leads the partition is full or fails, so writes cannot be kept. Nothing was changed. Reads go \
-         on, and so do writes as soon as the disk takes them again.",
-        "free space on the node's disk (isogrid status shows which, and its log what the disk answered)",
+        "The disk of the node that leads the partition is full or fails, or what the node keeps there has reached its \
+         disk.budget, so writes cannot be kept. Nothing was changed. Reads go on, with a budget deletes too, and writes as soon as \
+         there is room again.",
+        "free space on the node's disk (isogrid status shows which, and its log what the disk answered); for the budget, \
+         delete data or raise it",
     ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,

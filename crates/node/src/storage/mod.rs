@@ -12,8 +12,10 @@
 //! | `syncer` | syncs for all who wait, one after the other |
 //! | `snapshots` | when images of partitions are written, and what the log need not keep any more |
 //! | `images` | writes images of partitions |
+//! | `budget` | how much it may be |
 //! | `recover` | replicas from what the disk has |
 
+mod budget;
 mod images;
 mod recover;
 mod snapshots;
@@ -40,6 +42,7 @@ use crate::node::internal;
 use crate::recovering::Progress;
 use crate::report::DiskReport;
 
+use budget::Budget;
 pub(crate) use recover::{Maker, Restored, recover};
 use snapshots::Snapshots;
 use syncer::Syncer;
@@ -65,6 +68,7 @@ pub(crate) struct Storage {
     /// How long the log may be, because it could not be made shorter.
     long_for_now: AtomicU64,
     syncs: syncer::Queue,
+    budget: Budget,
     /// Why nothing can be written any more.
     failed: watch::Sender<Option<String>>,
 }
@@ -74,7 +78,7 @@ impl Storage {
     pub(crate) fn open(
         folder: &Path,
         id: u128,
-        progress: &Progress,
+        (progress, budget): (&Progress, Option<u64>),
     ) -> Result<(Arc<Self>, isogrid_wal::Recovery<OsDisk>)> {
         let folder = folder.join(FOLDER);
         let unusable = |why: &dyn std::fmt::Display| {
@@ -95,8 +99,10 @@ impl Storage {
             refused_at: AtomicU64::new(0),
             long_for_now: AtomicU64::new(0),
             syncs: syncer::Queue::default(),
+            budget: Budget::new(budget),
             failed: watch::channel(None).0,
         };
+        storage.measure();
         Ok((Arc::new(storage), recovery))
     }
 
@@ -111,7 +117,10 @@ impl Storage {
             self.make_next_later();
         }
         match &written {
-            Ok(_) => self.accepts(),
+            Ok(_) => {
+                self.budget.wrote(unwritten.bytes.len() as u64);
+                self.accepts();
+            }
             Err(error) => {
                 self.refused_at.store(now.ticks.0, Ordering::Relaxed);
                 self.refuses(error);
@@ -167,6 +176,8 @@ impl Storage {
         let snapshots = self.snapshots.lock().values().map(|snapshot| snapshot.file_bytes).sum();
         DiskReport {
             is_refusing: self.is_refusing(),
+            is_over_budget: self.budget.is_over(),
+            budget: self.budget.bytes(),
             log_bytes: self.log.lock().disk_bytes(),
             snapshot_bytes: snapshots,
         }
@@ -262,7 +273,7 @@ mod tests {
     #[test]
     fn a_thread_that_panics_ends_the_node_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let (storage, _) = Storage::open(folder.path(), 7, &Progress::begin(None)).unwrap();
+        let (storage, _) = Storage::open(folder.path(), 7, (&Progress::begin(None), None)).unwrap();
         let fine = keep(&storage, "fine", || {}).unwrap();
         fine.join().unwrap();
         assert_eq!(*storage.failed.borrow(), None);

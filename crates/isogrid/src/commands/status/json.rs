@@ -88,6 +88,7 @@ pub(crate) fn member(member: &MemberStatus) -> Value {
         "disk": member.disk,
         "disk_log_bytes": member.disk_log_bytes,
         "disk_snapshot_bytes": member.disk_snapshot_bytes,
+        "disk_budget_bytes": member.disk_budget_bytes,
         "log_bytes_received": member.log_bytes_received,
         "copy_bytes_received": member.copy_bytes_received,
         "recovery": member.recovery.as_ref().map(recovery),

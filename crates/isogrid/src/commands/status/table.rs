@@ -138,9 +138,14 @@ fn members(status: &ClusterStatus) -> String {
 
 /// What it has on disk, and whether the disk takes more.
 fn disk(member: &MemberStatus) -> String {
-    let bytes = size(member.disk_log_bytes + member.disk_snapshot_bytes);
+    let used = size(member.disk_log_bytes + member.disk_snapshot_bytes);
+    let bytes = match member.disk_budget_bytes {
+        Some(budget) => format!("{used} of {}", size(budget)),
+        None => used,
+    };
     match member.disk.as_str() {
         "ok" => bytes,
+        "over_budget" => format!("{bytes}, OVER BUDGET"),
         "refuses" => format!("{bytes}, REFUSES"),
         _ => "-".into(),
     }
