@@ -16,6 +16,9 @@ use crate::manifest::{self, Manifest, ObjectRef};
 /// What a place begins with that is no folder.
 const S3: &str = "s3://";
 
+/// What S3 calls it when a bucket is not there; the store hands it on in its text alone.
+const NO_BUCKET: &str = "<Code>NoSuchBucket</Code>";
+
 /// Where backups are.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -102,7 +105,12 @@ impl Place {
         let path = format!("{}/{path}", self.name.trim_end_matches('/'));
         match error {
             object_store::Error::NotFound { .. } => Error::Missing { path },
-            error => Error::Place { path, why: error.to_string() },
+            error => {
+                let said = error.to_string();
+                let is_bucket_missing = said.contains(NO_BUCKET);
+                let clear = || "there is no such bucket: create it, or name another one".to_owned();
+                Error::Place { path, why: if is_bucket_missing { clear() } else { said } }
+            }
         }
     }
 

@@ -33,7 +33,8 @@ pub use dump::{Dump, DumpAsk, DumpPiece, NodeClock};
 pub use maps::{MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
 pub use operator::Operator;
 pub use status::{
-    ClusterStatus, CouncilStatus, LagStatus, LossStatus, MemberStatus, MoveStatus, WorkerStatus,
+    ClusterStatus, CouncilStatus, LagStatus, LossStatus, MemberStatus, MoveStatus, RecoveryStatus,
+    WorkerStatus,
 };
 
 impl Grid {

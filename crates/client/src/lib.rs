@@ -92,7 +92,7 @@ pub use admin::{
     ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder, Intent, KeyPlace, LagStatus,
     LogPoint, LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus, MoveStatus,
     NodeClock, Operator, PartitionList, PartitionStatus, Plan, PlannedMove, PutMapOutcome,
-    StopBlocker, StopProof, StopVerdict, WorkerStatus,
+    RecoveryStatus, StopBlocker, StopProof, StopVerdict, WorkerStatus,
 };
 pub use builder::GridBuilder;
 pub use codec::{Codec, Json, MessagePack, Raw};

@@ -2,55 +2,18 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use common::data::{Contents, contents, grid, ok, put, runtime};
 use common::{Node, PATIENCE, Ran, Running, command, eventually, isogrid, signal};
-use futures::TryStreamExt;
-use isogrid_client::{Dump, DumpAsk, DumpPiece, Grid, Operator, Versioned};
+use isogrid_client::{Dump, DumpAsk, DumpPiece, Grid, Operator};
 use isogrid_core::Hlc;
 use isogrid_core::slot::PartitionCount;
 use isogrid_replica::entry::Entries;
 use serde_json::Value;
-
-/// Key, value and the moment of expiry.
-type Contents = BTreeMap<String, (Vec<u8>, Option<u64>)>;
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
-async fn grid(endpoint: &str) -> Grid {
-    Grid::builder().seeds([endpoint]).build().await.expect("it is there")
-}
-
-async fn put(grid: &Grid, map: &str, key: &str, value: &[u8]) {
-    let value = Bytes::copy_from_slice(value);
-    grid.raw_map(map).put(key.as_bytes(), &value).await.expect("it takes writes");
-}
-
-async fn contents(endpoint: &str, map: &str) -> Contents {
-    let grid = grid(endpoint).await;
-    let map = grid.raw_map(map);
-    let keys: Vec<Bytes> = map.scan().keys_only().stream().try_collect().await.expect("a scan");
-    let mut contents = Contents::new();
-    for key in keys {
-        let found: Option<Versioned<Bytes>> = map.get(&key[..]).versioned().await.expect("a read");
-        if let Some(found) = found {
-            let key = String::from_utf8(key.to_vec()).expect("text");
-            contents.insert(key, (found.value.to_vec(), found.expires_at.map(|at| at.0)));
-        }
-    }
-    contents
-}
-
-fn ok(ran: Ran) -> Value {
-    assert_eq!(ran.code, 0, "{} {}", ran.text(), ran.stderr);
-    ran.json()
-}
 
 fn backup(endpoint: &str, place: &Path, more: &[&str]) -> Ran {
     let place = place.to_str().expect("text");

@@ -122,7 +122,7 @@ async fn start_gossip(config: &Config, identity: &Identity, member: &Member) -> 
 
 /// The address at which others reach this node: what was set, or what it listens on; an address that stands for all of a
 /// machine's is none, so this machine's own name for itself has to do.
-fn reachable(advertise: Option<&str>, listen: SocketAddr) -> String {
+pub(crate) fn reachable(advertise: Option<&str>, listen: SocketAddr) -> String {
     match advertise {
         Some(host) => format!("{host}:{}", listen.port()),
         None if listen.ip().is_unspecified() => format!("127.0.0.1:{}", listen.port()),

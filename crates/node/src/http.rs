@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::VERSION;
 use crate::node::Shared;
+use crate::recovering::Recovering;
 
 /// Serves HTTP until the node stops.
 pub(crate) async fn serve(
@@ -27,6 +28,35 @@ pub(crate) async fn serve(
         .route("/health/ready", get(ready))
         .with_state(health);
     axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await
+}
+
+/// Serves HTTP until the node has its data.
+pub(crate) async fn serve_recovering(
+    recovering: Arc<Recovering>,
+    listener: TcpListener,
+    closing: CancellationToken,
+) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/", get(about_recovering))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(not_yet))
+        .with_state(recovering);
+    axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned()).await
+}
+
+async fn about_recovering(State(recovering): State<Arc<Recovering>>) -> Json<Value> {
+    let about = &recovering.about;
+    Json(json!({
+        "name": about.node_id.as_str(),
+        "cluster": about.cluster_name,
+        "version": VERSION,
+        "grpc": about.grpc_addr,
+    }))
+}
+
+async fn not_yet(State(recovering): State<Arc<Recovering>>) -> (StatusCode, String) {
+    let standing = recovering.progress.standing();
+    (StatusCode::SERVICE_UNAVAILABLE, format!("recovering: {standing}\n"))
 }
 
 #[derive(Clone)]

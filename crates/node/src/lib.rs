@@ -21,6 +21,7 @@
 //! | `janitor` | expiry, eviction, memory figures, stuck clients |
 //! | `memory` | how much memory there is, and when to refuse more |
 //! | `identity` | the node's name and its data folder |
+//! | `recovering` | reads the data back from disk, and tells how far it is |
 //! | `worker` | background work that can be seen |
 //! | [`logging`] | log lines, as text or JSON |
 //!
@@ -47,6 +48,7 @@ mod memory;
 pub mod node;
 mod peers;
 mod pulse;
+mod recovering;
 mod relay;
 mod report;
 mod storage;

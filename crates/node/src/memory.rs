@@ -123,7 +123,7 @@ impl MemoryGauge {
 }
 
 /// The resident memory of this process, or zero where the system does not tell.
-fn resident_bytes() -> u64 {
+pub(crate) fn resident_bytes() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm")
         .ok()
         .and_then(|statm| statm.split_whitespace().nth(1)?.parse::<u64>().ok());

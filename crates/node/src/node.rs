@@ -2,15 +2,14 @@
 //! ends them in order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use isogrid_core::slot::PartitionCount;
 use isogrid_core::{Error, ErrorCode, NodeId, Replica, Result, Timestamp};
 use isogrid_persist::Maker;
-use isogrid_wal::{OsDisk, Recovery};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,9 +35,9 @@ use crate::peers::Peers;
 use crate::peers::limits::PeerLimits;
 use crate::pulse::Pulse;
 use crate::relay::Relay;
-use crate::storage::{self, Keepers, Storage};
+use crate::storage::{Keepers, Storage};
 use crate::worker::Workers;
-use crate::{VERSION, clock, grpc};
+use crate::{VERSION, clock, grpc, recovering};
 
 /// How long the start of a node waits for its cluster: long enough for one that forms it alone. Others join later.
 const JOIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -97,25 +96,34 @@ impl Node {
         let grpc_addr = local_addr(&grpc_listener)?;
         let http_addr = local_addr(&http_listener)?;
         let identity = Arc::new(Identity::establish(&config.node, grpc_addr.port())?);
-        let cores = match config.node.cores {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            cores => cores,
-        };
+        let cores = cores(&config);
         let own = Replica { node: identity.node_id.clone(), incarnation: identity.incarnation };
         let peers = Peers::new(own.clone(), cores, PeerLimits::default());
         let memory = MemoryGauge::new(config.memory.limit.resolve(available_bytes()));
         let wire = Arc::clone(&peers) as Arc<dyn crate::engine::Wire>;
+        let listeners = (&grpc_listener, &http_listener);
+        let recovering = recovering::begin(&config, &identity, listeners)?;
+        let progress = Arc::clone(&recovering.progress);
         let kept = identity.folder().zip(identity.storage());
-        let kept = kept.map(|(folder, (id, _))| Storage::open(&folder, id)).transpose()?;
+        let open = |(folder, (id, _)): (PathBuf, _)| {
+            Storage::open(&folder, id, (&progress, config.disk.budget))
+        };
+        let kept = kept.map(open).transpose()?;
         let (storage, recovery) = kept.unzip();
         let (engine, proposals) =
             Engine::new(&config, own.clone(), memory, cores, (wire, storage.clone()))?;
         let engine = Arc::new(engine);
-        let maker = |settings| Maker { own, settings, limits: config.limits.clone() };
+        let limits = config.limits.clone();
+        let maker = |settings| Maker { own, settings, limits };
         let data_on_disk = match &recovery {
-            Some(recovery) => restore(&identity, &engine, recovery, (maker, cores)),
+            Some(recovery) => {
+                let onto = (&*progress, cores);
+                recovering::restore((&identity, &engine), recovery, maker, onto)
+            }
             None => DataOnDisk::Nothing,
         };
+        // The node's own doors open on the same listeners.
+        drop(recovering);
         let keepers = storage.map(|storage| Keepers::start(storage, &engine)).transpose()?;
         let stopping = CancellationToken::new();
         let runtime = runtime()?;
@@ -315,27 +323,12 @@ impl Drop for Node {
     }
 }
 
-/// Gives the engine what the disk has of the cluster that the node belongs to.
-fn restore(
-    identity: &Identity,
-    engine: &Engine,
-    recovery: &Recovery<OsDisk>,
-    (maker, threads): (impl FnOnce(Arc<isogrid_replica::Settings>) -> Maker, usize),
-) -> DataOnDisk {
-    let count = identity.storage().and_then(|(_, count)| PartitionCount::new(count));
-    let Some((cluster, count)) = identity.known_cluster().zip(count) else {
-        return DataOnDisk::Whole;
-    };
-    if recovery.segments() == 0 {
-        error!(
-            cluster = format!("{:032x}", cluster.0),
-            "this node has been in its cluster, and its data are gone from its folder"
-        );
-        return DataOnDisk::Damaged;
+/// How many cores serve connections.
+pub(crate) fn cores(config: &Config) -> usize {
+    match config.node.cores {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        cores => cores,
     }
-    let found = storage::recover(recovery, &maker(engine.settings_at_start(cluster)), threads);
-    engine.restore((cluster, count), found.replicas);
-    if found.is_intact { DataOnDisk::Whole } else { DataOnDisk::Damaged }
 }
 
 /// What the services share.
@@ -374,7 +367,8 @@ fn share(
     }
 }
 
-fn runtime() -> Result<Runtime> {
+/// A runtime for one thread.
+pub(crate) fn runtime() -> Result<Runtime> {
     Builder::new_current_thread().enable_all().build().map_err(|e| internal(&e))
 }
 

@@ -75,6 +75,10 @@ pub(crate) struct WorkerReport {
 pub(crate) struct DiskReport {
     /// It is full or fails: writes are refused.
     pub(crate) is_refusing: bool,
+    /// It has as much as it may: writes are refused but for deletes.
+    pub(crate) is_over_budget: bool,
+    /// How much log and snapshots may have together.
+    pub(crate) budget: Option<u64>,
     pub(crate) log_bytes: u64,
     pub(crate) snapshot_bytes: u64,
 }

@@ -74,12 +74,13 @@ pub fn faults<D: Disk>(recovery: &Recovery<D>) -> Vec<Fault> {
     log.chain(damaged).collect()
 }
 
-/// Makes replicas of those partitions that are asked for. Each one's time begins when it is made.
+/// Makes replicas of those partitions that are asked for. Each one's time begins when it is made; after each, usable or not, the
+/// caller is told.
 pub fn recover_share<D: Disk>(
     recovery: &Recovery<D>,
     maker: &Maker,
     is_mine: impl Fn(PartitionId) -> bool,
-    now: impl Fn() -> Now,
+    (now, one_is_done): (impl Fn() -> Now, impl Fn()),
 ) -> Share {
     let mut tails: BTreeMap<PartitionId, Result<Tail, String>> = BTreeMap::new();
     let replayed = recovery.replay(&is_mine, |partition, run| {
@@ -106,6 +107,7 @@ pub fn recover_share<D: Disk>(
             }
             Err(why) => share.faults.push(Fault::Unusable(partition, why)),
         }
+        one_is_done();
     }
     share
 }

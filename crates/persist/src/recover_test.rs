@@ -217,7 +217,7 @@ fn shares_are_all_that_there_is_once() {
             asked.set(asked.get() + 1);
             crate::testing::now()
         };
-        let share = recover_share(&recovery, &maker, is_mine, now);
+        let share = recover_share(&recovery, &maker, is_mine, (now, || {}));
         assert_eq!(asked.get(), share.replicas.len(), "each has a time of its own");
         assert!(share.replicas.iter().all(|one| is_mine(one.partition)));
         found.extend(share.replicas.iter().map(|one| one.replica.store().id().0));

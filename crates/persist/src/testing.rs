@@ -218,7 +218,7 @@ pub(crate) fn open(disk: &FaultyDisk) -> (NodeLog<FaultyDisk>, Recovery<FaultyDi
 /// All that a disk has.
 pub(crate) fn restored(recovery: &Recovery<FaultyDisk>) -> Share {
     let maker = Maker { own: name("a"), settings: settings(), limits: Limits::default() };
-    recover_share(recovery, &maker, |_| true, now)
+    recover_share(recovery, &maker, |_| true, (now, || {}))
 }
 
 /// The disk takes nothing.

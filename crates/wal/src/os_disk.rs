@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::disk::{Disk, DiskFile};
 
@@ -17,6 +18,8 @@ pub struct OsDisk {
     folder: Arc<PathBuf>,
     /// Held while the folder is used, so that no second process writes to it.
     _lock: Option<Arc<File>>,
+    /// Bytes that were read.
+    read: Arc<AtomicU64>,
 }
 
 impl OsDisk {
@@ -33,9 +36,7 @@ impl OsDisk {
             .write(true)
             .open(folder.join(LOCK_FILE))?;
         match lock.try_lock() {
-            Ok(()) => {
-                Ok(OsDisk { folder: Arc::new(folder.to_path_buf()), _lock: Some(Arc::new(lock)) })
-            }
+            Ok(()) => Ok(OsDisk { _lock: Some(Arc::new(lock)), ..OsDisk::look(folder) }),
             Err(TryLockError::WouldBlock) => Err(io::Error::new(
                 io::ErrorKind::WouldBlock,
                 format!("{} is used by another process: stop it first", folder.display()),
@@ -46,7 +47,18 @@ impl OsDisk {
 
     /// A folder to look at.
     pub fn look(folder: impl AsRef<Path>) -> Self {
-        OsDisk { folder: Arc::new(folder.as_ref().to_path_buf()), _lock: None }
+        let folder = Arc::new(folder.as_ref().to_path_buf());
+        OsDisk { folder, _lock: None, read: Arc::default() }
+    }
+
+    /// The same disk; the bytes that are read of it from now on are added to this.
+    #[must_use]
+    pub fn counting_reads(self, read: Arc<AtomicU64>) -> Self {
+        OsDisk { read, ..self }
+    }
+
+    fn file(&self, file: File) -> OsFile {
+        OsFile { file, read: Arc::clone(&self.read) }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -60,15 +72,16 @@ impl Disk for OsDisk {
     fn create(&self, path: &str) -> io::Result<OsFile> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
-        options.open(self.path(path)).map(OsFile)
+        options.open(self.path(path)).map(|file| self.file(file))
     }
 
     fn open(&self, path: &str) -> io::Result<OsFile> {
-        File::open(self.path(path)).map(OsFile)
+        File::open(self.path(path)).map(|file| self.file(file))
     }
 
     fn open_to_write(&self, path: &str) -> io::Result<OsFile> {
-        OpenOptions::new().read(true).write(true).open(self.path(path)).map(OsFile)
+        let file = OpenOptions::new().read(true).write(true).open(self.path(path))?;
+        Ok(self.file(file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -110,39 +123,43 @@ impl Disk for OsDisk {
 
 /// A file of the operating system.
 #[derive(Debug)]
-pub struct OsFile(File);
+pub struct OsFile {
+    file: File,
+    read: Arc<AtomicU64>,
+}
 
 impl DiskFile for OsFile {
     fn length(&self) -> io::Result<u64> {
-        self.0.metadata().map(|metadata| metadata.len())
+        self.file.metadata().map(|metadata| metadata.len())
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.0.read_at(&mut buffer[filled..], offset + filled as u64) {
+            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+        self.read.fetch_add(filled as u64, Ordering::Relaxed);
         Ok(filled)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn set_len(&mut self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
 
     fn another(&self) -> io::Result<Self> {
-        self.0.try_clone().map(OsFile)
+        Ok(OsFile { file: self.file.try_clone()?, read: Arc::clone(&self.read) })
     }
 }

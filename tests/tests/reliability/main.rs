@@ -201,7 +201,7 @@ async fn rolling_restarts(rounds: u32) {
     let stalls = Stalls::watch(cluster.folder());
     tokio::time::sleep(Duration::from_secs(3)).await;
     let (before, _, _) = load.oracle.latency();
-    stalls.p99();
+    let _ = (stalls.p99(), stalls.syncs());
     // A few milliseconds are noise where other programs run as well.
     let bound = (before * 3)
         .max(Duration::from_millis(from_environment("ISOGRID_TEST_P99_MS", 250).into()));
@@ -209,23 +209,23 @@ async fn rolling_restarts(rounds: u32) {
         for node in 0..3 {
             let stopping = cluster.stop(node).await;
             let (p99, slowest, operations) = load.oracle.latency();
-            let stalled = stalls.p99();
+            let (stalled, synced) = (stalls.p99(), stalls.syncs());
             assert!(
-                p99 <= bound + stalled,
-                "{p99:?} while {} ends, {before:?} before, {stalled:?} for the machine",
+                p99 <= bound + stalled + synced,
+                "{p99:?} while {} ends, {before:?} before, {stalled:?} for the machine, {synced:?} for two syncs",
                 cluster.name(node)
             );
             cluster.run(node);
             let whole = cluster.until_whole().await;
             let (after, slowest_after, _) = load.oracle.latency();
-            let stalled = stalls.p99();
+            let (stalled, synced) = (stalls.p99(), stalls.syncs());
             assert!(
-                after <= bound + stalled,
-                "{after:?} when {} is back, {before:?} before, {stalled:?} for the machine",
+                after <= bound + stalled + synced,
+                "{after:?} when {} is back, {before:?} before, {stalled:?} for the machine, {synced:?} for two syncs",
                 cluster.name(node)
             );
             say(&format!(
-                "round {round}: {} stopped in {stopping:?}: p99 {p99:?} slowest {slowest:?} of {operations} operations (before {before:?}); back and whole after {whole:?}: p99 {after:?} slowest {slowest_after:?}; load average {}",
+                "round {round}: {} stopped in {stopping:?}: p99 {p99:?} slowest {slowest:?} of {operations} operations (before {before:?}); back and whole after {whole:?}: p99 {after:?} slowest {slowest_after:?}, two syncs {synced:?}; load average {}",
                 cluster.name(node),
                 load_average()
             ));

@@ -83,7 +83,8 @@ pub struct CouncilStatus {
 pub struct MemberStatus {
     /// The member's name.
     pub node_id: String,
-    /// Where it stands in its life: joining, active, draining or down.
+    /// Where it stands in its life: joining, active, draining or down; or recovering, if it is the one that was asked and reads
+    /// its data back from disk.
     pub state: String,
     /// What its operator wants of it: stay, drain, leave, restart or stop.
     pub intent: String,
@@ -131,18 +132,45 @@ pub struct MemberStatus {
     pub memory_limit_bytes: u64,
     /// How many operations of clients it has served.
     pub operations_total: u64,
-    /// `none`: its data are in memory alone; `ok`; or `refuses`: the disk is full or fails, and so writes are refused.
+    /// `none`: its data are in memory alone; `ok`; `refuses`: the disk is full or fails, and so writes are refused; or
+    /// `over_budget`: log and snapshots have as much as they may, and so writes are refused but for deletes.
     pub disk: String,
     /// Bytes of its log on disk.
     pub disk_log_bytes: u64,
     /// Bytes of its snapshots on disk.
     pub disk_snapshot_bytes: u64,
+    /// How many bytes both may have together, if that is bounded.
+    pub disk_budget_bytes: Option<u64>,
     /// Bytes of log entries that other nodes have sent it since it started.
     pub log_bytes_received: u64,
     /// Bytes of records that other nodes have sent it in copies since it started.
     pub copy_bytes_received: u64,
+    /// How far it is with that; `None` unless it is recovering.
+    pub recovery: Option<RecoveryStatus>,
     /// Its background workers.
     pub workers: Vec<WorkerStatus>,
+}
+
+/// How far a node is that reads its data back from disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryStatus {
+    /// `verifying`: it looks for damage; `loading`: it makes its partitions.
+    pub stage: String,
+    /// How many partitions are back.
+    pub partitions_done: u32,
+    /// Of how many; nought while it is not known.
+    pub partitions_total: u32,
+    /// How many bytes are verified.
+    pub bytes_verified: u64,
+    /// Of how many.
+    pub bytes_total: u64,
+    /// How much of the work is done, in hundredths.
+    pub percent: u32,
+    /// How long it has been going on.
+    pub elapsed: Duration,
+    /// How long it will go on at the present pace, if that can be told.
+    pub eta: Option<Duration>,
 }
 
 /// The state of a background worker.
@@ -286,9 +314,26 @@ impl From<pb::MemberStatus> for MemberStatus {
             disk: member.disk,
             disk_log_bytes: member.disk_log_bytes,
             disk_snapshot_bytes: member.disk_snapshot_bytes,
+            disk_budget_bytes: member.disk_budget_bytes,
             log_bytes_received: member.log_bytes_received,
             copy_bytes_received: member.copy_bytes_received,
+            recovery: member.recovery.map(RecoveryStatus::from),
             workers: member.workers.into_iter().map(worker).collect(),
+        }
+    }
+}
+
+impl From<pb::RecoveryStatus> for RecoveryStatus {
+    fn from(recovery: pb::RecoveryStatus) -> Self {
+        RecoveryStatus {
+            stage: recovery.stage,
+            partitions_done: recovery.partitions_done,
+            partitions_total: recovery.partitions_total,
+            bytes_verified: recovery.bytes_verified,
+            bytes_total: recovery.bytes_total,
+            percent: recovery.percent,
+            elapsed: Duration::from_millis(recovery.elapsed_ms),
+            eta: recovery.eta_ms.map(Duration::from_millis),
         }
     }
 }

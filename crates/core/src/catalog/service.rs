@@ -38,8 +38,8 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         ErrorCode::NotReady,
         ErrorKind::Unavailable,
         "node not ready",
-        "The node is starting.",
-        "try again in a moment",
+        "The node is starting, or still reads its data back from disk.",
+        "try again in a moment (isogrid status of that node shows how far it is)",
     ),
     later(
         ErrorCode::ShuttingDown,
@@ -92,9 +92,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         ErrorCode::DiskRefuses,
         ErrorKind::Unavailable,
         "disk takes nothing",
-        "The disk of the node that leads the partition is full or fails, so writes cannot be kept. Nothing was changed. Reads go \
-         on, and so do writes as soon as the disk takes them again.",
-        "free space on the node's disk (isogrid status shows which, and its log what the disk answered)",
+        "The disk of the node that leads the partition is full or fails, or what the node keeps there has reached its \
+         disk.budget, so writes cannot be kept. Nothing was changed. Reads go on, with a budget deletes too, and writes as soon as \
+         there is room again.",
+        "free space on the node's disk (isogrid status shows which, and its log what the disk answered); for the budget, \
+         delete data or raise it",
     ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,

@@ -2,6 +2,8 @@
 //! ports, and whatever was started ends with its handle.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub(crate) mod data;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};

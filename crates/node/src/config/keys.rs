@@ -4,6 +4,7 @@
 use isogrid_core::limits::{KEY_BYTES_HARD_MAX, VALUE_BYTES_HARD_MAX};
 
 use super::Config;
+use super::disk::DISK_BUDGET_BYTES_MIN;
 use super::kind::Kind;
 use super::suggest::nearest;
 
@@ -168,6 +169,13 @@ pub const KEYS: &[Key] = &[
          or of the host's memory where there is none.",
     ),
     key(
+        "disk.budget",
+        Kind::Bytes { min: DISK_BUDGET_BYTES_MIN, max: UNLIMITED },
+        "How many bytes log and snapshots of this node may have together. Once they have as many, writes are \
+         refused but for deletes, and go on when there is room again. It should be twice the data and 256 MiB, or \
+         more. Without it the disk is the only bound.",
+    ),
+    key(
         "log.level",
         Kind::Filter,
         "What is logged: a level, or a level for each part of the program, as in `warn,isogrid_node=debug`.",
@@ -305,6 +313,7 @@ mod tests {
             ("node", include_str!("node.rs")),
             ("cluster", include_str!("cluster.rs")),
             ("memory", include_str!("memory.rs")),
+            ("disk", include_str!("disk.rs")),
             ("log", include_str!("log.rs")),
         ] {
             let fields = field_docs(source);

@@ -5,7 +5,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`node`], [`cluster`], [`memory`], [`log`] | the sections as types |
+//! | [`node`], [`cluster`], [`memory`], [`disk`], [`log`] | the sections as types |
 //! | [`keys`] | every key with its kind and explanation: the one list that all layers are checked against |
 //! | [`kind`] | what a key may hold, and reading it from TOML or text |
 //! | [`source`] | the layers as plain data, read by the caller |
@@ -16,6 +16,7 @@
 //! | [`mod@print`] | the defaults as commented TOML |
 
 pub mod cluster;
+pub mod disk;
 pub mod environment;
 pub mod file;
 pub mod keys;
@@ -35,6 +36,7 @@ use isogrid_core::{Limits, MapSettings};
 use serde::{Deserialize, Serialize};
 
 pub use cluster::ClusterConfig;
+pub use disk::DiskConfig;
 pub use keys::{KEYS, Key};
 pub use load::{Loaded, check, load};
 pub use log::{LogConfig, LogFormat};
@@ -56,6 +58,8 @@ pub struct Config {
     pub cluster: ClusterConfig,
     /// How much memory it may use.
     pub memory: MemoryConfig,
+    /// How much it may keep on disk.
+    pub disk: DiskConfig,
     /// What it writes to its log.
     pub log: LogConfig,
     /// The limits it enforces.

@@ -222,6 +222,10 @@ impl Engine {
             replies.put(index, &Reply::Failed(refused), None);
             return None;
         }
+        if let Some(refused) = self.storage.as_ref().and_then(|kept| kept.over_budget(&routed.op)) {
+            replies.put(index, &Reply::Failed(refused), None);
+            return None;
+        }
         let Some(held) = slot.held.as_mut().filter(|held| held.closed_since.is_none()) else {
             replies.put(index, &Reply::Failed(Error::new(ErrorCode::NotOwner, "")), None);
             return None;

@@ -8,6 +8,7 @@ pub(crate) mod maps;
 mod outbox;
 pub(crate) mod peer;
 pub(crate) mod peer_client;
+pub(crate) mod recovering;
 mod session;
 mod topology;
 mod watch;

@@ -11,10 +11,12 @@
 //! | `syncer` | syncs for all who wait, one after the other |
 //! | `snapshots` | when images of partitions are written, and what the log need not keep any more |
 //! | `images` | writes images of partitions |
+//! | `budget` | how much it may be |
 //! | `recover` | replicas from what the disk has |
 //!
 //! The rules themselves are those of `isogrid_persist`, which the simulator runs too.
 
+mod budget;
 mod images;
 mod recover;
 mod snapshots;
@@ -38,14 +40,16 @@ use tracing::{error, info, warn};
 
 use crate::engine::Engine;
 use crate::node::internal;
+use crate::recovering::Progress;
 use crate::report::DiskReport;
 
+use budget::Budget;
 pub(crate) use recover::recover;
 use snapshots::Snapshots;
 use syncer::Syncer;
 
 /// The folder of the data within the node's.
-const FOLDER: &str = "data";
+pub(crate) const FOLDER: &str = "data";
 
 /// A disk that has refused is asked again after so long.
 const AGAIN_MS: u64 = 50;
@@ -64,6 +68,7 @@ pub(crate) struct Storage {
     /// How long the log may be, because it could not be made shorter.
     long_for_now: AtomicU64,
     syncs: syncer::Queue,
+    budget: Budget,
     /// Why nothing can be written any more.
     failed: watch::Sender<Option<String>>,
 }
@@ -73,12 +78,14 @@ impl Storage {
     pub(crate) fn open(
         folder: &Path,
         id: u128,
+        (progress, budget): (&Progress, Option<u64>),
     ) -> Result<(Arc<Self>, isogrid_wal::Recovery<OsDisk>)> {
         let folder = folder.join(FOLDER);
         let unusable = |why: &dyn std::fmt::Display| {
             Error::new(ErrorCode::DataDirUnusable, format!("{}: {why}", folder.display()))
         };
         let disk = OsDisk::lock(&folder).map_err(|error| unusable(&error))?;
+        let disk = disk.counting_reads(progress.bytes_read());
         let (log, recovery) = isogrid_wal::open(&disk, id, LogSettings::default())
             .map_err(|error| unusable(&error))?;
         let snapshots = recovery.partitions().iter();
@@ -92,8 +99,10 @@ impl Storage {
             refused_at: AtomicU64::new(0),
             long_for_now: AtomicU64::new(0),
             syncs: syncer::Queue::default(),
+            budget: Budget::new(budget),
             failed: watch::channel(None).0,
         };
+        storage.measure();
         Ok((Arc::new(storage), recovery))
     }
 
@@ -108,7 +117,10 @@ impl Storage {
             self.make_next_later();
         }
         match &written {
-            Ok(_) => self.accepts(),
+            Ok(_) => {
+                self.budget.wrote(unwritten.bytes.len() as u64);
+                self.accepts();
+            }
             Err(error) => {
                 self.refused_at.store(now.ticks.0, Ordering::Relaxed);
                 self.refuses(error);
@@ -164,6 +176,8 @@ impl Storage {
         let snapshots = self.snapshots.lock().values().map(|snapshot| snapshot.file_bytes).sum();
         DiskReport {
             is_refusing: self.is_refusing(),
+            is_over_budget: self.budget.is_over(),
+            budget: self.budget.bytes(),
             log_bytes: self.log.lock().disk_bytes(),
             snapshot_bytes: snapshots,
         }
@@ -259,7 +273,7 @@ mod tests {
     #[test]
     fn a_thread_that_panics_ends_the_node_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let (storage, _) = Storage::open(folder.path(), 7).unwrap();
+        let (storage, _) = Storage::open(folder.path(), 7, (&Progress::begin(None), None)).unwrap();
         let fine = keep(&storage, "fine", || {}).unwrap();
         fine.join().unwrap();
         assert_eq!(*storage.failed.borrow(), None);

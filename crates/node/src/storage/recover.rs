@@ -8,6 +8,7 @@ use isogrid_wal::{OsDisk, Recovery};
 use tracing::{error, info, warn};
 
 use crate::clock;
+use crate::recovering::Progress;
 
 /// What was found on disk.
 pub(crate) struct Found {
@@ -18,16 +19,22 @@ pub(crate) struct Found {
 }
 
 /// Makes replicas of what the disk has, on so many threads.
-pub(crate) fn recover(recovery: &Recovery<OsDisk>, maker: &Maker, threads: usize) -> Found {
+pub(crate) fn recover(
+    recovery: &Recovery<OsDisk>,
+    maker: &Maker,
+    (progress, threads): (&Progress, usize),
+) -> Found {
     let begun = Instant::now();
     for remark in recovery.remarks() {
         warn!(?remark, "found on disk");
     }
     let faults = isogrid_persist::faults(recovery);
     faults.iter().for_each(tell);
+    progress.verified(recovery.partitions().iter().filter(|one| one.is_usable).count());
     let threads = threads.max(1);
     let shares: Vec<Option<Share>> = std::thread::scope(|scope| {
-        let share = |number| scope.spawn(move || recover_some(recovery, maker, (number, threads)));
+        let some = |number| recover_some(recovery, maker, progress, (number, threads));
+        let share = |number| scope.spawn(move || some(number));
         let running: Vec<_> = (0..threads).map(share).collect();
         running.into_iter().map(|one| one.join().ok()).collect()
     });
@@ -54,9 +61,15 @@ pub(crate) fn recover(recovery: &Recovery<OsDisk>, maker: &Maker, threads: usize
 }
 
 /// The partitions of one thread.
-fn recover_some(recovery: &Recovery<OsDisk>, maker: &Maker, (number, of): (usize, usize)) -> Share {
+fn recover_some(
+    recovery: &Recovery<OsDisk>,
+    maker: &Maker,
+    progress: &Progress,
+    (number, of): (usize, usize),
+) -> Share {
     let is_mine = |partition: PartitionId| usize::from(partition.0) % of == number;
-    let share = recover_share(recovery, maker, is_mine, clock::both);
+    let along_the_way = (clock::both, || progress.one_is_done());
+    let share = recover_share(recovery, maker, is_mine, along_the_way);
     share.faults.iter().for_each(tell);
     share
 }

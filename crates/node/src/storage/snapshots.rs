@@ -92,8 +92,10 @@ impl Storage {
         let partitions = engine.on_disk().into_iter();
         let lacking: Vec<PartitionId> =
             partitions.filter(|(_, lacks)| *lacks).map(|(partition, _)| partition).collect();
-        let written =
-            self.write_images(engine, &lacking, end).and_then(|_| self.shorten(engine, end));
+        let written = self
+            .write_images(engine, &lacking, end)
+            .and_then(|_| self.shorten(engine, end))
+            .and_then(|()| self.keep_within_budget(engine, end));
         if let Err(error) = written {
             warn!(%error, "a snapshot could not be written, it is tried again");
         }
@@ -110,7 +112,9 @@ impl Storage {
 
     /// Writes images until the log is short again: of those partitions that need its oldest segment, then the next one.
     fn shorten(&self, engine: &Engine, end: &End) -> Result<(), WalError> {
-        let bytes_max = log_bytes_max(engine.memory().data_bytes(), self.report().snapshot_bytes);
+        let snapshots = self.report().snapshot_bytes;
+        let bytes_max = log_bytes_max(engine.memory().data_bytes(), snapshots);
+        let bytes_max = self.budget.log_bytes_max(bytes_max, snapshots, LOG_BYTES_SPARE);
         let before = self.log.lock().disk_bytes();
         if before <= bytes_max.max(self.long_for_now.load(Ordering::Relaxed)) {
             return Ok(());
@@ -144,7 +148,7 @@ impl Storage {
     }
 
     /// Drops what no partition needs, and says which there are. One that is opened meanwhile needs what is written from now on.
-    fn prune(&self, engine: &Engine) -> Result<Vec<(PartitionId, bool)>, WalError> {
+    pub(super) fn prune(&self, engine: &Engine) -> Result<Vec<(PartitionId, bool)>, WalError> {
         let now = self.log.lock().end().segment;
         let held = engine.on_disk();
         let first_kept = self.needs(&held).first_kept(now);

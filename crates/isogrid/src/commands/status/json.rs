@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use isogrid_client::{
-    ClusterStatus, LagStatus, LogPoint, LossStatus, MemberStatus, MoveStatus, WorkerStatus,
+    ClusterStatus, LagStatus, LogPoint, LossStatus, MemberStatus, MoveStatus, RecoveryStatus,
+    WorkerStatus,
 };
 use serde_json::{Value, json};
 
@@ -87,8 +88,10 @@ pub(crate) fn member(member: &MemberStatus) -> Value {
         "disk": member.disk,
         "disk_log_bytes": member.disk_log_bytes,
         "disk_snapshot_bytes": member.disk_snapshot_bytes,
+        "disk_budget_bytes": member.disk_budget_bytes,
         "log_bytes_received": member.log_bytes_received,
         "copy_bytes_received": member.copy_bytes_received,
+        "recovery": member.recovery.as_ref().map(recovery),
         "workers": all(&member.workers, worker),
     });
     if let (Value::Object(object), Value::Object(own)) = (&mut object, own) {
@@ -100,6 +103,19 @@ pub(crate) fn member(member: &MemberStatus) -> Value {
 
 fn worker(worker: &WorkerStatus) -> Value {
     json!({ "name": worker.name, "state": worker.state, "rounds": worker.rounds })
+}
+
+fn recovery(recovery: &RecoveryStatus) -> Value {
+    json!({
+        "stage": recovery.stage,
+        "partitions_done": recovery.partitions_done,
+        "partitions_total": recovery.partitions_total,
+        "bytes_verified": recovery.bytes_verified,
+        "bytes_total": recovery.bytes_total,
+        "percent": recovery.percent,
+        "elapsed_ms": ms(recovery.elapsed),
+        "eta_ms": recovery.eta.map(ms),
+    })
 }
 
 fn copy(copy: &MoveStatus) -> Value {

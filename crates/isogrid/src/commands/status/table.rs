@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use isogrid_client::{ClusterStatus, MemberStatus, MoveStatus};
+use isogrid_client::{ClusterStatus, MemberStatus, MoveStatus, RecoveryStatus};
 
 use crate::output::{table, table_text};
 use crate::text::{size, thousands};
@@ -11,7 +11,11 @@ use crate::text::{size, thousands};
 pub(crate) fn text(status: &ClusterStatus) -> String {
     let mut text = headline(status);
     text.push('\n');
-    for line in remarks(status) {
+    let recovering = status.members.iter().filter_map(|member| {
+        let recovery = member.recovery.as_ref()?;
+        Some(format!("recovering: {} {}", member.node_id, progress(recovery)))
+    });
+    for line in recovering.chain(remarks(status)) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -42,11 +46,29 @@ pub(crate) fn headline(status: &ClusterStatus) -> String {
     )
 }
 
+/// How far a node is that reads its data back from disk.
+fn progress(recovery: &RecoveryStatus) -> String {
+    let done = match recovery.stage.as_str() {
+        "loading" => {
+            let (done, total) = (recovery.partitions_done, recovery.partitions_total);
+            format!("has loaded {done} of {total} partitions")
+        }
+        _ => {
+            let (done, total) = (recovery.bytes_verified, recovery.bytes_total);
+            format!("has verified {} of {}", size(done), size(total))
+        }
+    };
+    let eta = recovery.eta.map_or_else(String::new, |eta| format!(", {} to go", short(eta)));
+    format!("{done} ({} %{eta}); it takes no operations yet", recovery.percent)
+}
+
 /// What else an operator should know, a line each.
 fn remarks(status: &ClusterStatus) -> Vec<String> {
     let mut lines = Vec::new();
     let council = &status.council;
-    if council.leader.is_empty() || !council.has_quorum {
+    if status.members.iter().any(|member| member.recovery.is_some()) {
+        // It has heard of no council yet.
+    } else if council.leader.is_empty() || !council.has_quorum {
         lines.push(format!("council: no quorum of {}", council.voters.join(", ")));
     } else if status.members.len() > 1 {
         let voters = council.voters.join(", ");
@@ -116,9 +138,14 @@ fn members(status: &ClusterStatus) -> String {
 
 /// What it has on disk, and whether the disk takes more.
 fn disk(member: &MemberStatus) -> String {
-    let bytes = size(member.disk_log_bytes + member.disk_snapshot_bytes);
+    let used = size(member.disk_log_bytes + member.disk_snapshot_bytes);
+    let bytes = match member.disk_budget_bytes {
+        Some(budget) => format!("{used} of {}", size(budget)),
+        None => used,
+    };
     match member.disk.as_str() {
         "ok" => bytes,
+        "over_budget" => format!("{bytes}, OVER BUDGET"),
         "refuses" => format!("{bytes}, REFUSES"),
         _ => "-".into(),
     }
@@ -224,6 +251,28 @@ mod tests {
         copy.bytes_total = 1_024;
         assert_eq!(share(&copy), Some(50));
         assert_eq!(of(copy.bytes_done, copy.bytes_total, size), "512 B of 1.0 KiB");
+    }
+
+    #[test]
+    fn a_node_that_recovers_says_how_far_it_is() {
+        let mut recovery = RecoveryStatus::default();
+        (recovery.stage, recovery.bytes_total) = ("verifying".into(), 2_048);
+        (recovery.bytes_verified, recovery.percent) = (1_024, 10);
+        assert_eq!(
+            progress(&recovery),
+            "has verified 1.0 KiB of 2.0 KiB (10 %); it takes no operations yet"
+        );
+        recovery.stage = "loading".into();
+        (recovery.partitions_done, recovery.partitions_total) = (3, 16);
+        (recovery.percent, recovery.eta) = (35, Some(Duration::from_millis(1_500)));
+        let mut status = ClusterStatus::default();
+        let mut recovering = member("recovering", "stay", true);
+        (recovering.node_id, recovering.recovery) = ("anna".into(), Some(recovery));
+        status.members.push(recovering);
+        let text = text(&status);
+        let line = "recovering: anna has loaded 3 of 16 partitions (35 %, 1.5s to go); it takes no operations yet";
+        assert_eq!(text.lines().nth(1), Some(line), "{text}");
+        assert!(!text.contains("quorum"), "it has heard of none yet: {text}");
     }
 
     #[test]

@@ -187,10 +187,12 @@ fn fill(status: &mut pb::MemberStatus, report: &NodeReport) {
     status.disk = match &report.disk {
         None => "none",
         Some(disk) if disk.is_refusing => "refuses",
+        Some(disk) if disk.is_over_budget => "over_budget",
         Some(_) => "ok",
     }
     .to_owned();
     status.disk_log_bytes = report.disk.as_ref().map_or(0, |disk| disk.log_bytes);
+    status.disk_budget_bytes = report.disk.as_ref().and_then(|disk| disk.budget);
     status.disk_snapshot_bytes = report.disk.as_ref().map_or(0, |disk| disk.snapshot_bytes);
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn recover(recovery: &Recovery<FaultyDisk>, maker: &Maker, now: Now) 
     if recovery.remarks().iter().any(|remark| matches!(remark, Remark::TornTail { .. })) {
         found.paths.push(paths::TORN_TAIL);
     }
-    let share = recover_share(recovery, maker, |_| true, || now);
+    let share = recover_share(recovery, maker, |_| true, (|| now, || {}));
     let faults = faults(recovery).into_iter().chain(share.faults);
     found.damages.extend(faults.map(|fault| fault.to_string()));
     for Restored { partition, replica, .. } in &share.replicas {
