@@ -71,6 +71,7 @@ mod lane;
 mod link;
 mod many;
 mod map;
+mod news;
 mod nodes;
 mod numbers;
 pub mod ops;

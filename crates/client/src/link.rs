@@ -18,6 +18,7 @@ use crate::builder::Settings;
 use crate::clock::Clock;
 use crate::control;
 use crate::lane::LaneShared;
+use crate::news::News;
 use crate::nodes::{Group, Nodes};
 use crate::numbers::Numbers;
 use crate::retry::{Budget, Retry, random_share};
@@ -46,6 +47,7 @@ pub(crate) struct Link {
     pub(crate) addresses: Mutex<Addresses>,
     /// Asks for a write session, since there is none any more.
     pub(crate) session_wanted: Notify,
+    news: News,
     /// The transport for calls beside the lanes.
     channel: Mutex<Channel>,
     /// Spreads readers over replicas that are equally near.
@@ -71,6 +73,7 @@ impl Link {
             nodes: Mutex::default(),
             addresses: Mutex::new(addresses),
             session_wanted: Notify::new(),
+            news: News::default(),
             channel: Mutex::new(session.channel.clone()),
             salt: (random_share() * u64::MAX as f64) as u64,
             tasks: Mutex::default(),
@@ -217,6 +220,7 @@ impl Link {
         for lane in steps.cut {
             self.routes.lane(lane).cut();
         }
+        self.news.tell();
     }
 
     /// Lanes to be opened to a node, within this client's bounds.
@@ -287,10 +291,14 @@ impl Link {
         self.routes.give_back(index);
     }
 
-    /// Tries the addresses of the group, again and again, until one answers.
+    /// Tries the addresses of the group, again and again, until one answers. News of the cluster may be that the node is back,
+    /// with requests for it close behind, so they end the pause.
     async fn reconnect(self: &Arc<Self>, group: &Arc<Group>, index: usize) -> Session {
         let pauses = Retry::exponential(RECONNECT_BASE, RECONNECT_MAX);
-        for attempt in 1.. {
+        let mut news = self.news.listen();
+        let mut attempt = 1;
+        loop {
+            news.forget();
             let addresses = match &group.node {
                 None => self.addresses.lock().in_order(),
                 Some(_) => self.nodes.lock().addresses_of(group),
@@ -305,9 +313,8 @@ impl Link {
                 }
                 Err(error) => self.routes.lane(index).disconnected(error),
             }
-            tokio::time::sleep(pauses.pause(attempt)).await;
+            attempt = if news.end(pauses.pause(attempt)).await { 1 } else { attempt + 1 };
         }
-        unreachable!("the attempts never end")
     }
 
     /// One round over addresses; fails with what the last one said.

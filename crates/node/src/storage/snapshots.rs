@@ -161,12 +161,12 @@ impl Storage {
     }
 }
 
-/// How long the log may be before images are written. Log and snapshots together have one and a half times the data then, and a
-/// segment; what comes while images are written, and an image beside the one that it replaces, have as much as is left to twice
-/// the data. Of data that became fewer the snapshots are large for a while.
+/// How long the log may be before images are written. With images of everything, which it stays beside until they are written,
+/// it has one and a half times the data then, and a segment; what comes meanwhile, and an image beside the one that it
+/// replaces, have as much as is left to twice the data. Of data that became fewer the snapshots are large for a while.
 fn log_bytes_max(data: u64, snapshots: u64) -> u64 {
     let both = data + data / 2;
-    both.saturating_sub(snapshots).max(data / 4) + LOG_BYTES_SPARE
+    both.saturating_sub(snapshots.max(data)).max(data / 4) + LOG_BYTES_SPARE
 }
 
 #[cfg(test)]
@@ -177,7 +177,7 @@ mod tests {
     fn log_and_snapshots_together_have_room_left_to_twice_the_data() {
         const GIB: u64 = 1 << 30;
         for snapshots in [0, GIB / 3, GIB, GIB * 5 / 4] {
-            let together = log_bytes_max(GIB, snapshots) + snapshots;
+            let together = log_bytes_max(GIB, snapshots) + snapshots.max(GIB);
             assert!(together <= GIB * 3 / 2 + LOG_BYTES_SPARE, "{snapshots}");
         }
         assert_eq!(
