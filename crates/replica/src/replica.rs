@@ -214,18 +214,6 @@ impl Replica {
         }
     }
 
-    /// Whether nothing is under way: no request waits, and everyone who follows has everything and knows so. Time may pass
-    /// in larger steps then.
-    pub fn is_at_rest(&self) -> bool {
-        let is_counted = self.state.counted() == self.state.log.last().seq;
-        is_counted
-            && match &self.role {
-                Role::Primary(primary) => primary.is_at_rest(&self.state),
-                Role::Backup(_) => true,
-                Role::Learner(_) => false,
-            }
-    }
-
     fn tick(&mut self, now: Now, effects: &mut dyn Effects) {
         match &mut self.role {
             Role::Primary(primary) => primary.tick(&mut self.state, now, effects),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -254,11 +254,6 @@ impl Cluster {
     pub(crate) fn endpoints(&self) -> Vec<String> {
         let running = self.members.iter().filter(|member| member.process.is_some());
         running.map(|member| member.grpc.clone()).collect()
-    }
-
-    /// Where logs and data are.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     pub(crate) fn partitions(&self) -> u16 {

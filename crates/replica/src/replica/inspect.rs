@@ -36,6 +36,17 @@ pub struct FollowerLag {
 }
 
 impl Replica {
+    /// Whether nothing is under way: no request waits, and everyone who follows has everything and knows so. Time may pass
+    /// in larger steps then.
+    pub fn is_at_rest(&self) -> bool {
+        let is_at_rest = match &self.role {
+            Role::Primary(primary) => primary.is_at_rest(&self.state),
+            Role::Backup(_) => true,
+            Role::Learner(_) => false,
+        };
+        is_at_rest && self.state.counted() == self.state.log.last().seq
+    }
+
     /// Other settings from now on.
     pub fn configure(&mut self, settings: Arc<Settings>) {
         self.state.settings = settings;

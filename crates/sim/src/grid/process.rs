@@ -222,7 +222,7 @@ impl Process {
     pub(crate) fn tick(&mut self, now: Now, wishes: &mut Wishes) {
         let partitions: Vec<PartitionId> = self.replicas.keys().copied().collect();
         let (watermark, above) = self.sessions.clone();
-        let is_whole_tick = millis(now).0 / 20 % 5 == 0;
+        let is_whole_tick = (millis(now).0 / 20).is_multiple_of(5);
         for partition in partitions {
             if watermark > SessionId(0) || !above.is_empty() {
                 let event = Event::SessionsEnded { watermark, above: &above };
