@@ -95,8 +95,8 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The disk of the node that leads the partition is full or fails, or what the node keeps there has reached its \
          disk.budget, so writes cannot be kept. Nothing was changed. Reads go on, with a budget deletes too, and writes as soon as \
          there is room again.",
-        "free space on the node's disk (isogrid status shows which, and its log what the disk answered); for the budget, \
-         delete data or raise it",
+        "free space on the node's disk (isogrid status shows which, and its log what the disk answered), or delete data or raise \
+         the budget",
     ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,
