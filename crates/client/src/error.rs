@@ -66,7 +66,7 @@ impl Error {
     /// Says that the retry budget is spent, with this error beneath; the outcome stays what it was.
     pub(crate) fn without_budget(self) -> Self {
         let outcome = self.outcome();
-        let detail = format!("the last failure was {}", self.code());
+        let detail = format!("the last failure was {}", self.0.error);
         let error =
             isogrid_core::Error::new(ErrorCode::RetryBudgetSpent, detail).with_outcome(outcome);
         let (node, attempts) = (self.0.node.clone(), self.0.attempts);
@@ -173,5 +173,6 @@ mod tests {
         assert_eq!((error.outcome(), error.is_retryable()), (Outcome::Unknown, false));
         assert_eq!((error.node(), error.attempts()), (Some("n1"), 3));
         assert!(error.source().expect("a cause").to_string().contains("IG-0403"));
+        assert!(error.to_string().contains("reset"), "what was wrong is in its own words: {error}");
     }
 }

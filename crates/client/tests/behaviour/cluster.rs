@@ -1,10 +1,11 @@
 //! Many nodes: operations find the owners of their keys, whatever moves and whoever dies, and no write happens twice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::future::join_all;
 use isogrid_client::{ErrorCode, Event, Grid, Outcome, ReadFrom, Result, Retry};
+use isogrid_core::PartitionCount;
 
 use crate::fake::Fake;
 
@@ -225,5 +226,30 @@ async fn a_watch_goes_on_behind_its_last_event() -> Result<()> {
     let resumed: usize = tokens[2..].iter().sum();
     assert_eq!((tokens[0] + tokens[1], resumed), (0, 16), "the owner of partition 3 was told");
     assert_eq!(events.token().to_bytes().len(), 32);
+    Ok(())
+}
+
+/// Without news the client would find the node after a pause of up to a second, each time another.
+#[tokio::test]
+async fn a_node_that_is_back_is_found_when_it_is_heard_of() -> Result<()> {
+    let fake = Fake::start(&["", ""]).await;
+    let grid = grid(&fake).await?;
+    let map = grid.map::<String, i64>("m");
+    let partitions = PartitionCount::new(8).expect("a power of two");
+    let partition_of = |key: &String| partitions.partition_of_key(key.as_bytes()).0;
+    let keys = (0..100).map(|number| format!("key {number}"));
+    let key = keys.into_iter().find(|key| partition_of(key) % 2 == 1).expect("one of the second");
+    let partition = partition_of(&key);
+    for round in 1..=4 {
+        assert_eq!(map.incr(key.as_str(), 1).await?, 2 * round - 1);
+        fake.fail_over(1, 0).await;
+        // So long that the pauses between two tries are long ones.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        fake.come_back(1, partition).await;
+        let begun = Instant::now();
+        assert_eq!(map.incr(key.as_str(), 1).await?, 2 * round);
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(150), "round {round}: {took:?}");
+    }
     Ok(())
 }

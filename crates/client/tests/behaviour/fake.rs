@@ -110,14 +110,31 @@ impl Fake {
             killed: Arc::new(killed),
         };
         for (index, listener) in listeners.into_iter().enumerate() {
-            let node = GridServer::new(Node { fake: fake.clone(), index });
-            let mut killed = fake.killed[index].subscribe();
-            let until = async move { drop(killed.wait_for(|killed| *killed).await) };
-            let incoming = TcpListenerStream::new(listener);
-            let server = tonic::transport::Server::builder().add_service(node);
-            tokio::spawn(server.serve_with_incoming_shutdown(incoming, until));
+            fake.serve(index, listener);
         }
         fake
+    }
+
+    fn serve(&self, index: usize, listener: TcpListener) {
+        let node = GridServer::new(Node { fake: self.clone(), index });
+        let mut killed = self.killed[index].subscribe();
+        let until = async move { drop(killed.wait_for(|killed| *killed).await) };
+        let incoming = TcpListenerStream::new(listener);
+        let server = tonic::transport::Server::builder().add_service(node);
+        tokio::spawn(server.serve_with_incoming_shutdown(incoming, until));
+    }
+
+    /// A node that died is there again, and a partition belongs to it.
+    pub(crate) async fn come_back(&self, node: usize, partition: u16) {
+        self.killed[node].send_replace(false);
+        let address = self.addresses().remove(node);
+        self.serve(node, TcpListener::bind(address).await.expect("its old port"));
+        {
+            let mut world = self.world.lock();
+            world.down.remove(&node);
+            world.members_version += 1;
+        }
+        self.move_partition(partition, node, true);
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {

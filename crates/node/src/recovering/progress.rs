@@ -119,14 +119,21 @@ impl Standing {
         let done = done.min(all);
         self.percent = (done * 100).checked_div(all).map_or(0, |percent| percent as u32);
         let elapsed = u128::from(self.elapsed_ms);
-        self.eta_ms = (elapsed * (all - done)).checked_div(done).map(|ms| ms as u64);
+        // Of less than a hundredth nobody can tell a pace.
+        let eta_ms = (elapsed * (all - done)).checked_div(done);
+        self.eta_ms = eta_ms.filter(|_| self.percent > 0).map(|ms| ms as u64);
     }
 }
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Standing { percent, partitions_done, partitions_total, .. } = self;
-        write!(f, "{percent} % done, {partitions_done} of {partitions_total} partitions")?;
+        match self.is_loading {
+            true => {
+                write!(f, "{percent} % done, {partitions_done} of {partitions_total} partitions")?
+            }
+            false => write!(f, "{percent} % done, still {}", self.stage())?,
+        }
         match self.eta_ms {
             Some(ms) => write!(f, ", about {} s to go", ms.div_ceil(1_000)),
             None => Ok(()),
@@ -161,9 +168,12 @@ mod tests {
     fn bytes_are_verified_and_then_partitions_loaded() {
         let progress = of(1_000);
         assert_eq!((progress.standing().percent, progress.standing().eta_ms), (0, None));
-        progress.bytes_read().fetch_add(480, Ordering::Relaxed);
+        progress.bytes_read().fetch_add(9, Ordering::Relaxed);
+        assert_eq!(progress.standing().eta_ms, None, "too little to tell a pace");
+        progress.bytes_read().fetch_add(471, Ordering::Relaxed);
         let standing = progress.standing();
         assert_eq!((standing.stage(), standing.bytes_verified), ("verifying", 480));
+        assert!(standing.to_string().starts_with("5 % done, still verifying"), "{standing}");
         assert_eq!(standing.percent, 5);
         // Some may be looked at twice.
         progress.bytes_read().fetch_add(900, Ordering::Relaxed);
