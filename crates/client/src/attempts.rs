@@ -22,8 +22,18 @@ pub(crate) struct Attempts {
     must_pause: bool,
     /// Why a node did not serve it, the last time that one said so.
     refusal: Option<isogrid_core::Error>,
+    /// How a single call ends if there is no time for another attempt. A batch keeps this for each of its operations.
+    pub(crate) last: Option<Error>,
     /// Whether it may have been executed already. For a single call; a batch keeps this for each of its operations.
     pub(crate) is_in_doubt: bool,
+}
+
+/// What follows a failed attempt.
+pub(crate) enum Verdict {
+    /// Another attempt, if there is time for one behind the pause; else the operation ends with this error.
+    Again(Error),
+    /// The operation ends with this error.
+    Over(Error),
 }
 
 /// An operation whose attempt failed.
@@ -47,7 +57,7 @@ impl Attempts {
         let now = Instant::now();
         // A deadline too far away for the system's clock is as good as none for an hour.
         let deadline = now.checked_add(left).unwrap_or(now + Duration::from_secs(3_600));
-        Self { made: 0, deadline, must_pause: false, refusal: None, is_in_doubt: false }
+        Self { made: 0, deadline, must_pause: false, refusal: None, last: None, is_in_doubt: false }
     }
 
     /// Counts an attempt that ended.
@@ -61,21 +71,19 @@ impl Attempts {
         Instant::now() >= self.deadline
     }
 
-    /// Whether a failed operation gets another attempt; if not, the error that its caller gets.
+    /// Whether a failed operation gets another attempt, and the error that its caller gets if not.
     pub(crate) fn allow(
         &mut self,
         link: &Link,
         error: isogrid_core::Error,
         failed: Failed<'_>,
-    ) -> Result<(), Error> {
+    ) -> Verdict {
         let now = Instant::now();
         if was_taken_back(&error) {
-            return if now < self.deadline && !link.is_closed() {
-                Ok(())
-            } else {
-                let late = isogrid_core::Error::new(ErrorCode::DeadlineBeforeStart, "");
-                Err(self.told(late, &failed))
-            };
+            let late = isogrid_core::Error::new(ErrorCode::DeadlineBeforeStart, "");
+            let late = self.told(late, &failed);
+            let ended = now >= self.deadline || link.is_closed();
+            return if ended { Verdict::Over(late) } else { Verdict::Again(late) };
         }
         let error = self.judged(link, error, &failed);
         let error = self.explained(error);
@@ -91,12 +99,15 @@ impl Attempts {
         let costs_budget = retry::costs_budget(&error);
         let told = self.told(error, &failed);
         if !worth_it || !allowed || ended {
-            return Err(told);
+            return Verdict::Over(told);
         }
         // A reply that did not fit its frame needs no pause: every attempt gets further. Nor does the way to the owner.
         let can_go_on = told.code() == ErrorCode::ReplyTooLarge || failed.has_moved;
         self.must_pause |= !can_go_on;
-        if !costs_budget || link.budget.spend(now) { Ok(()) } else { Err(told.without_budget()) }
+        if costs_budget && !link.budget.spend(now) {
+            return Verdict::Over(told.without_budget());
+        }
+        Verdict::Again(told)
     }
 
     /// The error, with what this client knows about it beyond the node.
@@ -142,6 +153,7 @@ impl Attempts {
     }
 
     /// The pause before the next attempt: never past the deadline, and not longer than until a partition goes another way.
+    /// Whoever pauses until the deadline must not try again: nobody could tell what became of that attempt.
     pub(crate) fn pause(&self, link: &Link) -> Pause {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let pause = match self.must_pause {

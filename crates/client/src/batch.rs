@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use isogrid_core::PartitionId;
 
-use crate::attempts::{Attempts, Failed, Pause};
+use crate::attempts::{Attempts, Failed, Pause, Verdict};
 use crate::call::unexpected;
 use crate::error::{Error, Result};
 use crate::lane::{
@@ -177,6 +177,9 @@ pub(crate) async fn run<'a>(
         if let (false, Some(attempts)) = (todo.is_empty(), &run.attempts) {
             attempts.pause(link).await;
             run.deadline_ms = attempts.deadline_ms(link);
+            if attempts.is_over() {
+                todo.clear();
+            }
         }
         run.add_later(&mut todo, sent).await;
     }
@@ -269,16 +272,15 @@ impl<'a> Run<'a> {
         }
         if !sent {
             let link = self.link;
-            let attempts =
-                self.attempts.get_or_insert_with(|| Attempts::new(link, self.deadline_ms));
-            if attempts.is_over() {
-                for index in self.later.drain(..) {
-                    let detail = "too many earlier writes to the partition are unanswered";
-                    let code = isogrid_core::ErrorCode::DeadlineBeforeStart;
-                    self.results[index as usize] = Err(Error::new(code, detail));
-                }
-            }
+            self.attempts.get_or_insert_with(|| Attempts::new(link, self.deadline_ms));
             Pause::of(NUMBER_WAIT).await;
+        }
+        if self.attempts.as_ref().is_some_and(Attempts::is_over) {
+            for index in self.later.drain(..) {
+                let detail = "too many earlier writes to the partition are unanswered";
+                let code = isogrid_core::ErrorCode::DeadlineBeforeStart;
+                self.results[index as usize] = Err(Error::new(code, detail));
+            }
         }
         todo.append(&mut self.later);
     }
@@ -338,13 +340,16 @@ impl<'a> Run<'a> {
             is_in_doubt: &mut is_in_doubt,
             has_moved: link.routes.to_primary(link.routes.partition_of(prepared)) != chunk.lane,
         };
-        match attempts.allow(link, error, failed) {
-            Ok(()) => todo.push(index),
-            Err(error) => {
-                self.names.end(place);
-                self.results[place] = Err(error);
+        self.results[place] = Err(match attempts.allow(link, error, failed) {
+            Verdict::Again(error) => {
+                todo.push(index);
+                error
             }
-        }
+            Verdict::Over(error) => {
+                self.names.end(place);
+                error
+            }
+        });
         if is_in_doubt {
             self.names.set_in_doubt(place, self.work.operations.len());
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use isogrid_core::{ErrorCode, PartitionId, limits};
 use tracing::Span;
 
-use crate::attempts::{Attempts, Failed, Pause};
+use crate::attempts::{Attempts, Failed, Pause, Verdict};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::lane::{Answer, Item, Operations, OwnedReply, Room, SlotKey, was_taken_back};
@@ -228,7 +228,12 @@ impl<'a> Call<'a> {
             let timeout = self.timeout.unwrap_or(link.settings.request_timeout);
             self.deadline_ms = link.clock.deadline(timeout);
             self.span = span::of(self.prepared.name(), &self.map.name, 1);
-        } else if let Some(attempts) = &self.attempts {
+        } else if let Some(attempts) = &mut self.attempts {
+            if attempts.is_over()
+                && let Some(error) = attempts.last.take()
+            {
+                return Err(error);
+            }
             self.deadline_ms = attempts.deadline_ms(link);
         }
         let partition = routes.partition_of(&self.prepared);
@@ -296,9 +301,12 @@ impl<'a> Call<'a> {
             is_in_doubt: &mut is_in_doubt,
             has_moved: link.routes.to_primary(partition) != index,
         };
-        let allowed = attempts.allow(link, error, failed);
+        let verdict = attempts.allow(link, error, failed);
         attempts.is_in_doubt = is_in_doubt;
-        allowed?;
+        match verdict {
+            Verdict::Again(error) => attempts.last = Some(error),
+            Verdict::Over(error) => return Err(error),
+        }
         self.stage = Stage::Pausing(attempts.pause(link));
         Ok(())
     }

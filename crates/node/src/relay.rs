@@ -31,6 +31,9 @@ const DEFAULT_TIMEOUT_MS: u32 = 10_000;
 const PAUSE_MIN_MS: u64 = 2;
 const PAUSE_MAX_MS: u64 = 50;
 
+/// How long before the deadline the last word is said: one that comes when the client has given up tells it nothing.
+const LAST_WORD_MS: u64 = 20;
+
 /// What a client is told beside the error by a node that is cut off.
 pub(crate) const NO_WORD: &str = "no word from the council";
 
@@ -104,7 +107,7 @@ impl Relay {
                 return Ok(());
             }
             let left_ms = deadline.left_ms().unwrap_or(0);
-            if left_ms <= pause_ms {
+            if left_ms <= pause_ms + LAST_WORD_MS {
                 for (index, error) in again {
                     sift.pass(index, &Reply::Failed(self.last_word(error)), None);
                 }

@@ -36,6 +36,28 @@ async fn a_full_node_is_tried_again_until_the_deadline() -> Result<()> {
     Ok(())
 }
 
+/// An attempt when the time is over could not be waited for: of a write nobody would know any more what became of it.
+#[tokio::test]
+async fn a_pause_that_takes_all_the_time_is_followed_by_no_attempt() -> Result<()> {
+    let cluster = full_node().await?;
+    let (timeout, longer) = (Duration::from_millis(100), Duration::from_secs(1_000));
+    let retry = Retry::exponential(longer, longer);
+    let builder = Grid::builder().seeds(cluster.endpoints()).request_timeout(timeout);
+    let grid = builder.retry(retry).build().await?;
+    let map = grid.map_with::<u64, Bytes, _>("m", Raw);
+    let begun = Instant::now();
+    let alone = fill(&map).await;
+    assert!(begun.elapsed() >= timeout, "it may have got its way meanwhile");
+    let value = Bytes::from(vec![0; 64 << 10]);
+    let report = map.put_many((2_000..2_032u64).map(|key| (key, value.clone()))).await?;
+    let (_, of_many) = report.failed.into_iter().next().expect("the node is full");
+    for error in [alone, of_many] {
+        assert_eq!((error.code(), error.attempts()), (ErrorCode::MemoryFull, 1), "{error:?}");
+        assert_eq!(error.outcome(), Outcome::NotApplied);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_client_without_retries_fails_at_once() -> Result<()> {
     let cluster = full_node().await?;
