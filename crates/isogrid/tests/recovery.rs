@@ -2,15 +2,14 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::data::{grid, runtime};
-use common::{Node, PATIENCE, Running, command, isogrid};
+use common::{Node, PATIENCE, Running, command, http_get, isogrid};
 use isogrid_client::{Grid, Operator, Retry};
 use isogrid_core::ErrorCode;
 use serde_json::Value;
@@ -46,17 +45,6 @@ fn start_again(addresses: &[(&str, &str)], folder: &str) -> (Running, mpsc::Rece
     (running, lines)
 }
 
-/// What a probe gets over HTTP: nothing before the node listens.
-fn probe(http: &str, path: &str) -> Option<String> {
-    let mut socket = TcpStream::connect(http).ok()?;
-    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    let asked = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
-    socket.write_all(asked.as_bytes()).ok()?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).ok()?;
-    (!answer.is_empty()).then_some(answer)
-}
-
 /// Everything that is seen from outside while a node recovers.
 #[derive(Default)]
 struct Seen {
@@ -65,6 +53,7 @@ struct Seen {
     percents: Vec<u32>,
     ready: Option<String>,
     live: Option<String>,
+    figures: Option<String>,
     refused: Option<isogrid_client::Error>,
 }
 
@@ -106,8 +95,9 @@ impl Seen {
             };
             self.refused = got.err();
         } else if self.ready.is_none() {
-            self.ready = probe(http, "/health/ready").filter(|answer| answer.contains("503"));
-            self.live = probe(http, "/health/live");
+            self.ready = http_get(http, "/health/ready").filter(|answer| answer.contains("503"));
+            self.live = http_get(http, "/health/live");
+            self.figures = http_get(http, "/metrics");
         } else if self.text.is_none() {
             let ran = isogrid(&["status", "--endpoint", endpoint]);
             self.text = Some(ran.text().to_owned()).filter(|text| text.contains("recovering:"));
@@ -152,6 +142,8 @@ fn a_node_that_recovers_tells_how_far_it_is_and_refuses_until_it_is_done() {
     let ready = seen.ready.expect("it was seen");
     assert!(ready.contains("recovering: ") && ready.contains("% done"), "{ready}");
     assert!(seen.live.expect("it was seen").contains("200 OK"), "the process works");
+    let figures = seen.figures.expect("it was seen");
+    assert!(figures.contains("\nisogrid_disk_recovered_ratio 0."), "{figures}");
     let text = seen.text.expect("it was seen");
     assert!(text.contains("recovering: anna has ") && text.contains(" %"), "{text}");
 
@@ -164,7 +156,7 @@ fn a_node_that_recovers_tells_how_far_it_is_and_refuses_until_it_is_done() {
     });
     let after = isogrid(&["status", "-o", "json", "--endpoint", &endpoint]).json();
     assert!(after["members"][0]["recovery"].is_null() && after["members"][0]["state"] == "active");
-    assert!(probe(&http, "/health/ready").is_some_and(|answer| answer.contains("200 OK")));
+    assert!(http_get(&http, "/health/ready").is_some_and(|answer| answer.contains("200 OK")));
     again.signal("TERM");
     assert_eq!(again.wait().code(), Some(0));
     let lines: Vec<Value> =

@@ -1,19 +1,20 @@
-//! Health over HTTP, for probes. Liveness never looks beyond this process.
+//! Health for probes and figures for Prometheus, over HTTP. Liveness never looks beyond this process.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Json;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::VERSION;
 use crate::node::Shared;
 use crate::recovering::Recovering;
+use crate::{VERSION, metrics};
 
 /// Serves HTTP until the node stops.
 pub(crate) async fn serve(
@@ -26,6 +27,7 @@ pub(crate) async fn serve(
         .route("/", get(about))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
+        .route("/metrics", get(figures))
         .with_state(health);
     axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await
 }
@@ -40,6 +42,7 @@ pub(crate) async fn serve_recovering(
         .route("/", get(about_recovering))
         .route("/health/live", get(live))
         .route("/health/ready", get(not_yet))
+        .route("/metrics", get(figures_of_recovery))
         .with_state(recovering);
     axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned()).await
 }
@@ -57,6 +60,18 @@ async fn about_recovering(State(recovering): State<Arc<Recovering>>) -> Json<Val
 async fn not_yet(State(recovering): State<Arc<Recovering>>) -> (StatusCode, String) {
     let standing = recovering.progress.standing();
     (StatusCode::SERVICE_UNAVAILABLE, format!("recovering: {standing}\n"))
+}
+
+async fn figures_of_recovery(State(recovering): State<Arc<Recovering>>) -> Response {
+    page(metrics::of_recovery(&recovering.progress))
+}
+
+async fn figures(State(health): State<Health>) -> Response {
+    page(metrics::of_node(&health.shared))
+}
+
+fn page(text: String) -> Response {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
 #[derive(Clone)]

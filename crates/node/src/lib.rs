@@ -45,6 +45,7 @@ mod janitor;
 mod listen;
 pub mod logging;
 mod memory;
+mod metrics;
 pub mod node;
 mod peers;
 mod pulse;

@@ -122,6 +122,9 @@ impl Node {
             }
             None => DataOnDisk::Nothing,
         };
+        if let Some(storage) = &storage {
+            storage.recovered(progress.standing().elapsed_ms);
+        }
         // The node's own doors open on the same listeners.
         drop(recovering);
         let keepers = storage.map(|storage| Keepers::start(storage, &engine)).transpose()?;

@@ -4,7 +4,8 @@
 
 pub(crate) mod data;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,17 @@ impl From<Output> for Ran {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// What a node answers over HTTP, head and all: nothing before it listens.
+pub(crate) fn http_get(http: &str, path: &str) -> Option<String> {
+    let mut socket = TcpStream::connect(http).ok()?;
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let asked = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
+    socket.write_all(asked.as_bytes()).ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).ok()?;
+    (!answer.is_empty()).then_some(answer)
 }
 
 /// The binary, with none of the caller's settings.

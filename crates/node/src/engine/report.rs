@@ -7,6 +7,7 @@ use super::Engine;
 use super::slot::SlotCell;
 use crate::clock;
 use crate::report::DiskReport;
+use crate::storage::DiskFigures;
 
 /// What this node tells of a partition that it leads.
 #[derive(Clone, Debug)]
@@ -81,6 +82,11 @@ impl Engine {
     /// What is on disk; `None` for data in memory alone.
     pub(crate) fn disk_report(&self) -> Option<DiskReport> {
         self.storage.as_ref().map(|storage| storage.report())
+    }
+
+    /// The disk in figures; `None` for data in memory alone.
+    pub(crate) fn disk_figures(&self) -> Option<DiskFigures<'_>> {
+        self.storage.as_ref().map(|storage| storage.figures())
     }
 
     /// How many replicas this node has.

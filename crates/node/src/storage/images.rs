@@ -117,6 +117,7 @@ impl Storage {
         for (image, complete_at) in settled {
             let Unpublished { attempt, writer, .. } = image;
             let snapshot = writer.publish(SnapshotEnd { complete_at, log_end }, synced)?;
+            self.counts.wrote_snapshot(snapshot.file_bytes);
             if attempt.engine.imaged(attempt.partition) {
                 self.snapshots.lock().insert(attempt.partition, snapshot);
                 written += 1;

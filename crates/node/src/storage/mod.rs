@@ -12,11 +12,13 @@
 //! | `snapshots` | when images of partitions are written, and what the log need not keep any more |
 //! | `images` | writes images of partitions |
 //! | `budget` | how much it may be |
+//! | `counts` | what was done, in figures |
 //! | `recover` | replicas from what the disk has |
 //!
 //! The rules themselves are those of `isogrid_persist`, which the simulator runs too.
 
 mod budget;
+mod counts;
 mod images;
 mod recover;
 mod snapshots;
@@ -33,7 +35,7 @@ use isogrid_core::{Error, ErrorCode, LogPosition, PartitionId, Result};
 use isogrid_persist::Unwritten;
 use isogrid_replica::{Now, Ticks};
 use isogrid_wal::snapshot::writer::remove_snapshots;
-use isogrid_wal::{LogSettings, NodeLog, OsDisk, Place, Record, SnapshotInfo, WalError};
+use isogrid_wal::{Disk, LogSettings, NodeLog, OsDisk, Place, Record, SnapshotInfo, WalError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -44,6 +46,8 @@ use crate::recovering::Progress;
 use crate::report::DiskReport;
 
 use budget::Budget;
+use counts::Counts;
+pub(crate) use counts::DiskFigures;
 pub(crate) use recover::recover;
 use snapshots::Snapshots;
 use syncer::Syncer;
@@ -69,6 +73,9 @@ pub(crate) struct Storage {
     long_for_now: AtomicU64,
     syncs: syncer::Queue,
     budget: Budget,
+    counts: Counts,
+    /// How long the data took to come back, in milliseconds.
+    recovered_ms: AtomicU64,
     /// Why nothing can be written any more.
     failed: watch::Sender<Option<String>>,
 }
@@ -100,6 +107,8 @@ impl Storage {
             long_for_now: AtomicU64::new(0),
             syncs: syncer::Queue::default(),
             budget: Budget::new(budget),
+            counts: Counts::default(),
+            recovered_ms: AtomicU64::new(0),
             failed: watch::channel(None).0,
         };
         storage.measure();
@@ -118,6 +127,7 @@ impl Storage {
         }
         match &written {
             Ok(_) => {
+                self.counts.wrote_log(unwritten.bytes.len() as u64);
                 self.budget.wrote(unwritten.bytes.len() as u64);
                 self.accepts();
             }
@@ -183,6 +193,21 @@ impl Storage {
         }
     }
 
+    /// The data came back, in so many milliseconds.
+    pub(crate) fn recovered(&self, in_ms: u64) {
+        self.recovered_ms.store(in_ms, Ordering::Relaxed);
+    }
+
+    /// All figures of the disk.
+    pub(crate) fn figures(&self) -> DiskFigures<'_> {
+        DiskFigures {
+            report: self.report(),
+            counts: &self.counts,
+            free_bytes: self.disk.free_bytes().ok().flatten(),
+            recovered_ms: self.recovered_ms.load(Ordering::Relaxed),
+        }
+    }
+
     /// Syncs everything: the node stops.
     pub(crate) fn close(&self) {
         if let Err(error) = self.log.lock().sync() {
@@ -197,6 +222,7 @@ impl Storage {
     }
 
     fn refuses(&self, why: &WalError) {
+        self.counts.failed();
         self.look_whether_over(why);
         if !self.is_refusing.swap(true, Ordering::Relaxed) {
             error!(%why, "the disk takes nothing: writes are refused, reads go on");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use isogrid_core::{LogPosition, PartitionId, Result};
 use isogrid_wal::WalError;
@@ -66,8 +66,14 @@ impl Storage {
     pub(super) fn sync(&self) -> Result<(), WalError> {
         let job = self.log.lock().begin_sync()?;
         let Some(job) = job else { return Ok(()) };
+        let begun = Instant::now();
         let done = job.run();
-        self.log.lock().finish_sync(done).map(|_| ())
+        self.counts.syncs.record(begun.elapsed());
+        let synced = self.log.lock().finish_sync(done);
+        if synced.is_err() {
+            self.counts.failed();
+        }
+        synced.map(|_| ())
     }
 }
 

@@ -1,0 +1,90 @@
+//! The page that Prometheus reads: this node's figures as they are when it asks.
+
+mod histogram;
+mod page;
+
+use crate::VERSION;
+use crate::node::Shared;
+use crate::recovering::Progress;
+use crate::storage::DiskFigures;
+pub(crate) use histogram::Histogram;
+pub(crate) use page::CONTENT_TYPE;
+use page::Page;
+
+/// All figures of a node.
+pub(crate) fn of_node(shared: &Shared) -> String {
+    let mut page = about();
+    if let Some(disk) = shared.engine.disk_figures() {
+        show_disk(&mut page, &disk);
+    }
+    page.finish()
+}
+
+/// What a node has to tell that reads its data back from disk.
+pub(crate) fn of_recovery(progress: &Progress) -> String {
+    let standing = progress.standing();
+    let mut page = about();
+    let of_ratio =
+        "How much of its data on disk a node that starts has back; only while it recovers.";
+    page.gauge("isogrid_disk_recovered_ratio", of_ratio, f64::from(standing.percent) / 100.0);
+    page.finish()
+}
+
+fn about() -> Page {
+    let mut page = Page::default();
+    page.info("isogrid_build_info", "The version of the program.", &[("version", VERSION)]);
+    page
+}
+
+fn show_disk(page: &mut Page, disk: &DiskFigures<'_>) {
+    let (report, counts) = (&disk.report, disk.counts);
+    page.gauge("isogrid_disk_log_bytes", "What the log has on disk.", report.log_bytes as f64);
+    page.gauge(
+        "isogrid_disk_snapshot_bytes",
+        "What the newest snapshots of all partitions have on disk.",
+        report.snapshot_bytes as f64,
+    );
+    if let Some(budget) = report.budget {
+        let help = "How much log and snapshots may have together (disk.budget).";
+        page.gauge("isogrid_disk_budget_bytes", help, budget as f64);
+    }
+    if let Some(free) = disk.free_bytes {
+        page.gauge("isogrid_disk_free_bytes", "What the file system has free.", free as f64);
+    }
+    page.gauge(
+        "isogrid_disk_over_budget",
+        "1 while log and snapshots have as much as they may and writes are refused, else 0.",
+        f64::from(u8::from(report.is_over_budget)),
+    );
+    page.gauge(
+        "isogrid_disk_refusing",
+        "1 while the disk is full or fails and writes are refused, else 0.",
+        f64::from(u8::from(report.is_refusing)),
+    );
+    page.counter(
+        "isogrid_disk_errors_total",
+        "Writes and syncs that the disk refused.",
+        counts.errors(),
+    );
+    page.counter(
+        "isogrid_disk_log_written_bytes_total",
+        "Bytes of entries written to the log.",
+        counts.log_bytes(),
+    );
+    page.counter(
+        "isogrid_disk_snapshots_total",
+        "Snapshots of partitions that were written.",
+        counts.snapshots(),
+    );
+    page.counter(
+        "isogrid_disk_snapshot_written_bytes_total",
+        "Bytes of snapshots that were written.",
+        counts.snapshot_bytes(),
+    );
+    page.histogram("isogrid_disk_sync_seconds", "How long a sync of the log took.", &counts.syncs);
+    page.gauge(
+        "isogrid_disk_recovery_seconds",
+        "How long it took to read the data back when the node started.",
+        disk.recovered_ms as f64 / 1_000.0,
+    );
+}
