@@ -100,7 +100,8 @@ pub use codec::{Codec, Json, MessagePack, Raw};
 pub use error::{Error, Result};
 pub use grid::{Grid, Stats};
 pub use isogrid_core::{
-    ErrorCode, ErrorKind, LogPosition, NextStep, NumberFormat, Outcome, Receipt, Timestamp, Version,
+    Durability, ErrorCode, ErrorKind, LogPosition, NextStep, NumberFormat, Outcome, Receipt,
+    Timestamp, Version,
 };
 pub use key::{Decimal, Key, KeyBytes, OwnedKey};
 pub use many::{DeleteMany, GetMany, PutMany, Report};

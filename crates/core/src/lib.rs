@@ -35,7 +35,8 @@ pub use id::{
 };
 pub use limits::Limits;
 pub use log::{
-    Cause, Effect, EndedSessions, Hlc, LogPosition, Receipt, RequestId, SessionId, version_of,
+    Cause, Durability, Effect, EndedSessions, Hlc, LogPosition, Receipt, RequestId, SessionId,
+    version_of,
 };
 pub use map::{Eviction, MapSettings};
 pub use members::{Member, MemberState, Members};

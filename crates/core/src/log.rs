@@ -163,6 +163,19 @@ pub fn version_of(seq: u64) -> Version {
     Version(seq)
 }
 
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The loss of all but one of the in-sync nodes.
+    Memory,
+    /// And the end of every process.
+    #[default]
+    Os,
+    /// And a power loss everywhere.
+    Fsync,
+}
+
 /// What is known of the safety of a write. Hand it to a later read as `at_least`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -174,8 +187,8 @@ pub struct Receipt {
     pub loss_generation: u32,
     /// How many replicas held it when it was acknowledged.
     pub replicas: u8,
-    /// Whether they held it on disk.
-    pub durable: bool,
+    /// What it survived then.
+    pub durability: Durability,
     /// How many entries the furthest behind of the in-sync replicas lacked then.
     pub lag_ops: u64,
 }

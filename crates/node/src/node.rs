@@ -105,9 +105,8 @@ impl Node {
         let recovering = recovering::begin(&config, &identity, listeners)?;
         let progress = Arc::clone(&recovering.progress);
         let kept = identity.folder().zip(identity.storage());
-        let open = |(folder, (id, _)): (PathBuf, _)| {
-            Storage::open(&folder, id, (&progress, config.disk.budget))
-        };
+        let open =
+            |(folder, (id, _)): (PathBuf, _)| Storage::open(&folder, id, (&progress, &config.disk));
         let kept = kept.map(open).transpose()?;
         let (storage, recovery) = kept.unzip();
         let (engine, proposals) =

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use isogrid_core::{
-    Condition, Entry, Error, ErrorCode, Expiry, LogPosition, NumberFormat, Op, Page, Receipt,
-    Reply, Result, SessionId, Timestamp, Version,
+    Condition, Durability, Entry, Error, ErrorCode, Expiry, LogPosition, NumberFormat, Op, Page,
+    Receipt, Reply, Result, SessionId, Timestamp, Version,
 };
 
 use crate::frame::{AtLeast, OpOptions, ReadMode, WriteTag};
@@ -137,6 +137,14 @@ pub fn reply_to_pb(reply: &Reply<'_>) -> pb::OperationReply {
     pb::OperationReply { reply: Some(reply), receipt: None }
 }
 
+fn durability_to_pb(durability: Durability) -> pb::Durability {
+    match durability {
+        Durability::Memory => pb::Durability::Memory,
+        Durability::Os => pb::Durability::Os,
+        Durability::Fsync => pb::Durability::Fsync,
+    }
+}
+
 /// A receipt as a message.
 pub fn receipt_to_pb(receipt: &Receipt) -> pb::Receipt {
     pb::Receipt {
@@ -145,7 +153,7 @@ pub fn receipt_to_pb(receipt: &Receipt) -> pb::Receipt {
         seq: receipt.position.seq,
         loss_generation: receipt.loss_generation,
         replicas: u32::from(receipt.replicas),
-        durable: receipt.durable,
+        durability: durability_to_pb(receipt.durability).into(),
         lag_ops: receipt.lag_ops,
     }
 }
@@ -253,7 +261,7 @@ mod tests {
             position: LogPosition::new(2, 40),
             loss_generation: 1,
             replicas: 3,
-            durable: true,
+            durability: Durability::Fsync,
             lag_ops: 5,
         };
         let read = pb::ReadOptions {

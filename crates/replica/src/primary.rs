@@ -20,13 +20,14 @@ mod write;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use isogrid_core::{Epoch, PartitionEntry, Replica, Timestamp};
+use isogrid_core::{Durability, Epoch, PartitionEntry, Replica, Timestamp};
 
 use crate::effects::{Effects, Refusal, Response};
 use crate::event::Ticket;
 use crate::message::{Ack, Chunk, DigestAt, Mismatch};
 use crate::notice::Notice;
 use crate::owned::OwnedReply;
+use crate::settings::MapMode;
 use crate::shown::Removals;
 use crate::state::State;
 use crate::time::{Now, Ticks};
@@ -41,6 +42,14 @@ struct Waiting {
     ticket: Ticket,
     reply: OwnedReply,
     min_in_sync: u8,
+    durability: Durability,
+}
+
+impl Waiting {
+    fn of(mode: MapMode, seq: u64, ticket: Ticket, reply: OwnedReply) -> Self {
+        let MapMode { min_in_sync, durability, .. } = mode;
+        Waiting { seq, ticket, reply, min_in_sync, durability }
+    }
 }
 
 /// A read that waits for the commit of what it shows, or for a round.

@@ -1,6 +1,6 @@
 //! What an operator can set for replication, and the switches with which tests prove that each rule is needed.
 
-use isogrid_core::MapId;
+use isogrid_core::{Durability, MapId};
 
 use crate::log::WindowLimits;
 
@@ -21,11 +21,17 @@ pub struct MapMode {
     pub acknowledge: Acknowledge,
     /// Writes are refused while fewer replicas than this are in sync.
     pub min_in_sync: u8,
+    /// What an acknowledged write survives on replicas that are on disk.
+    pub durability: Durability,
 }
 
 impl Default for MapMode {
     fn default() -> Self {
-        MapMode { acknowledge: Acknowledge::InSync, min_in_sync: 1 }
+        MapMode {
+            acknowledge: Acknowledge::InSync,
+            min_in_sync: 1,
+            durability: Durability::default(),
+        }
     }
 }
 
@@ -131,6 +137,13 @@ impl Settings {
     #[inline]
     pub fn mode(&self, map: MapId) -> MapMode {
         self.maps.get(map.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// What a committed write to a map of this durability has survived.
+    #[inline]
+    pub fn reached(&self, wanted: Durability) -> Durability {
+        // Whatever the map, an entry that is on disk counts once it is written there.
+        if self.durable { wanted.max(Durability::Os) } else { Durability::Memory }
     }
 
     /// How long after its own last acknowledgement a replica may be sure that nobody reads under a lease it gave.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures::Stream;
 use isogrid_core::{
-    Entry, Epoch, Error, ErrorCode, Hlc, Incarnation, LogPosition, NodeId, Op, PartitionCount,
-    PartitionEntry, PartitionId, Receipt, Replica, Reply, Table, TableVersion, Version,
+    Durability, Entry, Epoch, Error, ErrorCode, Hlc, Incarnation, LogPosition, NodeId, Op,
+    PartitionCount, PartitionEntry, PartitionId, Receipt, Replica, Reply, Table, TableVersion,
+    Version,
 };
 use isogrid_proto::frame::{FRAME_VERSION, OpOptions, ReadMode, ReplyWriter, RequestFrame};
 use isogrid_proto::pb;
@@ -272,7 +273,7 @@ impl World {
                     position: LogPosition::new(1, value.unsigned_abs()),
                     loss_generation: 0,
                     replicas: 3,
-                    durable: false,
+                    durability: Durability::Memory,
                     lag_ops: 0,
                 };
                 (Reply::Integer { value, version: Version(1) }, Some(receipt))

@@ -1,5 +1,6 @@
 //! The maps of the cluster: a name, a number, settings, and how writes and reads are done.
 
+pub use isogrid_core::Durability;
 use isogrid_core::{MapId, MapSettings};
 use serde::{Deserialize, Serialize};
 
@@ -80,19 +81,6 @@ pub enum ReadMode {
     },
     /// Anywhere, stale as it may be.
     Any,
-}
-
-/// What an acknowledged write survives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// The loss of all but one of the in-sync nodes.
-    Memory,
-    /// And the end of every process.
-    #[default]
-    Os,
-    /// And a power loss everywhere.
-    Fsync,
 }
 
 #[cfg(test)]

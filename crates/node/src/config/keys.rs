@@ -176,6 +176,12 @@ pub const KEYS: &[Key] = &[
          more. Without it the disk is the only bound.",
     ),
     key(
+        "disk.snapshot_age_ms",
+        Kind::Integer { min: 1_000, max: 604_800_000 },
+        "How long entries may stand in the log before a snapshot of their partition has them, in milliseconds: a node \
+         that starts reads the log behind the snapshots. Where the log grows long, snapshots are written sooner.",
+    ),
+    key(
         "log.level",
         Kind::Filter,
         "What is logged: a level, or a level for each part of the program, as in `warn,isogrid_node=debug`.",

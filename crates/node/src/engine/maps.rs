@@ -60,7 +60,11 @@ impl MapInfo {
             name: Arc::from(name),
             settings: record.settings.clone(),
             read,
-            mode: MapMode { acknowledge, min_in_sync: record.mode.min_in_sync },
+            mode: MapMode {
+                acknowledge,
+                min_in_sync: record.mode.min_in_sync,
+                durability: record.mode.durability,
+            },
             usage,
         }
     }

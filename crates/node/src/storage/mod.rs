@@ -11,12 +11,14 @@
 //! | `syncer` | syncs for all who wait, one after the other |
 //! | `snapshots` | when images of partitions are written, and what the log need not keep any more |
 //! | `images` | writes images of partitions |
+//! | `ages` | which snapshots lack entries for too long |
 //! | `budget` | how much it may be |
 //! | `counts` | what was done, in figures |
 //! | `recover` | replicas from what the disk has |
 //!
 //! The rules themselves are those of `isogrid_persist`, which the simulator runs too.
 
+mod ages;
 mod budget;
 mod counts;
 mod images;
@@ -30,6 +32,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use isogrid_core::{Error, ErrorCode, LogPosition, PartitionId, Result};
 use isogrid_persist::Unwritten;
@@ -40,11 +43,13 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::config::DiskConfig;
 use crate::engine::Engine;
 use crate::node::internal;
 use crate::recovering::Progress;
 use crate::report::DiskReport;
 
+use ages::Ages;
 use budget::Budget;
 use counts::Counts;
 pub(crate) use counts::DiskFigures;
@@ -73,6 +78,7 @@ pub(crate) struct Storage {
     long_for_now: AtomicU64,
     syncs: syncer::Queue,
     budget: Budget,
+    ages: Mutex<Ages>,
     counts: Counts,
     /// How long the data took to come back, in milliseconds.
     recovered_ms: AtomicU64,
@@ -85,7 +91,7 @@ impl Storage {
     pub(crate) fn open(
         folder: &Path,
         id: u128,
-        (progress, budget): (&Progress, Option<u64>),
+        (progress, settings): (&Progress, &DiskConfig),
     ) -> Result<(Arc<Self>, isogrid_wal::Recovery<OsDisk>)> {
         let folder = folder.join(FOLDER);
         let unusable = |why: &dyn std::fmt::Display| {
@@ -106,7 +112,8 @@ impl Storage {
             refused_at: AtomicU64::new(0),
             long_for_now: AtomicU64::new(0),
             syncs: syncer::Queue::default(),
-            budget: Budget::new(budget),
+            budget: Budget::new(settings.budget),
+            ages: Mutex::new(Ages::new(Duration::from_millis(settings.snapshot_age_ms))),
             counts: Counts::default(),
             recovered_ms: AtomicU64::new(0),
             failed: watch::channel(None).0,
@@ -299,7 +306,9 @@ mod tests {
     #[test]
     fn a_thread_that_panics_ends_the_node_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let (storage, _) = Storage::open(folder.path(), 7, (&Progress::begin(None), None)).unwrap();
+        let (storage, _) =
+            Storage::open(folder.path(), 7, (&Progress::begin(None), &DiskConfig::default()))
+                .unwrap();
         let fine = keep(&storage, "fine", || {}).unwrap();
         fine.join().unwrap();
         assert_eq!(*storage.failed.borrow(), None);

@@ -1,11 +1,12 @@
 //! [`Snapshots`]: a thread that writes images of partitions: of those whose data on disk are worth nothing after a copy, at once;
-//! of others when the log has grown too long, those first that keep its oldest part.
+//! of others when the log has grown too long, those first that keep its oldest part, and when their snapshots lack entries for
+//! too long.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use isogrid_core::{PartitionId, Result};
 use isogrid_persist::Needs;
@@ -68,6 +69,7 @@ impl Snapshots {
                 }
                 of_thread.write_due_images(&engine, &ends);
                 if look.is_multiple_of(LOOKS_PER_SYNC) {
+                    of_thread.write_old_images(&engine, &ends);
                     of_thread.sync_in_passing();
                     of_thread.remove_leftovers();
                 }
@@ -98,6 +100,23 @@ impl Storage {
             .and_then(|()| self.keep_within_budget(engine, end));
         if let Err(error) = written {
             warn!(%error, "a snapshot could not be written, it is tried again");
+        }
+    }
+
+    /// Writes images of some of those partitions whose snapshots lack entries for too long: not of all at once.
+    fn write_old_images(&self, engine: &Engine, end: &End) {
+        let ends: Vec<_> = {
+            let snapshots = self.snapshots.lock();
+            let position = |one: &PartitionId| snapshots.get(one).map(|found| found.position);
+            let ends = engine.positions().into_iter();
+            ends.map(|(one, last)| (one, last, position(&one))).collect()
+        };
+        let mut due = self.ages.lock().due(ends, Instant::now());
+        due.truncate(PARTITIONS_MAX);
+        match self.write_images(engine, &due, end) {
+            Ok(0) => {}
+            Ok(written) => info!(snapshots = written, "snapshots that lacked entries for long"),
+            Err(error) => warn!(%error, "a snapshot could not be written, it is tried again"),
         }
     }
 

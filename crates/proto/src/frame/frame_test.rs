@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use isogrid_core::{
-    Condition, Entry, Error, ErrorCode, Expiry, Hlc, LogPosition, NumberFormat, Op, Outcome, Page,
-    PageEntry, PartitionId, Receipt, Reply, Scan, SessionId, TableVersion, Timestamp, Version,
+    Condition, Durability, Entry, Error, ErrorCode, Expiry, Hlc, LogPosition, NumberFormat, Op,
+    Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Scan, SessionId, TableVersion,
+    Timestamp, Version,
 };
 use proptest::prelude::*;
 
@@ -173,7 +174,7 @@ fn receipt() -> Receipt {
         position: LogPosition::new(4, 8),
         loss_generation: 1,
         replicas: 3,
-        durable: true,
+        durability: Durability::Os,
         lag_ops: 5,
     }
 }

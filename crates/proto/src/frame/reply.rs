@@ -10,8 +10,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isogrid_core::{
-    Entry, Error, Hlc, LogPosition, Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Result,
-    TableVersion, Timestamp, Version,
+    Durability, Entry, Error, Hlc, LogPosition, Outcome, Page, PageEntry, PartitionId, Receipt,
+    Reply, Result, TableVersion, Timestamp, Version,
 };
 
 use super::header::{HEADER_BYTES, Header, MAGIC_REPLY};
@@ -39,8 +39,9 @@ const EXPIRES: u8 = 1 << 1;
 const GOES_ON: u8 = 1 << 2;
 const HAS_RECEIPT: u8 = 1 << 7;
 
-/// The flag of a receipt whose write is on disk.
-const DURABLE: u8 = 1;
+/// The flags of a receipt whose write is on disk, and stays there without power.
+const WRITTEN: u8 = 1;
+const SYNCED: u8 = 1 << 1;
 
 /// The longest error detail that travels; the rest is cut.
 const DETAIL_BYTES_MAX: usize = 1_024;
@@ -158,12 +159,29 @@ impl Front<'_> {
 }
 
 #[inline]
+fn durability_flags(durability: Durability) -> u8 {
+    match durability {
+        Durability::Memory => 0,
+        Durability::Os => WRITTEN,
+        Durability::Fsync => WRITTEN | SYNCED,
+    }
+}
+
+fn durability_of(flags: u8) -> Durability {
+    match (flags & WRITTEN != 0, flags & SYNCED != 0) {
+        (false, _) => Durability::Memory,
+        (true, false) => Durability::Os,
+        (true, true) => Durability::Fsync,
+    }
+}
+
+#[inline]
 fn put_receipt(receipt: &Receipt, out: &mut BytesMut) {
     out.reserve(26);
     out.put_u64_le(receipt.position.epoch.0);
     out.put_u64_le(receipt.position.seq);
     out.put_u32_le(receipt.loss_generation);
-    out.put_slice(&[receipt.replicas, if receipt.durable { DURABLE } else { 0 }]);
+    out.put_slice(&[receipt.replicas, durability_flags(receipt.durability)]);
     out.put_u32_le(u32::try_from(receipt.lag_ops).unwrap_or(u32::MAX));
 }
 
@@ -342,7 +360,7 @@ fn receipt(reader: &mut Reader<'_>) -> Result<Receipt> {
         position: LogPosition::new(reader.u64()?, reader.u64()?),
         loss_generation: reader.u32()?,
         replicas: reader.u8()?,
-        durable: reader.u8()? & DURABLE != 0,
+        durability: durability_of(reader.u8()?),
         lag_ops: u64::from(reader.u32()?),
     })
 }

@@ -1,6 +1,6 @@
 //! How far the log is committed, and who waits for it.
 
-use isogrid_core::{LogPosition, version_of};
+use isogrid_core::{Durability, LogPosition, version_of};
 
 use super::target::{Standing, Target};
 use super::{Parked, Primary, Waiting};
@@ -62,7 +62,8 @@ impl Primary {
                     let position = state.log.position_of(write.seq);
                     position.expect("what was just committed is in the window")
                 };
-                let receipt = Receipt { position, ..receipt };
+                let durability = state.settings.reached(write.durability);
+                let receipt = Receipt { position, durability, ..receipt };
                 Response::Written { reply: write.reply.reply(), receipt }
             };
             effects.respond(write.ticket, response);
@@ -80,7 +81,7 @@ impl Primary {
         }
     }
 
-    /// What is known of the safety of an entry.
+    /// What is known of the safety of an entry but for the disk.
     pub(super) fn receipt(&self, state: &State, position: LogPosition, replicas: u8) -> Receipt {
         let required = self.targets.iter().filter(|target| target.standing == Standing::InSync);
         let lag = required.map(|target| state.log.last().seq - target.matched).max();
@@ -89,7 +90,7 @@ impl Primary {
             position,
             loss_generation: state.loss_generation,
             replicas,
-            durable: state.settings.durable,
+            durability: Durability::Memory,
             lag_ops: lag.unwrap_or(0),
         }
     }

@@ -5,7 +5,7 @@ use isogrid_core::{Effect, Hlc, LogPosition, MapId, Reply, SessionId, version_of
 use isogrid_store::{Changes, Context, hash_key};
 
 use super::{Primary, Waiting};
-use crate::effects::{Effects, Refusal, Response};
+use crate::effects::{Effects, Receipt, Refusal, Response};
 use crate::entry::Answer;
 use crate::event::Request;
 use crate::notice::Notice;
@@ -92,12 +92,13 @@ impl Primary {
                 effects.notice(Notice::InFlightAgain);
                 let entry = state.log.entry(seq).expect("what is not committed is in the window");
                 let reply = owned(entry.answer, seq);
-                self.wait(Waiting { seq, ticket, reply, min_in_sync: mode.min_in_sync });
+                self.wait(Waiting::of(mode, seq, ticket, reply));
             }
             Lookup::Done { position, answer } => {
                 effects.notice(Notice::AnsweredAgain);
                 let replicas = state.view.in_sync.len().min(usize::from(u8::MAX)) as u8;
-                let receipt = self.receipt(state, position, replicas);
+                let durability = state.settings.reached(mode.durability);
+                let receipt = Receipt { durability, ..self.receipt(state, position, replicas) };
                 let reply = owned(answer, position.seq);
                 effects.respond(ticket, Response::Written { reply: reply.reply(), receipt });
             }
@@ -147,11 +148,12 @@ impl Primary {
         }
         if mode.acknowledge == Acknowledge::Primary {
             let position = LogPosition { epoch: self.epoch, seq };
+            // Neither the backups nor the disk have it yet.
             let receipt = self.receipt(state, position, 1);
             return effects
                 .respond(request.ticket, Response::Written { reply: reply.reply(), receipt });
         }
-        self.wait(Waiting { seq, ticket: request.ticket, reply, min_in_sync: mode.min_in_sync });
+        self.wait(Waiting::of(mode, seq, request.ticket, reply));
     }
 
     /// An entry that changes nothing.

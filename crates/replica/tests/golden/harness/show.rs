@@ -1,6 +1,8 @@
 //! Everything that replicas say, as people read it.
 
-use isogrid_core::{Cause, Effect, Entry as Record, MapId, PartitionEntry, Replica as Name, Reply};
+use isogrid_core::{
+    Cause, Durability, Effect, Entry as Record, MapId, PartitionEntry, Replica as Name, Reply,
+};
 use isogrid_replica::entry::{Entries, Entry};
 use isogrid_replica::message::{Append, Content, Piece};
 use isogrid_replica::{
@@ -75,7 +77,11 @@ pub(super) fn response(response: &Response<'_>) -> String {
     match response {
         Response::Read { reply, .. } => reply_text(reply),
         Response::Written { reply, receipt } => {
-            let durable = if receipt.durable { " on disk" } else { "" };
+            let durable = match receipt.durability {
+                Durability::Memory => "",
+                Durability::Os => " on disk",
+                Durability::Fsync => " synced on disk",
+            };
             let lag = match receipt.lag_ops {
                 0 => String::new(),
                 ops => format!(", {ops} behind"),

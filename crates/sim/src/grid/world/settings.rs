@@ -9,7 +9,7 @@ use isogrid_replica::settings::{Acknowledge, MapMode};
 use crate::grid::options::{Drawn, Options, Storage};
 
 pub(super) fn replica_settings(options: &Options, drawn: &Drawn) -> Settings {
-    let loose = MapMode { acknowledge: Acknowledge::Primary, min_in_sync: 1 };
+    let loose = MapMode { acknowledge: Acknowledge::Primary, ..MapMode::default() };
     Settings {
         hash_seed: 7,
         durable: drawn.storage != Storage::Memory,
