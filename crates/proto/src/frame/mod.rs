@@ -8,6 +8,7 @@ pub mod header;
 mod op;
 mod options;
 mod reader;
+mod receipt;
 mod reply;
 mod request;
 

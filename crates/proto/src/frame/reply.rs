@@ -10,12 +10,13 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isogrid_core::{
-    Durability, Entry, Error, Hlc, LogPosition, Outcome, Page, PageEntry, PartitionId, Receipt,
-    Reply, Result, TableVersion, Timestamp, Version,
+    Entry, Error, Hlc, Outcome, Page, PageEntry, Receipt, Reply, Result, TableVersion, Timestamp,
+    Version,
 };
 
 use super::header::{HEADER_BYTES, Header, MAGIC_REPLY};
 use super::reader::{Reader, malformed};
+use super::receipt::{put_receipt, read_receipt};
 use super::request::OPS_PER_FRAME_MAX;
 use crate::status;
 
@@ -38,10 +39,6 @@ const HAS_ENTRY: u8 = 1;
 const EXPIRES: u8 = 1 << 1;
 const GOES_ON: u8 = 1 << 2;
 const HAS_RECEIPT: u8 = 1 << 7;
-
-/// The flags of a receipt whose write is on disk, and stays there without power.
-const WRITTEN: u8 = 1;
-const SYNCED: u8 = 1 << 1;
 
 /// The longest error detail that travels; the rest is cut.
 const DETAIL_BYTES_MAX: usize = 1_024;
@@ -156,33 +153,6 @@ impl Front<'_> {
             }
         }
     }
-}
-
-#[inline]
-fn durability_flags(durability: Durability) -> u8 {
-    match durability {
-        Durability::Memory => 0,
-        Durability::Os => WRITTEN,
-        Durability::Fsync => WRITTEN | SYNCED,
-    }
-}
-
-fn durability_of(flags: u8) -> Durability {
-    match (flags & WRITTEN != 0, flags & SYNCED != 0) {
-        (false, _) => Durability::Memory,
-        (true, false) => Durability::Os,
-        (true, true) => Durability::Fsync,
-    }
-}
-
-#[inline]
-fn put_receipt(receipt: &Receipt, out: &mut BytesMut) {
-    out.reserve(26);
-    out.put_u64_le(receipt.position.epoch.0);
-    out.put_u64_le(receipt.position.seq);
-    out.put_u32_le(receipt.loss_generation);
-    out.put_slice(&[receipt.replicas, durability_flags(receipt.durability)]);
-    out.put_u32_le(u32::try_from(receipt.lag_ops).unwrap_or(u32::MAX));
 }
 
 fn entry_flags(entry: &Entry<'_>) -> u8 {
@@ -349,20 +319,9 @@ fn decode<'a>(reader: &mut Reader<'a>) -> Result<Answered<'a>> {
     let index = usize::from(reader.u16()?);
     let kind = reader.u8()?;
     let flags = reader.u8()?;
-    let receipt = if flags & HAS_RECEIPT == 0 { None } else { Some(receipt(reader)?) };
+    let receipt = if flags & HAS_RECEIPT == 0 { None } else { Some(read_receipt(reader)?) };
     let reply = decode_reply(kind, flags, reader)?;
     Ok(Answered { index, reply, receipt })
-}
-
-fn receipt(reader: &mut Reader<'_>) -> Result<Receipt> {
-    Ok(Receipt {
-        partition: PartitionId(0),
-        position: LogPosition::new(reader.u64()?, reader.u64()?),
-        loss_generation: reader.u32()?,
-        replicas: reader.u8()?,
-        durability: durability_of(reader.u8()?),
-        lag_ops: u64::from(reader.u32()?),
-    })
 }
 
 #[inline]
