@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use super::Storage;
+use super::rest::Rest;
 use super::snapshots::End;
 use crate::engine::Engine;
 
@@ -127,7 +128,7 @@ impl Storage {
             return Ok(());
         }
         let partitions: Vec<_> = engine.on_disk().into_iter().map(|(one, _)| one).collect();
-        let written = self.write_images(engine, &partitions, end)?;
+        let written = self.write_images(engine, &partitions, (end, Rest::none()))?;
         self.prune(engine)?;
         let again = (written < partitions.len()).then(|| now + AGAIN);
         *self.budget.rewritten.lock() = Rewritten { data, again };

@@ -7,6 +7,7 @@ use isogrid_persist::Void;
 use isogrid_wal::{OsDisk, SnapshotEnd, SnapshotWriter, WalError};
 
 use super::Storage;
+use super::rest::Rest;
 use super::snapshots::End;
 use crate::engine::Engine;
 
@@ -49,14 +50,15 @@ impl Storage {
         &self,
         engine: &Engine,
         partitions: &[PartitionId],
-        end: &End,
+        (end, mut rest): (&End, Rest),
     ) -> Result<usize, WalError> {
         let mut written = 0;
         let mut left = partitions.iter().copied();
         loop {
             let (mut images, mut bytes) = (Vec::new(), 0);
             for partition in left.by_ref() {
-                let Some(image) = self.walk(engine, partition, end)? else { continue };
+                let walked = self.walk(engine, partition, (end, &mut rest))?;
+                let Some(image) = walked else { continue };
                 bytes += image.bytes;
                 images.push(image);
                 if bytes >= IMAGES_BYTES || images.len() >= IMAGES_MAX {
@@ -75,7 +77,7 @@ impl Storage {
         &self,
         engine: &'e Engine,
         partition: PartitionId,
-        end: &End,
+        (end, rest): (&End, &mut Rest),
     ) -> Result<Option<Unpublished<'e>>, WalError> {
         let Some(head) = engine.begin_image(partition)? else { return Ok(None) };
         let attempt = Attempt { engine, partition };
@@ -86,6 +88,7 @@ impl Storage {
         };
         let (mut block, mut records) = (Vec::new(), 0);
         while !end.is_over() {
+            let begun = Instant::now();
             let Ok(page) = engine.image_page(partition, PAGE_BYTES, &mut block) else { break };
             records += page.records;
             if records > 0 && (page.is_last || block.len() >= BLOCK_BYTES) {
@@ -96,6 +99,9 @@ impl Storage {
             }
             if page.is_last {
                 return Ok(Some(image));
+            }
+            if let Some(rest) = rest.after(begun.elapsed()) {
+                end.wait(rest);
             }
         }
         Ok(None)

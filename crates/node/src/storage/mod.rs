@@ -11,6 +11,7 @@
 //! | `syncer` | syncs for all who wait, one after the other |
 //! | `snapshots` | when images of partitions are written, and what the log need not keep any more |
 //! | `images` | writes images of partitions |
+//! | `rest` | how gently |
 //! | `ages` | which snapshots lack entries for too long |
 //! | `budget` | how much it may be |
 //! | `counts` | what was done, in figures |
@@ -23,6 +24,7 @@ mod budget;
 mod counts;
 mod images;
 mod recover;
+mod rest;
 mod snapshots;
 mod syncer;
 
@@ -76,6 +78,8 @@ pub(crate) struct Storage {
     refused_at: AtomicU64,
     /// How long the log may be, because it could not be made shorter.
     long_for_now: AtomicU64,
+    /// By how much the log grew while it was made shorter the last time.
+    grew: AtomicU64,
     syncs: syncer::Queue,
     budget: Budget,
     ages: Mutex<Ages>,
@@ -111,6 +115,7 @@ impl Storage {
             is_refusing: AtomicBool::new(false),
             refused_at: AtomicU64::new(0),
             long_for_now: AtomicU64::new(0),
+            grew: AtomicU64::new(0),
             syncs: syncer::Queue::default(),
             budget: Budget::new(settings.budget),
             ages: Mutex::new(Ages::new(Duration::from_millis(settings.snapshot_age_ms))),

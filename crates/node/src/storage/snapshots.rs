@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use isogrid_core::{PartitionId, Result};
 use isogrid_persist::Needs;
-use isogrid_wal::WalError;
 use isogrid_wal::snapshot::writer::remove_temporary;
+use isogrid_wal::{SnapshotInfo, WalError};
 use parking_lot::{Condvar, Mutex};
 use tracing::{info, warn};
 
 use super::Storage;
+use super::rest::Rest;
 use crate::engine::Engine;
 
 /// What nobody waits for is synced once in so many looks: a loss of power takes no more than about a second of it.
@@ -36,7 +37,7 @@ pub(super) struct End(Mutex<bool>, Condvar);
 
 impl End {
     /// Waits a little, and says whether the thread is to end.
-    fn wait(&self, time: Duration) -> bool {
+    pub(super) fn wait(&self, time: Duration) -> bool {
         let mut is_over = self.0.lock();
         if !*is_over {
             self.1.wait_for(&mut is_over, time);
@@ -95,7 +96,7 @@ impl Storage {
         let lacking: Vec<PartitionId> =
             partitions.filter(|(_, lacks)| *lacks).map(|(partition, _)| partition).collect();
         let written = self
-            .write_images(engine, &lacking, end)
+            .write_images(engine, &lacking, (end, Rest::none()))
             .and_then(|_| self.shorten(engine, end))
             .and_then(|()| self.keep_within_budget(engine, end));
         if let Err(error) = written {
@@ -113,7 +114,7 @@ impl Storage {
         };
         let mut due = self.ages.lock().due(ends, Instant::now());
         due.truncate(PARTITIONS_MAX);
-        match self.write_images(engine, &due, end) {
+        match self.write_images(engine, &due, (end, Rest::long())) {
             Ok(0) => {}
             Ok(written) => info!(snapshots = written, "snapshots that lacked entries for long"),
             Err(error) => warn!(%error, "a snapshot could not be written, it is tried again"),
@@ -131,14 +132,16 @@ impl Storage {
 
     /// Writes images until the log is short again: of those partitions that need its oldest segment, then the next one.
     fn shorten(&self, engine: &Engine, end: &End) -> Result<(), WalError> {
-        let snapshots = self.report().snapshot_bytes;
-        let bytes_max = log_bytes_max(engine.memory().data_bytes(), snapshots);
-        let bytes_max = self.budget.log_bytes_max(bytes_max, snapshots, LOG_BYTES_SPARE);
+        let images = Images::of(self.snapshots.lock().values());
+        let data = engine.memory().data_bytes();
+        let bytes_max = log_bytes_max(data, images, self.grew.load(Ordering::Relaxed));
+        let bytes_max = self.budget.log_bytes_max(bytes_max, images.on_disk, LOG_BYTES_SPARE);
         let before = self.log.lock().disk_bytes();
         if before <= bytes_max.max(self.long_for_now.load(Ordering::Relaxed)) {
             return Ok(());
         }
         let (mut written, mut tried) = (0, BTreeSet::new());
+        let log_before = self.counts.log_bytes();
         loop {
             let held = self.prune(engine)?;
             if self.log.lock().disk_bytes() <= bytes_max / 2 {
@@ -149,8 +152,14 @@ impl Storage {
             if some.is_empty() || end.is_over() {
                 break;
             }
-            written += self.write_images(engine, &some, end)?;
+            let over = self.log.lock().disk_bytes().saturating_sub(bytes_max);
+            // Half of what is left to twice the data.
+            let rest = Rest::ahead((over, data / 4), (tried.len() + some.len(), held.len()));
+            written += self.write_images(engine, &some, (end, rest))?;
             tried.extend(some);
+        }
+        if written > 0 {
+            self.grew.store(self.counts.log_bytes() - log_before, Ordering::Relaxed);
         }
         let after = self.log.lock().disk_bytes();
         // Where that was in vain, it is tried again when there is more.
@@ -180,29 +189,70 @@ impl Storage {
     }
 }
 
+/// What all snapshots have together.
+#[derive(Clone, Copy, Debug)]
+struct Images {
+    /// Bytes of their files.
+    on_disk: u64,
+    /// Bytes of the records in them.
+    records: u64,
+}
+
+impl Images {
+    fn of<'a>(snapshots: impl Iterator<Item = &'a SnapshotInfo>) -> Self {
+        let none = Images { on_disk: 0, records: 0 };
+        snapshots.fold(none, |sum, one| Images {
+            on_disk: sum.on_disk + one.file_bytes,
+            records: sum.records + one.bytes,
+        })
+    }
+}
+
 /// How long the log may be before images are written. With images of everything, which it stays beside until they are written,
 /// it has one and a half times the data then, and a segment; what comes meanwhile, and an image beside the one that it
-/// replaces, have as much as is left to twice the data. Of data that became fewer the snapshots are large for a while.
-fn log_bytes_max(data: u64, snapshots: u64) -> u64 {
-    let both = data + data / 2;
-    both.saturating_sub(snapshots.max(data)).max(data / 4) + LOG_BYTES_SPARE
+/// replaces, have as much as is left to twice the data. Where more came meanwhile the last time, a little more than that.
+/// Images are taken to become as large as they were, and those of data that have none as large as the data. Of data that
+/// became fewer they are large for a while.
+fn log_bytes_max(data: u64, images: Images, grew: u64) -> u64 {
+    let expected = images.on_disk + data.saturating_sub(images.records);
+    let meanwhile = (grew + grew / 8).max(data / 2);
+    (data * 2).saturating_sub(expected + meanwhile).max(data / 4) + LOG_BYTES_SPARE
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const GIB: u64 = 1 << 30;
+
+    fn log_max(on_disk: u64, records: u64) -> u64 {
+        log_bytes_max(GIB, Images { on_disk, records }, GIB / 9)
+    }
+
     #[test]
     fn log_and_snapshots_together_have_room_left_to_twice_the_data() {
-        const GIB: u64 = 1 << 30;
-        for snapshots in [0, GIB / 3, GIB, GIB * 5 / 4] {
-            let together = log_bytes_max(GIB, snapshots) + snapshots.max(GIB);
-            assert!(together <= GIB * 3 / 2 + LOG_BYTES_SPARE, "{snapshots}");
+        let half = GIB / 2;
+        // None yet, some, all, all and compressed.
+        for (on_disk, records) in [(0, 0), (GIB / 3, GIB / 3), (GIB, GIB), (GIB / 8, GIB)] {
+            let together = log_max(on_disk, records) + on_disk + (GIB - records);
+            assert_eq!(together, GIB + half + LOG_BYTES_SPARE, "{on_disk} {records}");
         }
-        assert_eq!(
-            log_bytes_max(GIB, 9 * GIB),
-            GIB / 4 + LOG_BYTES_SPARE,
-            "it has some room always"
-        );
+        assert_eq!(log_max(9 * GIB, 9 * GIB), GIB / 4 + LOG_BYTES_SPARE, "it has some always");
+    }
+
+    #[test]
+    fn snapshots_that_compression_makes_small_leave_room_to_the_log() {
+        assert_eq!(log_max(GIB, GIB), GIB / 2 + LOG_BYTES_SPARE);
+        assert_eq!(log_max(GIB / 10, GIB), GIB + GIB / 2 - GIB / 10 + LOG_BYTES_SPARE);
+        assert_eq!(log_max(0, 0), GIB / 2 + LOG_BYTES_SPARE, "nobody knows how small they become");
+    }
+
+    #[test]
+    fn what_came_while_images_were_written_is_expected_again() {
+        let small = Images { on_disk: GIB / 10, records: GIB };
+        let log_max = |grew| log_bytes_max(GIB, small, grew) - LOG_BYTES_SPARE;
+        assert_eq!(log_max(GIB / 3), log_max(0), "as much is expected anyway");
+        assert_eq!(log_max(GIB), 2 * GIB - GIB / 10 - GIB - GIB / 8);
+        assert_eq!(log_max(3 * GIB), GIB / 4, "it has some always");
     }
 }
