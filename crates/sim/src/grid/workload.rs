@@ -80,8 +80,9 @@ pub(crate) struct Client {
     table: Table,
     /// The last value seen or written of each key, for conditions.
     known: BTreeMap<KeyId, Value>,
-    /// The last receipt per partition.
-    receipts: BTreeMap<PartitionId, LogPosition>,
+    /// The last receipt per partition, and whether all in-sync replicas have the write: one that the primary alone has may be
+    /// gone with it, and others stand in its place.
+    receipts: BTreeMap<PartitionId, (LogPosition, bool)>,
     session_asked_at: Option<SimTime>,
     pace: Pace,
     partitions: PartitionCount,
@@ -316,20 +317,23 @@ impl Client {
         }
     }
 
+    fn keep_receipt(&mut self, open: &Open, position: Option<LogPosition>) {
+        let is_everywhere = open.map != LOOSE;
+        self.receipts.extend(position.map(|position| (open.partition, (position, is_everywhere))));
+    }
+
     /// What the answer means for the history; `None` when the request is to be tried again.
     fn outcome(&mut self, open: &Open, answered: Answered) -> Option<Outcome> {
         match answered {
             Answered::Missing { version, position } => {
                 if let Kind::OfPair(_, OnSide::Move { .. }) = open.kind {
-                    self.receipts.extend(position.map(|position| (open.partition, position)));
+                    self.keep_receipt(open, position);
                     return Some(Outcome::Conflict(Some(Seen::NOTHING)));
                 }
                 self.outcome(open, Answered::Seen { version, value: None, position })
             }
             Answered::Seen { version, value, position } => {
-                if let Some(position) = position {
-                    self.receipts.insert(open.partition, position);
-                }
+                self.keep_receipt(open, position);
                 let value = match open.kind {
                     Kind::Write(value) | Kind::CompareAndSet { value, .. } => Value::Written(value),
                     Kind::OfPair(_, OnSide::Write(value)) => Value::Written(value),

@@ -85,8 +85,12 @@ impl Client {
             0..7 => (Freshness::Latest, ReadMode::Lease, None),
             7 => (Freshness::Latest, ReadMode::Confirmed, None),
             8 => match self.receipts.get(&partition) {
-                Some(position) => {
-                    (Freshness::AtLeast(position.seq), ReadMode::Any, Some(*position))
+                Some((position, is_everywhere)) => {
+                    let freshness = match is_everywhere {
+                        true => Freshness::AtLeast(position.seq),
+                        false => Freshness::Any,
+                    };
+                    (freshness, ReadMode::Any, Some(*position))
                 }
                 None => (Freshness::Any, ReadMode::Any, None),
             },
