@@ -121,12 +121,11 @@ impl Node {
             }
             None => DataOnDisk::Nothing,
         };
-        if let Some(storage) = &storage {
-            storage.recovered(progress.standing().elapsed_ms);
-        }
         // The node's own doors open on the same listeners.
         drop(recovering);
-        let keepers = storage.map(|storage| Keepers::start(storage, &engine)).transpose()?;
+        let recovered_ms = progress.standing().elapsed_ms;
+        let keepers = storage.map(|storage| Keepers::start(storage, &engine, recovered_ms));
+        let keepers = keepers.transpose()?;
         let stopping = CancellationToken::new();
         let runtime = runtime()?;
         let handle = runtime.handle().clone();

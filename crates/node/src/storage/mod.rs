@@ -205,11 +205,6 @@ impl Storage {
         }
     }
 
-    /// The data came back, in so many milliseconds.
-    pub(crate) fn recovered(&self, in_ms: u64) {
-        self.recovered_ms.store(in_ms, Ordering::Relaxed);
-    }
-
     /// All figures of the disk.
     pub(crate) fn figures(&self) -> DiskFigures<'_> {
         DiskFigures {
@@ -265,8 +260,13 @@ pub(crate) struct Keepers {
 }
 
 impl Keepers {
-    /// Starts them.
-    pub(crate) fn start(storage: Arc<Storage>, engine: &Arc<Engine>) -> Result<Self> {
+    /// Starts them, now that the data came back in so many milliseconds.
+    pub(crate) fn start(
+        storage: Arc<Storage>,
+        engine: &Arc<Engine>,
+        recovered_ms: u64,
+    ) -> Result<Self> {
+        storage.recovered_ms.store(recovered_ms, Ordering::Relaxed);
         let snapshots = Snapshots::start(Arc::clone(&storage), Arc::clone(engine))?;
         let syncer = Syncer::start(Arc::clone(&storage), Arc::clone(engine))?;
         Ok(Keepers { storage, threads: Some((snapshots, syncer)) })
