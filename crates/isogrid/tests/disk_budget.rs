@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use common::data::{grid, runtime};
-use common::{Node, eventually, isogrid};
+use common::{Node, eventually, http_get, isogrid};
 use isogrid_client::{Error, Grid, Retry};
 use isogrid_core::ErrorCode;
 use serde_json::Value;
@@ -112,6 +112,8 @@ fn over_the_budget_writes_are_refused_and_go_on_by_themselves_when_data_are_dele
     let (filled, why) = runtime.block_on(fill(&node, first));
     assert_eq!(why.code(), ErrorCode::DiskRefuses, "{why}");
     eventually("status says so", || member(&node)["disk"] == "over_budget");
+    let figures = http_get(&node.http, "/metrics").expect("it listens");
+    assert!(figures.contains("\nisogrid_disk_over_budget 1\n"), "{figures}");
     let shown = node.run(&["status"]);
     assert!(shown.text().contains(" of 128.0 MiB, OVER BUDGET"), "{}", shown.text());
 
