@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What does not count: about a segment, for the one that is written to always stays.
 const LOG_BYTES_SPARE: u64 = 64 << 20;
 
+/// So many partitions whose snapshots lack entries for too long have their turn at once.
+const OLD_MAX: usize = 4;
+
 /// So many partitions are looked at before it is seen whether the log is short enough.
 const PARTITIONS_MAX: usize = 16;
 
@@ -92,16 +95,24 @@ impl Drop for Snapshots {
 
 impl Storage {
     fn write_due_images(&self, engine: &Engine, end: &End) {
-        let partitions = engine.on_disk().into_iter();
-        let lacking: Vec<PartitionId> =
-            partitions.filter(|(_, lacks)| *lacks).map(|(partition, _)| partition).collect();
         let written = self
-            .write_images(engine, &lacking, (end, Rest::none()))
+            .write_lacking(engine, &engine.on_disk(), end)
             .and_then(|_| self.shorten(engine, end))
             .and_then(|()| self.keep_within_budget(engine, end));
         if let Err(error) = written {
             warn!(%error, "a snapshot could not be written, it is tried again");
         }
+    }
+
+    /// Writes images of those of these partitions whose data on disk are worth nothing: until they have one, others wait for them.
+    fn write_lacking(
+        &self,
+        engine: &Engine,
+        held: &[(PartitionId, bool)],
+        end: &End,
+    ) -> Result<usize, WalError> {
+        let lacking = held.iter().filter(|(_, lacks)| *lacks).map(|(partition, _)| *partition);
+        self.write_images(engine, &lacking.collect::<Vec<_>>(), (end, Rest::none()))
     }
 
     /// Writes images of some of those partitions whose snapshots lack entries for too long: not of all at once.
@@ -113,7 +124,7 @@ impl Storage {
             ends.map(|(one, last)| (one, last, position(&one))).collect()
         };
         let mut due = self.ages.lock().due(ends, Instant::now());
-        due.truncate(PARTITIONS_MAX);
+        due.truncate(OLD_MAX);
         match self.write_images(engine, &due, (end, Rest::long())) {
             Ok(0) => {}
             Ok(written) => info!(snapshots = written, "snapshots that lacked entries for long"),
@@ -147,6 +158,7 @@ impl Storage {
             if self.log.lock().disk_bytes() <= bytes_max / 2 {
                 break;
             }
+            written += self.write_lacking(engine, &held, end)?;
             let needs = self.needs(&held);
             let some: Vec<PartitionId> = needs.of_oldest(&tried).take(PARTITIONS_MAX).collect();
             if some.is_empty() || end.is_over() {
