@@ -107,7 +107,7 @@ impl Relay {
                 return Ok(());
             }
             let left_ms = deadline.left_ms().unwrap_or(0);
-            if left_ms <= pause_ms + LAST_WORD_MS {
+            if !has_time_for_another(left_ms, pause_ms) {
                 for (index, error) in again {
                     sift.pass(index, &Reply::Failed(self.last_word(error)), None);
                 }
@@ -283,6 +283,11 @@ impl Relay {
     }
 }
 
+/// Whether a try behind this pause leaves time for the last word.
+fn has_time_for_another(left_ms: u64, pause_ms: u64) -> bool {
+    left_ms > pause_ms + LAST_WORD_MS
+}
+
 /// Hands the answers of an owner on. Says which operations have one.
 fn take_answers(engine: &Engine, bytes: &Bytes, asked: &[Asked<'_>], sift: &Sift) -> Vec<bool> {
     let mut answered = vec![false; asked.len()];
@@ -346,5 +351,20 @@ pub(crate) fn reply_bytes(reply: &Reply<'_>) -> usize {
             page.entries.iter().map(|one| one.key.len() + one.entry.value.len() + 64).sum()
         }
         _ => 64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_comes_while_somebody_listens() {
+        for pause_ms in [PAUSE_MIN_MS, PAUSE_MAX_MS] {
+            let least = (0..1_000).find(|left_ms| has_time_for_another(*left_ms, pause_ms));
+            let left_behind_it = least.expect("a second is enough") - pause_ms;
+            assert!(left_behind_it > LAST_WORD_MS, "{left_behind_it} ms behind {pause_ms} ms");
+        }
+        assert!(!has_time_for_another(0, PAUSE_MIN_MS), "a deadline that has passed");
     }
 }

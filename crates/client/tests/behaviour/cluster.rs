@@ -243,7 +243,8 @@ async fn a_node_that_is_back_is_found_when_it_is_heard_of() -> Result<()> {
     for round in 1..=4 {
         assert_eq!(map.incr(key.as_str(), 1).await?, 2 * round - 1);
         fake.fail_over(1, 0).await;
-        // So long that the pauses between two tries are long ones.
+        // It is down for so long that the pauses between two tries are long ones. They cannot be counted from outside: whoever
+        // takes the calls is connected to.
         tokio::time::sleep(Duration::from_secs(2)).await;
         fake.come_back(1, partition).await;
         let begun = Instant::now();
