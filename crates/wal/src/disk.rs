@@ -55,6 +55,15 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// What the disk says.
     fn sync_folder(&self, folder: &str) -> io::Result<()>;
 
+    /// Returns when the content of all these files will survive a loss of power: what [`DiskFile::sync`] does for each of them,
+    /// for less where the disk can do it for several at once.
+    ///
+    /// # Errors
+    /// What the disk says of any of them; the others may be synced then.
+    fn sync_files(&self, files: &mut [&mut Self::File]) -> io::Result<()> {
+        files.iter_mut().try_for_each(|file| file.sync())
+    }
+
     /// How many bytes may still be written, if the disk can tell.
     ///
     /// # Errors

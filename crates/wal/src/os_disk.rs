@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, ScopedJoinHandle};
 
 use crate::disk::{Disk, DiskFile};
 
@@ -115,6 +116,24 @@ impl Disk for OsDisk {
         File::open(self.path(folder))?.sync_all()
     }
 
+    /// Each file on a thread of its own, so that the file system has one transaction for all of them.
+    fn sync_files(&self, files: &mut [&mut OsFile]) -> io::Result<()> {
+        let [first, others @ ..] = files else { return Ok(()) };
+        thread::scope(|scope| {
+            let others: Vec<_> = others
+                .iter_mut()
+                .map(|file| thread::Builder::new().spawn_scoped(scope, || file.sync()))
+                .collect();
+            let first = first.sync();
+            let of_thread = |sync: io::Result<ScopedJoinHandle<'_, io::Result<()>>>| {
+                let panicked = |_| Err(io::Error::other("the thread that synced it panicked"));
+                sync.and_then(|thread| thread.join().unwrap_or_else(panicked))
+            };
+            // All are waited for, whatever becomes of the first ones.
+            others.into_iter().map(of_thread).fold(first, |sum, one| sum.and(one))
+        })
+    }
+
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         let state = rustix::fs::statvfs(&*self.folder)?;
         Ok(Some(state.f_bavail.saturating_mul(state.f_frsize)))
@@ -126,6 +145,14 @@ impl Disk for OsDisk {
 pub struct OsFile {
     file: File,
     read: Arc<AtomicU64>,
+}
+
+#[cfg(test)]
+impl OsFile {
+    /// Any file.
+    pub(crate) fn of(file: File) -> Self {
+        OsFile { file, read: Arc::default() }
+    }
 }
 
 impl DiskFile for OsFile {

@@ -2,16 +2,17 @@
 
 use std::io::ErrorKind;
 
-use isogrid_core::LogPosition;
+use isogrid_core::{LogPosition, PartitionId};
 
 use crate::disk::{Disk, DiskFile};
 use crate::faulty_disk::{Fault, FaultyDisk, Operation};
+use crate::os_disk::{OsDisk, OsFile};
 use crate::place::Place;
 use crate::record::tests::{from_hex, to_hex};
 use crate::snapshot::reader::check;
-use crate::snapshot::writer::remove_temporary;
-use crate::testing::{STORAGE, append, head, reopen, snapshot};
-use crate::{SnapshotEnd, SnapshotReader, SnapshotWriter, WalError};
+use crate::snapshot::writer::{publish_all, remove_temporary};
+use crate::testing::{STORAGE, append, append_to, head, reopen, snapshot};
+use crate::{NodeLog, SnapshotEnd, SnapshotHead, SnapshotReader, SnapshotWriter, WalError};
 
 const PATH: &str = "snap/1-1-9.snap";
 
@@ -135,4 +136,100 @@ fn a_snapshot_waits_for_the_log() {
     let end = SnapshotEnd { complete_at: LogPosition::new(1, 4), log_end: log.end() };
     let refused = writer.publish(end, log.synced()).unwrap_err();
     assert!(matches!(refused, WalError::Refused { .. }), "{refused}");
+}
+
+/// Publishes snapshots of partitions 1 to 3 at the log's end, all with one call.
+fn publish_three(
+    disk: &FaultyDisk,
+    log: &NodeLog<FaultyDisk>,
+    seq: u64,
+) -> Result<usize, WalError> {
+    let end = SnapshotEnd { complete_at: LogPosition::new(1, seq), log_end: log.end() };
+    let writers = (1..=3).map(|partition| {
+        let head = SnapshotHead { partition: PartitionId(partition), ..head(log.end(), seq) };
+        SnapshotWriter::create(disk, STORAGE, head).map(|writer| (writer, end))
+    });
+    let writers = writers.collect::<Result<Vec<_>, _>>()?;
+    publish_all(disk, writers, log.synced()).map(|published| published.len())
+}
+
+#[test]
+fn several_are_published_with_one_sync_of_their_names_and_replace_older_ones() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = reopen(&disk);
+    for partition in 1..=4 {
+        append_to(&mut log, partition, 1, 4).unwrap();
+    }
+    log.sync().unwrap();
+    assert_eq!(publish_three(&disk, &log, 3).unwrap(), 3);
+    // It is published for itself, and the others leave it alone.
+    let end = SnapshotEnd { complete_at: LogPosition::new(1, 4), log_end: log.end() };
+    let fourth = SnapshotHead { partition: PartitionId(4), ..head(log.end(), 4) };
+    SnapshotWriter::create(&disk, STORAGE, fourth).unwrap().publish(end, log.synced()).unwrap();
+    let before = disk.syncs();
+    assert_eq!(publish_three(&disk, &log, 4).unwrap(), 3);
+    assert_eq!(disk.syncs() - before, 4, "three files and their folder");
+    let mut names = disk.list("snap").unwrap();
+    names.sort();
+    assert_eq!(names, ["1-1-4.snap", "2-1-4.snap", "3-1-4.snap", "4-1-4.snap"]);
+}
+
+#[test]
+fn of_several_each_is_there_whole_or_as_it_was() {
+    for operation in [Operation::Sync, Operation::Rename, Operation::SyncFolder] {
+        for (failing, kept) in [(0, 0), (1, 0), (2, usize::MAX), (1, usize::MAX)] {
+            let mut disk = FaultyDisk::default();
+            let (mut log, _) = reopen(&disk);
+            for partition in 1..=3 {
+                append_to(&mut log, partition, 1, 3).unwrap();
+            }
+            log.sync().unwrap();
+            publish_three(&disk, &log, 3).unwrap();
+            for partition in 1..=3 {
+                append_to(&mut log, partition, 4, 4).unwrap();
+            }
+            log.sync().unwrap();
+            let mut calls = 0;
+            disk.set_decider(Some(Box::new(move |call| {
+                let is_meant = call.operation == operation && call.path.starts_with("snap");
+                calls += usize::from(is_meant);
+                let is_failing =
+                    is_meant && (calls == failing + 1 || operation == Operation::SyncFolder);
+                if is_failing { Fault::Fails(ErrorKind::Other) } else { Fault::None }
+            })));
+            assert!(publish_three(&disk, &log, 4).is_err(), "{operation:?} {failing}");
+            disk.set_decider(None);
+            disk.crash(|_| kept);
+            let (_, recovery) = reopen(&disk);
+            assert_eq!(recovery.partitions().len(), 3);
+            for partition in recovery.partitions() {
+                let found = partition.snapshot.as_ref().unwrap().position.seq;
+                assert!(found == 3 || found == 4, "{operation:?} {failing}");
+                assert_eq!((partition.last.seq, partition.damage.is_none()), (4, true));
+            }
+            assert!(disk.paths().iter().all(|path| !path.ends_with(".tmp")));
+        }
+    }
+}
+
+#[test]
+fn a_folder_syncs_several_files_and_tells_of_one_that_it_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = OsDisk::lock(folder.path()).unwrap();
+    disk.make_folder("snap").unwrap();
+    let mut files: Vec<_> = (0..5).map(|n| disk.create(&format!("snap/{n}")).unwrap()).collect();
+    for file in &mut files {
+        file.write_at(0, b"bytes").unwrap();
+    }
+    disk.sync_files(&mut files.iter_mut().collect::<Vec<_>>()).unwrap();
+    disk.sync_files(&mut []).unwrap();
+    for failing in 0..3 {
+        // A pipe cannot be synced.
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let pipe = OsFile::of(std::os::fd::OwnedFd::from(writer).into());
+        let mut some = files.iter_mut().take(2).collect::<Vec<_>>();
+        let mut pipe = pipe;
+        some.insert(failing, &mut pipe);
+        assert!(disk.sync_files(&mut some).is_err(), "{failing}");
+    }
 }

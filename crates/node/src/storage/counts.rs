@@ -27,7 +27,7 @@ pub(crate) struct DiskFigures<'a> {
 }
 
 impl Counts {
-    /// So many bytes of entries went to the log.
+    /// So many bytes went to the log.
     pub(super) fn wrote_log(&self, bytes: u64) {
         self.log_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -43,7 +43,7 @@ impl Counts {
         self.errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Bytes of entries that went to the log.
+    /// Bytes that went to the log.
     pub(crate) fn log_bytes(&self) -> u64 {
         self.log_bytes.load(Ordering::Relaxed)
     }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use isogrid_core::{LogPosition, PartitionId};
 use isogrid_persist::Void;
-use isogrid_wal::{OsDisk, SnapshotEnd, SnapshotWriter, WalError};
+use isogrid_wal::snapshot::writer::publish_all;
+use isogrid_wal::{OsDisk, SnapshotEnd, SnapshotInfo, SnapshotWriter, WalError};
 
 use super::Storage;
 use super::rest::Rest;
@@ -68,7 +69,9 @@ impl Storage {
             if images.is_empty() || end.is_over() {
                 return Ok(written);
             }
-            written += self.publish(images)?;
+            // Many files synced at the same time hold up the log's writes.
+            let together = if rest.is_none() { IMAGES_MAX } else { 1 };
+            written += self.publish(images, together)?;
         }
     }
 
@@ -101,14 +104,15 @@ impl Storage {
                 return Ok(Some(image));
             }
             if let Some(rest) = rest.after(begun.elapsed()) {
+                self.growth.lock().rests(rest);
                 end.wait(rest);
             }
         }
         Ok(None)
     }
 
-    /// Publishes those of these images that come to be of committed data. Returns how many.
-    fn publish(&self, images: Vec<Unpublished<'_>>) -> Result<usize, WalError> {
+    /// Publishes those of these images that come to be of committed data, so many at a time. Returns how many.
+    fn publish(&self, images: Vec<Unpublished<'_>>, together: usize) -> Result<usize, WalError> {
         let begun = Instant::now();
         let settled = images.into_iter().filter_map(|image| {
             let end = settle(&image.attempt, begun)?;
@@ -119,17 +123,33 @@ impl Storage {
         let log_end = self.log.lock().end();
         self.sync()?;
         let synced = self.log.lock().synced();
-        let mut written = 0;
-        for (image, complete_at) in settled {
+        let mut settled = settled.into_iter().map(|(image, complete_at)| {
             let Unpublished { attempt, writer, .. } = image;
-            let snapshot = writer.publish(SnapshotEnd { complete_at, log_end }, synced)?;
+            (attempt, (writer, SnapshotEnd { complete_at, log_end }))
+        });
+        let mut written = 0;
+        while settled.len() > 0 {
+            let (attempts, writers): (Vec<_>, Vec<_>) = settled.by_ref().take(together).unzip();
+            let snapshots = publish_all(&self.disk, writers, synced)?;
+            written += self.count_published(attempts.iter().zip(snapshots));
+        }
+        Ok(written)
+    }
+
+    /// Counts those of these snapshots that are worth something.
+    fn count_published<'a>(
+        &self,
+        published: impl Iterator<Item = (&'a Attempt<'a>, SnapshotInfo)>,
+    ) -> usize {
+        let mut written = 0;
+        for (attempt, snapshot) in published {
             self.counts.wrote_snapshot(snapshot.file_bytes);
             if attempt.engine.imaged(attempt.partition) {
                 self.snapshots.lock().insert(attempt.partition, snapshot);
                 written += 1;
             }
         }
-        Ok(written)
+        written
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `snapshots` | when images of partitions are written, and what the log need not keep any more |
 //! | `images` | writes images of partitions |
 //! | `rest` | how gently |
+//! | `growth` | how much longer the log becomes meanwhile |
 //! | `ages` | which snapshots lack entries for too long |
 //! | `budget` | how much it may be |
 //! | `counts` | what was done, in figures |
@@ -22,6 +23,7 @@
 mod ages;
 mod budget;
 mod counts;
+mod growth;
 mod images;
 mod recover;
 mod rest;
@@ -55,6 +57,7 @@ use ages::Ages;
 use budget::Budget;
 use counts::Counts;
 pub(crate) use counts::DiskFigures;
+use growth::Growth;
 pub(crate) use recover::recover;
 use snapshots::Snapshots;
 use syncer::Syncer;
@@ -78,8 +81,7 @@ pub(crate) struct Storage {
     refused_at: AtomicU64,
     /// How long the log may be, because it could not be made shorter.
     long_for_now: AtomicU64,
-    /// By how much the log grew while it was made shorter the last time.
-    grew: AtomicU64,
+    growth: Mutex<Growth>,
     syncs: syncer::Queue,
     budget: Budget,
     ages: Mutex<Ages>,
@@ -115,7 +117,7 @@ impl Storage {
             is_refusing: AtomicBool::new(false),
             refused_at: AtomicU64::new(0),
             long_for_now: AtomicU64::new(0),
-            grew: AtomicU64::new(0),
+            growth: Mutex::default(),
             syncs: syncer::Queue::default(),
             budget: Budget::new(settings.budget),
             ages: Mutex::new(Ages::new(Duration::from_millis(settings.snapshot_age_ms))),
@@ -131,16 +133,17 @@ impl Storage {
     pub(crate) fn append(&self, unwritten: &Unwritten, now: Now) -> Result<Place, WalError> {
         let records = unwritten.records();
         let mut log = self.log.lock();
-        let written = log.append(&records).map(|written| written.end);
+        let written = log.append(&records);
         let is_next_due = log.is_next_due();
         drop(log);
         if is_next_due {
             self.make_next_later();
         }
         match &written {
-            Ok(_) => {
-                self.counts.wrote_log(unwritten.bytes.len() as u64);
-                self.budget.wrote(unwritten.bytes.len() as u64);
+            Ok(written) => {
+                let bytes = written.end.offset - written.start.offset;
+                self.counts.wrote_log(bytes);
+                self.budget.wrote(bytes);
                 self.accepts();
             }
             Err(error) => {
@@ -148,7 +151,7 @@ impl Storage {
                 self.refuses(error);
             }
         }
-        written
+        written.map(|written| written.end)
     }
 
     /// What is written of a partition from now on is for an image that begins at this position. Says from where that is.

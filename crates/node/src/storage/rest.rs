@@ -35,6 +35,11 @@ impl Rest {
         if is_ahead { Rest::long() } else { Rest::none() }
     }
 
+    /// Whether it does not rest.
+    pub(super) fn is_none(&self) -> bool {
+        self.share >= 1.0
+    }
+
     fn with_share(share: f64) -> Self {
         Rest { share, owed: Duration::ZERO }
     }
@@ -59,6 +64,7 @@ mod tests {
         assert_eq!(rest.after(MS * 2), Some(MS * 63 / 10), "what was owed comes with it");
         assert_eq!(rest.after(MS * 2), Some(MS * 6));
         assert_eq!(Rest::none().after(MS * 1_000), None);
+        assert!(Rest::none().is_none() && !Rest::long().is_none());
     }
 
     #[test]

@@ -145,14 +145,15 @@ impl Storage {
     fn shorten(&self, engine: &Engine, end: &End) -> Result<(), WalError> {
         let images = Images::of(self.snapshots.lock().values());
         let data = engine.memory().data_bytes();
-        let bytes_max = log_bytes_max(data, images, self.grew.load(Ordering::Relaxed));
+        let bytes_max = log_bytes_max(data, images, self.expected_growth());
         let bytes_max = self.budget.log_bytes_max(bytes_max, images.on_disk, LOG_BYTES_SPARE);
-        let before = self.log.lock().disk_bytes();
+        let (before, oldest) = self.log_extent();
         if before <= bytes_max.max(self.long_for_now.load(Ordering::Relaxed)) {
             return Ok(());
         }
         let (mut written, mut tried) = (0, BTreeSet::new());
-        let log_before = self.counts.log_bytes();
+        let (begun, log_before) = (Instant::now(), self.counts.log_bytes());
+        self.growth.lock().begin();
         loop {
             let held = self.prune(engine)?;
             if self.log.lock().disk_bytes() <= bytes_max / 2 {
@@ -171,14 +172,29 @@ impl Storage {
             tried.extend(some);
         }
         if written > 0 {
-            self.grew.store(self.counts.log_bytes() - log_before, Ordering::Relaxed);
+            let grew = self.counts.log_bytes() - log_before;
+            self.growth.lock().end(begun.elapsed(), grew);
         }
-        let after = self.log.lock().disk_bytes();
+        let (after, oldest_after) = self.log_extent();
         // Where that was in vain, it is tried again when there is more.
-        let long_for_now = if after > bytes_max { after + LOG_BYTES_SPARE } else { 0 };
+        let is_in_vain = after > bytes_max && oldest_after == oldest;
+        let long_for_now = if is_in_vain { after + LOG_BYTES_SPARE } else { 0 };
         self.long_for_now.store(long_for_now, Ordering::Relaxed);
         info!(snapshots = written, before, after, "the log was shortened");
         Ok(())
+    }
+
+    /// By how much the log will grow while images of all are written.
+    fn expected_growth(&self) -> u64 {
+        let mut growth = self.growth.lock();
+        growth.look(Instant::now(), self.counts.log_bytes());
+        growth.expected()
+    }
+
+    /// The bytes of the log, and its oldest segment.
+    fn log_extent(&self) -> (u64, Option<u64>) {
+        let log = self.log.lock();
+        (log.disk_bytes(), log.oldest_segment())
     }
 
     /// What the partitions need of the log.
@@ -222,12 +238,12 @@ impl Images {
 
 /// How long the log may be before images are written. With images of everything, which it stays beside until they are written,
 /// it has one and a half times the data then, and a segment; what comes meanwhile, and an image beside the one that it
-/// replaces, have as much as is left to twice the data. Where more came meanwhile the last time, a little more than that.
+/// replaces, have as much as is left to twice the data. Where more is expected to come meanwhile, as much as that.
 /// Images are taken to become as large as they were, and those of data that have none as large as the data. Of data that
 /// became fewer they are large for a while.
-fn log_bytes_max(data: u64, images: Images, grew: u64) -> u64 {
+fn log_bytes_max(data: u64, images: Images, growth: u64) -> u64 {
     let expected = images.on_disk + data.saturating_sub(images.records);
-    let meanwhile = (grew + grew / 8).max(data / 2);
+    let meanwhile = growth.max(data / 2);
     (data * 2).saturating_sub(expected + meanwhile).max(data / 4) + LOG_BYTES_SPARE
 }
 
@@ -260,11 +276,11 @@ mod tests {
     }
 
     #[test]
-    fn what_came_while_images_were_written_is_expected_again() {
+    fn what_is_expected_to_come_while_images_are_written_has_room() {
         let small = Images { on_disk: GIB / 10, records: GIB };
-        let log_max = |grew| log_bytes_max(GIB, small, grew) - LOG_BYTES_SPARE;
+        let log_max = |growth| log_bytes_max(GIB, small, growth) - LOG_BYTES_SPARE;
         assert_eq!(log_max(GIB / 3), log_max(0), "as much is expected anyway");
-        assert_eq!(log_max(GIB), 2 * GIB - GIB / 10 - GIB - GIB / 8);
+        assert_eq!(log_max(GIB), 2 * GIB - GIB / 10 - GIB);
         assert_eq!(log_max(3 * GIB), GIB / 4, "it has some always");
     }
 }

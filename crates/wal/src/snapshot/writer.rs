@@ -74,19 +74,22 @@ impl<D: Disk> SnapshotWriter<D> {
         }
         let mut out = std::mem::take(&mut self.buffer);
         let room = lz4_flex::block::get_maximum_output_size(records.len());
-        out.resize(BLOCK_HEADER_BYTES + room, 0);
+        if out.len() < BLOCK_HEADER_BYTES + room {
+            out.resize(BLOCK_HEADER_BYTES + room, 0);
+        }
         let stored = lz4_flex::block::compress_into(records, &mut out[BLOCK_HEADER_BYTES..])
             .map_err(|error| WalError::refused(format!("compressing a page: {error}")))?;
-        out.truncate(BLOCK_HEADER_BYTES + stored);
+        let packed = BLOCK_HEADER_BYTES + stored;
         for (at, number) in [records.len() as u32, stored as u32, count].into_iter().enumerate() {
             out[at * 4..at * 4 + 4].copy_from_slice(&number.to_le_bytes());
         }
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&out[..12]), &out[BLOCK_HEADER_BYTES..]);
+        let crc =
+            crc32c::crc32c_append(crc32c::crc32c(&out[..12]), &out[BLOCK_HEADER_BYTES..packed]);
         out[12..BLOCK_HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
         self.footer.blocks += 1;
         self.footer.records += u64::from(count);
         self.footer.bytes += records.len() as u64;
-        let written = self.write(&out);
+        let written = self.write(&out[..packed]);
         self.buffer = out;
         written
     }
@@ -96,7 +99,14 @@ impl<D: Disk> SnapshotWriter<D> {
     ///
     /// # Errors
     /// The disk's; or the log is not synced up to where the snapshot needs it.
-    pub fn publish(mut self, end: SnapshotEnd, synced: Place) -> Result<SnapshotInfo> {
+    pub fn publish(self, end: SnapshotEnd, synced: Place) -> Result<SnapshotInfo> {
+        let disk = self.disk.clone();
+        let mut published = publish_all(&disk, vec![(self, end)], synced)?;
+        published.pop().ok_or_else(|| WalError::refused("no snapshot was published"))
+    }
+
+    /// Writes what a snapshot ends with.
+    fn finish(&mut self, end: SnapshotEnd, synced: Place) -> Result<()> {
         if synced < end.log_end || end.complete_at < self.head.position {
             return Err(WalError::refused(format!(
                 "a snapshot needs the log synced up to {} and a walk that ends behind its beginning; it is synced to {synced}",
@@ -107,21 +117,16 @@ impl<D: Disk> SnapshotWriter<D> {
         let footer = self.footer.encode();
         self.write(&footer)?;
         let crc = self.crc.to_le_bytes();
-        self.write(&crc)?;
-        let temporary = format!("{}{TEMPORARY_SUFFIX}", self.path);
-        let published = self
-            .file
-            .sync()
-            .and_then(|()| self.disk.rename(&temporary, &self.path))
-            .and_then(|()| self.disk.sync_folder(SNAPSHOT_FOLDER));
-        published.map_err(|error| WalError::io(format!("publishing {}", self.path), error))?;
-        self.is_published = true;
-        remove_snapshots(&self.disk, self.head.partition, Some(&self.path))?;
-        Ok(SnapshotInfo {
+        self.write(&crc)
+    }
+
+    /// What the snapshot is, once it is finished.
+    fn info(&self) -> SnapshotInfo {
+        SnapshotInfo {
             partition: self.head.partition,
             position: self.head.position,
             replay_from: self.head.replay_from,
-            complete_at: end.complete_at,
+            complete_at: self.footer.complete_at,
             hlc: self.head.hlc,
             loss_generation: self.head.loss_generation,
             blocks: self.footer.blocks,
@@ -129,7 +134,7 @@ impl<D: Disk> SnapshotWriter<D> {
             bytes: self.footer.bytes,
             file_bytes: self.offset,
             path: self.path.clone(),
-        })
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -148,6 +153,35 @@ impl<D: Disk> Drop for SnapshotWriter<D> {
             let _ = self.disk.remove(&format!("{}{TEMPORARY_SUFFIX}", self.path));
         }
     }
+}
+
+/// Publishes snapshots, of a partition each, as [`SnapshotWriter::publish`] does one: they are synced together, and so are
+/// their names, for each sync of a new file may make the file system write its journal.
+///
+/// # Errors
+/// The disk's; or the log is not synced up to where one of them needs it. Any of them may be published then.
+pub fn publish_all<D: Disk>(
+    disk: &D,
+    mut snapshots: Vec<(SnapshotWriter<D>, SnapshotEnd)>,
+    synced: Place,
+) -> Result<Vec<SnapshotInfo>> {
+    for (writer, end) in &mut snapshots {
+        writer.finish(*end, synced)?;
+    }
+    let failed = |error| WalError::io("publishing snapshots", error);
+    let mut files: Vec<_> = snapshots.iter_mut().map(|(writer, _)| &mut writer.file).collect();
+    disk.sync_files(&mut files).map_err(failed)?;
+    for (writer, _) in &mut snapshots {
+        let temporary = format!("{}{TEMPORARY_SUFFIX}", writer.path);
+        disk.rename(&temporary, &writer.path).map_err(failed)?;
+        writer.is_published = true;
+    }
+    disk.sync_folder(SNAPSHOT_FOLDER).map_err(failed)?;
+    let published: Vec<_> = snapshots.iter().map(|(writer, _)| writer.info()).collect();
+    remove_where(disk, |partition, path| {
+        published.iter().any(|one| one.partition == partition && one.path != path)
+    })?;
+    Ok(published)
 }
 
 /// Removes the files of snapshots that were not finished; none may be under way. Returns how many.
@@ -175,11 +209,14 @@ pub fn remove_snapshots<D: Disk>(
     partition: PartitionId,
     except: Option<&str>,
 ) -> Result<()> {
+    remove_where(disk, |whose, path| whose == partition && except != Some(path))
+}
+
+fn remove_where<D: Disk>(disk: &D, is_void: impl Fn(PartitionId, &str) -> bool) -> Result<()> {
     let failed = |error| WalError::io("removing old snapshots", error);
     for name in disk.list(SNAPSHOT_FOLDER).map_err(failed)? {
         let path = format!("{SNAPSHOT_FOLDER}/{name}");
-        let is_one = snapshot_name(&name).is_some_and(|(whose, _)| whose == partition);
-        if is_one && except != Some(path.as_str()) {
+        if snapshot_name(&name).is_some_and(|(whose, _)| is_void(whose, &path)) {
             disk.remove(&path).map_err(failed)?;
         }
     }
