@@ -14,6 +14,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     all_good &= step::run("fmt", || verdict_of(&mut cargo(root, &["fmt", "--all", "--check"])))?;
     all_good &= step::run("tidy", || tidy::verdict(root))?;
     all_good &= step::run("clippy", || verdict_of(&mut clippy(root)))?;
+    all_good &= step::run("without SQL", || verdict_of(&mut without_sql(root)))?;
     all_good &= step::run("doc", || verdict_of(&mut doc(root)))?;
     all_good &= step::run("deny", || deny(root))?;
     all_good &= step::run("advisories", || advisories(root))?;
@@ -23,6 +24,13 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
 fn clippy(root: &Path) -> Command {
     let mut command = cargo(root, &["clippy", "--workspace", "--all-targets", "--all-features"]);
     command.args(["--locked", "--", "--deny", "warnings"]);
+    command
+}
+
+/// The binary must also build without what most of a build is for.
+fn without_sql(root: &Path) -> Command {
+    let mut command = cargo(root, &["check", "--package", "isogrid", "--no-default-features"]);
+    command.arg("--locked");
     command
 }
 

@@ -123,6 +123,12 @@ impl Grid {
         self.wait(self.grid.maps())
     }
 
+    /// Runs a statement of SQL and takes all rows: see [`crate::Sql::fetch`].
+    #[cfg(feature = "sql")]
+    pub fn sql<T: serde::de::DeserializeOwned>(&self, statement: &str) -> Result<Vec<T>> {
+        self.wait(self.grid.sql(statement).fetch())
+    }
+
     /// Closes the connections, once the operations under way have ended.
     pub fn close(&self) -> Result<()> {
         self.wait(self.grid.close())

@@ -33,6 +33,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `blocking` | the same client for programs without an async runtime |
+//! | `sql` | statements of SQL, answered as batches of Arrow |
 //! | `testing` | nodes inside the process of a test |
 //!
 //! # The modules, for those who change them
@@ -82,12 +83,18 @@ mod routes;
 mod scan;
 mod session;
 mod span;
+#[cfg(feature = "sql")]
+mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod topology;
 mod url;
 mod value;
 mod watch;
+
+/// Batches of rows: see [`Grid::sql`].
+#[cfg(feature = "sql")]
+pub use arrow;
 
 pub use admin::{
     ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder, Intent, KeyPlace, LagStatus,
@@ -110,5 +117,7 @@ pub use ops::Operation;
 pub use pipeline::{Pipeline, Replies, Ticket};
 pub use retry::Retry;
 pub use scan::{Scan, ScanKeys, ScanPage, ScanPages, ScanStream, ScanToken};
+#[cfg(feature = "sql")]
+pub use sql::{Answer, Sql, SqlValue};
 pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Rename, Versioned};
 pub use watch::{Event, RemovalCause, Watch, WatchStream, WatchToken};

@@ -95,6 +95,14 @@ pub enum ErrorCode {
     RequestIncomplete = 113,
     /// The two keys of an operation lie in different partitions.
     KeysApart = 114,
+    /// A statement of SQL cannot be read or planned.
+    QueryInvalid = 115,
+    /// A statement needs more memory than one may have.
+    QueryTooLarge = 116,
+    /// A statement takes longer than one may.
+    QueryTooLong = 117,
+    /// A statement met a value that it cannot work with.
+    QueryFailed = 118,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.
@@ -161,6 +169,8 @@ pub enum ErrorCode {
     ClientClosed = 311,
     /// The node's disk takes nothing.
     DiskRefuses = 312,
+    /// The node runs as many statements of SQL as it does at once.
+    TooManyQueries = 313,
     /// The deadline passed before the operation was executed.
     DeadlineBeforeStart = 401,
     /// The deadline passed while the operation was on its way.

@@ -12,6 +12,8 @@ use crate::commands::disk::DiskCommand;
 use crate::commands::error::ErrorArgs;
 use crate::commands::map::MapCommand;
 use crate::commands::sim::SimArgs;
+#[cfg(feature = "sql")]
+use crate::commands::sql::SqlArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::trace::TraceArgs;
@@ -87,6 +89,9 @@ pub(crate) enum Command {
     Cluster(ClusterCommand),
     /// Show where a key lives, and time the way there
     Trace(TraceArgs),
+    /// Ask for rows of maps with a statement of SQL
+    #[cfg(feature = "sql")]
+    Sql(SqlArgs),
     /// Look at a node's data on disk, without the node
     #[command(subcommand)]
     Disk(DiskCommand),

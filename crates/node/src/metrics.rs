@@ -17,6 +17,8 @@ pub(crate) fn of_node(shared: &Shared) -> String {
     if let Some(disk) = shared.engine.disk_figures() {
         show_disk(&mut page, &disk);
     }
+    #[cfg(feature = "sql")]
+    show_queries(&mut page, &shared.queries);
     page.finish()
 }
 
@@ -34,6 +36,44 @@ fn about() -> Page {
     let mut page = Page::default();
     page.info("isogrid_build_info", "The version of the program.", &[("version", VERSION)]);
     page
+}
+
+#[cfg(feature = "sql")]
+fn show_queries(page: &mut Page, counts: &isogrid_query::QueryCounts) {
+    for (name, help, value) in [
+        (
+            "isogrid_query_statements_total",
+            "Statements of SQL that were begun.",
+            counts.statements(),
+        ),
+        (
+            "isogrid_query_failed_total",
+            "Statements of SQL that ended with an error.",
+            counts.failed(),
+        ),
+        (
+            "isogrid_query_partitions_scanned_total",
+            "Partitions that statements walked over.",
+            counts.partitions_scanned(),
+        ),
+        (
+            "isogrid_query_partitions_pruned_total",
+            "Partitions that statements did not need to walk over.",
+            counts.partitions_pruned(),
+        ),
+        (
+            "isogrid_query_rows_scanned_total",
+            "Records that statements looked at.",
+            counts.rows_scanned(),
+        ),
+        (
+            "isogrid_query_rows_returned_total",
+            "Rows of answers to statements.",
+            counts.rows_returned(),
+        ),
+    ] {
+        page.counter(name, help, value);
+    }
 }
 
 fn show_disk(page: &mut Page, disk: &DiskFigures<'_>) {
@@ -68,7 +108,7 @@ fn show_disk(page: &mut Page, disk: &DiskFigures<'_>) {
     );
     page.counter(
         "isogrid_disk_log_written_bytes_total",
-        "Bytes of entries written to the log.",
+        "Bytes written to the log.",
         counts.log_bytes(),
     );
     page.counter(

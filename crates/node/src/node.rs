@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) http_addr: SocketAddr,
     pub(crate) zone: Option<String>,
     pub(crate) started_at: Timestamp,
+    #[cfg(feature = "sql")]
+    pub(crate) queries: Arc<isogrid_query::QueryCounts>,
     open_connections: Vec<Arc<AtomicUsize>>,
 }
 
@@ -364,6 +366,8 @@ fn share(
         http_addr,
         zone: config.node.zone.clone(),
         started_at: clock::now(),
+        #[cfg(feature = "sql")]
+        queries: Arc::default(),
         open_connections: doors.iter().map(|door| Arc::clone(&door.open)).collect(),
     }
 }

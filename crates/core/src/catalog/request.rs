@@ -92,4 +92,29 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "give both keys the same tag in braces, as in {user:7}:draft and {user:7}:final, or copy the value and delete \
          the old key yourself",
     ),
+    invalid(
+        ErrorCode::QueryInvalid,
+        "statement invalid",
+        "A statement of SQL cannot be read, names a table or a column that is not there, or asks for what SQL does not do here.",
+        "mend the statement (SHOW TABLES and SHOW COLUMNS FROM a map say what is there)",
+    ),
+    invalid(
+        ErrorCode::QueryTooLarge,
+        "statement needs too much memory",
+        "Sorting, grouping and joining happen in memory, of which a statement may have a limited amount, so that it cannot \
+         take that of others. This statement failed alone.",
+        "ask for fewer rows or groups",
+    ),
+    invalid(
+        ErrorCode::QueryTooLong,
+        "statement takes too long",
+        "A statement may take a limited time, so that one that nobody waits for any more does not go on for ever.",
+        "name the key or the partition, so that fewer records are looked at",
+    ),
+    invalid(
+        ErrorCode::QueryFailed,
+        "statement failed",
+        "The statement met a value that it cannot work with: one that does not fit its column, cannot be cast, or divides by zero.",
+        "look at the record that the message names, or leave it out with WHERE",
+    ),
 ];

@@ -20,6 +20,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "close idle clients, share one Grid per process, or raise limits.connections_max",
     ),
     later(
+        ErrorCode::TooManyQueries,
+        ErrorKind::Overloaded,
+        "too many statements",
+        "The node runs as many statements of SQL as it does at once, so that they leave memory and time to operations.",
+        "try again, or ask another node",
+    ),
+    later(
         ErrorCode::TableFull,
         ErrorKind::Overloaded,
         "partition table full",

@@ -11,6 +11,8 @@ pub(crate) mod error;
 pub(crate) mod map;
 mod settings;
 pub(crate) mod sim;
+#[cfg(feature = "sql")]
+pub(crate) mod sql;
 pub(crate) mod start;
 pub(crate) mod status;
 mod stop;
@@ -34,6 +36,8 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Config(command) => config::run(command, global.output),
         Command::Bench(command) => bench::run(command, &global),
         Command::Sim(args) => sim::run(&args, global.output),
+        #[cfg(feature = "sql")]
+        Command::Sql(args) => sql::run(&args, &global),
         Command::Error(args) => error::run(&args, global.output),
         Command::Completion(args) => completion::run(&args),
     }

@@ -10,6 +10,8 @@ pub(crate) mod peer;
 pub(crate) mod peer_client;
 pub(crate) mod recovering;
 mod session;
+#[cfg(feature = "sql")]
+mod sql;
 mod topology;
 mod watch;
 
@@ -62,7 +64,10 @@ pub(crate) fn shared_services(shared: &Arc<Shared>, stopping: &CancellationToken
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let good = "the descriptors were compiled with the code";
-    Routes::new(admin)
+    let routes = Routes::new(admin);
+    #[cfg(feature = "sql")]
+    let routes = routes.add_service(sql::SqlService::server(shared));
+    routes
         .add_service(health_service)
         .add_service(reflection().build_v1().expect(good))
         .add_service(reflection().build_v1alpha().expect(good))

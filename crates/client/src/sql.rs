@@ -1,0 +1,235 @@
+//! Statements of SQL, and their answers as record batches of Arrow or as values of the caller's types.
+
+use std::fmt;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamDecoder;
+use isogrid_core::ErrorCode;
+use isogrid_proto::pb;
+use isogrid_proto::pb::sql_client::SqlClient;
+use isogrid_proto::pb::sql_value::Value;
+use serde::de::DeserializeOwned;
+use tonic::{Code, Status, Streaming};
+
+use crate::error::{Error, Result};
+use crate::grid::Grid;
+use crate::session::call_error;
+
+/// A statement that is not run yet. Made by [`Grid::sql`].
+#[derive(Debug)]
+#[must_use = "nothing is asked before `run` or `fetch`"]
+pub struct Sql<'g> {
+    grid: &'g Grid,
+    statement: String,
+    parameters: Vec<SqlValue>,
+}
+
+/// A value for a statement: see [`Sql::bind`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SqlValue(pb::SqlValue);
+
+impl SqlValue {
+    /// NULL.
+    pub const NULL: SqlValue = SqlValue(pb::SqlValue { value: None });
+}
+
+macro_rules! value_from {
+    ($($from:ty => $kind:ident),+ $(,)?) => {$(
+        impl From<$from> for SqlValue {
+            fn from(value: $from) -> Self {
+                SqlValue(pb::SqlValue { value: Some(Value::$kind(value.into())) })
+            }
+        }
+    )+};
+}
+
+value_from! {
+    bool => Boolean,
+    i32 => Bigint,
+    u32 => Bigint,
+    i64 => Bigint,
+    f64 => Double,
+    &str => Text,
+    String => Text,
+    Vec<u8> => Bytes,
+}
+
+impl<T: Into<SqlValue>> From<Option<T>> for SqlValue {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(SqlValue::NULL, Into::into)
+    }
+}
+
+/// The rows of an answer as they come. Dropped, the statement ends.
+pub struct Answer {
+    address: String,
+    schema: SchemaRef,
+    /// What came with the schema.
+    first: Option<RecordBatch>,
+    pieces: Pieces,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl Grid {
+    /// A statement of SQL over the maps of the grid, which are its tables: the fields of their values are the columns, and beside
+    /// them `_key`, `_value`, `_version`, `_expires_at` and `_partition`. Names that are not in small letters are written in
+    /// double quotes.
+    ///
+    /// ```
+    /// # use isogrid_client::testing::Cluster;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> isogrid_client::Result<()> {
+    /// # let cluster = Cluster::start(1).await?;
+    /// # let grid = cluster.grid().await?;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct User {
+    ///     name: String,
+    ///     city: String,
+    /// }
+    /// #[derive(Debug, PartialEq, Deserialize)]
+    /// struct Count {
+    ///     city: String,
+    ///     users: u64,
+    /// }
+    ///
+    /// let users = grid.map::<String, User>("users");
+    /// for (key, name, city) in [("1", "Ann", "Oslo"), ("2", "Bo", "Bern"), ("3", "Cy", "Oslo")] {
+    ///     users.put(key, &User { name: name.into(), city: city.into() }).await?;
+    /// }
+    /// let statement = "SELECT city, count(*) AS users FROM users WHERE name <> $1 GROUP BY city ORDER BY city";
+    /// let counts: Vec<Count> = grid.sql(statement).bind("Bo").fetch().await?;
+    /// assert_eq!(counts, [Count { city: "Oslo".into(), users: 2 }]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sql(&self, statement: impl Into<String>) -> Sql<'_> {
+        Sql { grid: self, statement: statement.into(), parameters: Vec::new() }
+    }
+}
+
+impl Sql<'_> {
+    /// The value of `$1`, then of `$2`, and so on. It is not read as SQL, whatever it is.
+    pub fn bind(mut self, value: impl Into<SqlValue>) -> Self {
+        self.parameters.push(value.into());
+        self
+    }
+
+    /// Runs the statement. It changes nothing; dropping the future is harmless.
+    ///
+    /// # Errors
+    ///
+    /// `QueryInvalid` if the statement cannot be understood; whatever happens while its first rows are looked for.
+    pub async fn run(self) -> Result<Answer> {
+        let link = self.grid.link();
+        let address = link.addresses.lock().current().to_owned();
+        let parameters = self.parameters.into_iter().map(|value| value.0).collect();
+        let request = pb::SqlRequest { statement: self.statement, parameters };
+        // A batch has the rows of several pages, however wide they are.
+        let mut client = SqlClient::new(link.channel()).max_decoding_message_size(usize::MAX);
+        let reply = client.run(request).await.map_err(|status| refused(&address, &status))?;
+        let mut pieces = Pieces {
+            messages: reply.into_inner(),
+            decoder: StreamDecoder::new(),
+            buffer: Buffer::from(Vec::<u8>::new()),
+        };
+        let first = pieces.next(&address).await?;
+        let schema = pieces.decoder.schema().ok_or_else(|| {
+            Error::new(ErrorCode::ConnectionLost, format!("{address}: an answer without columns"))
+        })?;
+        Ok(Answer { address, schema, first, pieces })
+    }
+
+    /// Runs the statement and takes all rows, each as a value whose fields are named like the columns.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`run`](Sql::run) and [`Answer::next`]; `DecodeFailed` if a row is not such a value.
+    pub async fn fetch<T: DeserializeOwned>(self) -> Result<Vec<T>> {
+        let mut answer = self.run().await?;
+        let mut rows = Vec::new();
+        while let Some(batch) = answer.next().await? {
+            let undecoded =
+                |why: &dyn fmt::Display| Error::new(ErrorCode::DecodeFailed, why.to_string());
+            let mut writer = arrow::json::WriterBuilder::new()
+                .with_explicit_nulls(true)
+                .build::<_, arrow::json::writer::LineDelimited>(Vec::new());
+            writer.write(&batch).and_then(|()| writer.finish()).map_err(|e| undecoded(&e))?;
+            let lines = writer.into_inner();
+            for row in serde_json::Deserializer::from_slice(&lines).into_iter::<T>() {
+                rows.push(row.map_err(|error| undecoded(&error))?);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl Answer {
+    /// The columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The next rows; `None` when there are no more. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// Whatever happens while the rows are looked for: those that came before are right, and there are more.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => self.pieces.next(&self.address).await,
+        }
+    }
+}
+
+/// The pieces of an answer on their way in.
+struct Pieces {
+    messages: Streaming<pb::SqlReply>,
+    decoder: StreamDecoder,
+    /// What is left of the last piece.
+    buffer: Buffer,
+}
+
+impl Pieces {
+    async fn next(&mut self, address: &str) -> Result<Option<RecordBatch>> {
+        let broken = |error: ArrowError| {
+            Error::new(
+                ErrorCode::ConnectionLost,
+                format!("{address}: an answer that ends early: {error}"),
+            )
+        };
+        loop {
+            while !self.buffer.is_empty() {
+                if let Some(batch) = self.decoder.decode(&mut self.buffer).map_err(broken)? {
+                    return Ok(Some(batch));
+                }
+            }
+            match self.messages.message().await.map_err(|status| refused(address, &status))? {
+                Some(piece) => self.buffer = Buffer::from(piece.arrow),
+                None => {
+                    self.decoder.finish().map_err(broken)?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// What a node says that does not answer.
+fn refused(address: &str, status: &Status) -> Error {
+    if status.code() == Code::Unimplemented {
+        let detail = format!("{address}: this node was built without SQL");
+        return Error::new(ErrorCode::ProtocolUnknown, detail);
+    }
+    call_error(address, status).into()
+}

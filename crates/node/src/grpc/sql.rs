@@ -1,0 +1,146 @@
+//! The SQL door: statements are answered on threads of their own, which give way to those that serve operations.
+
+mod source;
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use isogrid_core::{Error, ErrorCode, Result};
+use isogrid_proto::pb;
+use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
+use isogrid_proto::pb::sql_value::Value;
+use isogrid_proto::status::error_to_status;
+use isogrid_query::{Parameter, QueryLimits, Sql};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::admitted;
+use crate::node::Shared;
+use source::GridSource;
+
+/// How many statements run at once; others are refused.
+const STATEMENTS_MAX: usize = 16;
+
+/// How many pieces of an answer wait for their client.
+const PIECES_WAITING: usize = 2;
+
+/// By how much the threads give way: in the system's own measure.
+const NICE: i32 = 10;
+
+/// A piece of an answer on its way out.
+type Piece = Result<pb::SqlReply, Status>;
+
+/// The service.
+pub(crate) struct SqlService {
+    sql: Sql,
+    threads: Threads,
+    free: Arc<Semaphore>,
+}
+
+impl SqlService {
+    /// The service of a node.
+    pub(crate) fn server(shared: &Arc<Shared>) -> SqlServer<SqlService> {
+        let source = Arc::new(GridSource::new(Arc::clone(shared)));
+        let sql = Sql::new(source, Arc::clone(&shared.queries), QueryLimits::default());
+        let free = Arc::new(Semaphore::new(STATEMENTS_MAX));
+        SqlServer::new(SqlService { sql, threads: Threads::start(shared.cores), free })
+    }
+}
+
+#[tonic::async_trait]
+impl SqlDoor for SqlService {
+    type RunStream = ReceiverStream<Piece>;
+
+    async fn run(
+        &self,
+        request: Request<pb::SqlRequest>,
+    ) -> Result<Response<Self::RunStream>, Status> {
+        admitted(&request)?;
+        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
+            let detail = format!("{STATEMENTS_MAX} statements run");
+            return Err(error_to_status(&Error::new(ErrorCode::TooManyQueries, detail)));
+        };
+        let pb::SqlRequest { statement, parameters } = request.into_inner();
+        let values: Vec<Parameter> = parameters.into_iter().map(parameter).collect();
+        let (sender, receiver) = mpsc::channel(PIECES_WAITING);
+        let sql = self.sql.clone();
+        self.threads.spawn(async move {
+            let _permit = permit;
+            tokio::select! {
+                () = answer(&sql, &statement, values, &sender) => {}
+                () = sender.closed() => {}
+            }
+        })?;
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+/// Answers a statement, piece by piece.
+async fn answer(sql: &Sql, statement: &str, values: Vec<Parameter>, sender: &mpsc::Sender<Piece>) {
+    let pieces = sql.run(statement, values).await.and_then(isogrid_query::Answer::into_ipc);
+    let mut pieces = match pieces {
+        Ok(pieces) => std::pin::pin!(pieces),
+        Err(error) => {
+            let _ = sender.send(Err(error_to_status(&error))).await;
+            return;
+        }
+    };
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map(|arrow| pb::SqlReply { arrow });
+        if sender.send(piece.map_err(|error| error_to_status(&error))).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn parameter(value: pb::SqlValue) -> Parameter {
+    match value.value {
+        None => Parameter::Null,
+        Some(Value::Boolean(value)) => Parameter::Boolean(value),
+        Some(Value::Bigint(value)) => Parameter::BigInt(value),
+        Some(Value::Double(value)) => Parameter::Double(value),
+        Some(Value::Text(value)) => Parameter::Text(value),
+        Some(Value::Bytes(value)) => Parameter::Bytes(value),
+    }
+}
+
+/// The threads on which statements are answered.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start(count: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(count)
+            .thread_name("query")
+            .enable_all()
+            .on_thread_start(|| {
+                // Where the system does not let it they are as important as others.
+                let _ = rustix::process::nice(NICE);
+            })
+            .build();
+        if let Err(error) = &runtime {
+            tracing::error!(%error, "there are no threads for SQL: statements are refused");
+        }
+        Threads(runtime.ok())
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), Status> {
+        match &self.0 {
+            Some(runtime) => {
+                runtime.spawn(work);
+                Ok(())
+            }
+            None => Err(Status::unavailable("this node could not start threads for SQL")),
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

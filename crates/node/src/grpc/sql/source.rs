@@ -1,0 +1,112 @@
+//! [`GridSource`]: the maps of the cluster as statements see them: page by page, each from whoever leads its partition.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use isogrid_core::{
+    ErrorCode, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result, Scan,
+};
+use isogrid_query::{Page, Row, Source};
+
+use crate::engine::Deadline;
+use crate::grpc::batch::{self, Destination, Typed};
+use crate::node::Shared;
+
+/// The core whose links to other nodes are used.
+const CORE: usize = 0;
+
+/// How long one page may take, and how often it is asked for again where its partition has nobody who leads it.
+const PAGE_MS: u32 = 2_000;
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The maps of the cluster.
+pub(super) struct GridSource {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for GridSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GridSource")
+    }
+}
+
+impl GridSource {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        GridSource { shared }
+    }
+
+    async fn ask(&self, map: &str, partition: PartitionId, cursor: u64) -> Result<Page> {
+        let scan = Scan {
+            partition,
+            cursor,
+            entries_max: self.shared.engine.limits().scan_entries_max as u32,
+            prefix: b"",
+            glob: b"",
+            with_values: true,
+        };
+        let to = Destination {
+            relay: &self.shared.relay,
+            core: CORE,
+            session: None,
+            deadline: Deadline::after_ms(PAGE_MS),
+        };
+        let mut pages = batch::run(to, &[Typed::plain(map, Op::Scan(scan))], page).await?;
+        pages.pop().unwrap_or_else(|| Ok(Page::default()))
+    }
+}
+
+fn page(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Page> {
+    let found = match reply {
+        Reply::Page(found) => found,
+        Reply::Failed(error) => return Err(error.clone()),
+        // The map does not exist any more.
+        _ => return Ok(Page::default()),
+    };
+    let row = |one: &isogrid_core::PageEntry<'_>| Row {
+        key: Bytes::copy_from_slice(one.key),
+        value: Bytes::copy_from_slice(one.entry.value),
+        version: one.entry.version.0,
+        expires_at_ms: one.entry.expires_at.map(|at| at.0),
+    };
+    Ok(Page { rows: found.entries.iter().map(row).collect(), next: found.next })
+}
+
+#[async_trait]
+impl Source for GridSource {
+    fn partitions(&self) -> PartitionCount {
+        self.shared.engine.partitions().unwrap_or_default()
+    }
+
+    fn leader(&self, partition: PartitionId) -> Option<String> {
+        let view = self.shared.views.borrow();
+        view.table.owner(partition).map(ToString::to_string)
+    }
+
+    fn maps(&self) -> Vec<String> {
+        self.shared.control.facts().view.maps.keys().cloned().collect()
+    }
+
+    /// A partition that moves, or loses its node, goes on elsewhere from the same cursor.
+    async fn page(&self, map: &str, partition: PartitionId, cursor: u64) -> Result<Page> {
+        let mut tries = 1;
+        loop {
+            match self.ask(map, partition, cursor).await {
+                Err(error) if tries < TRIES && passes(&error) => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Whether another try may go well.
+fn passes(error: &isogrid_core::Error) -> bool {
+    matches!(error.next_step(), NextStep::RetryLater | NextStep::Redirect | NextStep::CheckOutcome)
+        && error.code() != ErrorCode::ShuttingDown
+}

@@ -1,0 +1,45 @@
+//! SQL over the maps of a grid. DataFusion plans and executes. This crate makes tables of maps, and says which partitions a
+//! statement can concern.
+//!
+//! ```text
+//!   statement ──► Sql ── plan ──► GridTable ── prune ──► GridScan ── pages ──► Columns ──► record batches
+//!                                     │                     │
+//!                                  sample                 Source   (what holds the maps: a node)
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `source` | [`Source`]: what holds the maps |
+//! | `sql` | [`Sql`]: from a statement to a stream of batches |
+//! | `parameter` | values for a statement |
+//! | `table`, `scan` | a map as a table, and the walk over its partitions |
+//! | `prune` | which partitions a predicate leaves |
+//! | `sample` | the columns of a map, from some of its values |
+//! | `columns`, `cell`, `value` | from values to columns |
+//! | `ipc` | answers on the wire |
+//! | `counts` | what statements did, in figures |
+//! | `fault` | from DataFusion's errors to those of the grid |
+
+mod cell;
+mod columns;
+mod counts;
+mod fault;
+mod ipc;
+mod parameter;
+mod prune;
+mod sample;
+mod scan;
+mod source;
+mod sql;
+mod table;
+#[cfg(test)]
+mod testing;
+mod value;
+
+pub use counts::QueryCounts;
+pub use parameter::Parameter;
+pub use source::{Page, Row, Source};
+pub use sql::{Answer, QueryLimits, Sql};
+
+/// Batches in Arrow's format.
+pub use datafusion::arrow;

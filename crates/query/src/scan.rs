@@ -1,0 +1,218 @@
+//! [`GridScan`]: the walk over partitions of a map, the leaf of every plan.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
+use futures::stream;
+use isogrid_core::PartitionId;
+
+use crate::columns::{Builder, Columns};
+use crate::fault;
+use crate::table::Grid;
+
+/// A walk over some partitions of a map.
+#[derive(Clone, Debug)]
+pub(crate) struct GridScan {
+    grid: Grid,
+    map: Arc<str>,
+    columns: Columns,
+    /// What each part of the plan walks over.
+    parts: Vec<Vec<PartitionId>>,
+    /// How many nodes lead these partitions, and how many lead any, when the plan was made.
+    nodes: (usize, usize),
+    /// The most rows that are wanted of each part.
+    fetch: Option<usize>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl GridScan {
+    /// A walk over these partitions, in so many parts at the most.
+    pub(crate) fn new(
+        (grid, map): (Grid, Arc<str>),
+        columns: Columns,
+        partitions: &BTreeSet<PartitionId>,
+        parts_max: usize,
+        fetch: Option<usize>,
+    ) -> Self {
+        let count = partitions.len().clamp(1, parts_max.max(1));
+        let mut parts = vec![Vec::new(); count];
+        for (index, partition) in partitions.iter().enumerate() {
+            parts[index % count].push(*partition);
+        }
+        let leaders = |partitions: &mut dyn Iterator<Item = PartitionId>| {
+            partitions.filter_map(|one| grid.source.leader(one)).collect::<BTreeSet<_>>().len()
+        };
+        let all = leaders(&mut grid.source.partitions().iter());
+        let nodes = (leaders(&mut partitions.iter().copied()), all);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(columns.schema()),
+            Partitioning::UnknownPartitioning(count),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let properties = properties.with_scheduling_type(SchedulingType::Cooperative);
+        let metrics = ExecutionPlanMetricsSet::new();
+        GridScan {
+            grid,
+            map,
+            columns,
+            parts,
+            nodes,
+            fetch,
+            properties: Arc::new(properties),
+            metrics,
+        }
+    }
+}
+
+impl DisplayAs for GridScan {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let walked: usize = self.parts.iter().map(Vec::len).sum();
+        let all = self.grid.source.partitions().get();
+        let (led, leading) = self.nodes;
+        write!(
+            f,
+            "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}",
+            self.map
+        )?;
+        self.fetch.map_or(Ok(()), |fetch| write!(f, ", limit={fetch}"))
+    }
+}
+
+impl ExecutionPlan for GridScan {
+    fn name(&self) -> &str {
+        "GridScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            internal_err!("a walk over a map has no inputs")
+        }
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        Some(Arc::new(GridScan { fetch: limit, ..self.clone() }))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.fetch
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let mut left = self.parts[partition].clone();
+        left.reverse();
+        if partition == 0 {
+            let walked: usize = self.parts.iter().map(Vec::len).sum();
+            let all = usize::from(self.grid.source.partitions().get());
+            self.grid.counts.prunes(all.saturating_sub(walked) as u64);
+        }
+        let walk = Walk {
+            grid: self.grid.clone(),
+            map: Arc::clone(&self.map),
+            builder: Builder::new(&self.columns),
+            left,
+            cursor: 0,
+            wanted: self.fetch.unwrap_or(usize::MAX),
+            rows_max: context.session_config().batch_size(),
+            output: BaselineMetrics::new(&self.metrics, partition),
+            scanned: MetricBuilder::new(&self.metrics).counter("rows_scanned", partition),
+        };
+        let batches = stream::try_unfold(walk, |mut walk| async move {
+            let batch = walk.next().await?;
+            Ok::<_, DataFusionError>(batch.map(|batch| (batch, walk)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.columns.schema(), batches)))
+    }
+}
+
+/// A walk under way.
+struct Walk {
+    grid: Grid,
+    map: Arc<str>,
+    builder: Builder,
+    /// The partitions still to walk over, the next one last.
+    left: Vec<PartitionId>,
+    cursor: u64,
+    /// How many rows are still wanted.
+    wanted: usize,
+    /// How many make a batch.
+    rows_max: usize,
+    output: BaselineMetrics,
+    scanned: Count,
+}
+
+impl Walk {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        while self.wanted > self.builder.rows() && self.builder.rows() < self.rows_max {
+            let Some(&partition) = self.left.last() else { break };
+            let page = self.grid.source.page(&self.map, partition, self.cursor).await;
+            let page = page.map_err(fault::of_grid)?;
+            if self.cursor == 0 {
+                self.grid.counts.scans_partition();
+            }
+            self.scanned.add(page.rows.len());
+            self.grid.counts.scans_rows(page.rows.len());
+            for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
+                self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
+            }
+            match page.next {
+                Some(cursor) => self.cursor = cursor,
+                None => {
+                    self.left.pop();
+                    self.cursor = 0;
+                }
+            }
+        }
+        if self.builder.rows() == 0 {
+            return Ok(None);
+        }
+        self.wanted -= self.builder.rows();
+        let batch = self.builder.finish()?;
+        self.output.record_output(batch.num_rows());
+        Ok(Some(batch))
+    }
+}

@@ -1,0 +1,129 @@
+//! [`GridTable`]: a map as a table, and [`GridSchema`]: all maps.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::datasource::TableType;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::columns::Columns;
+use crate::counts::QueryCounts;
+use crate::fault;
+use crate::prune;
+use crate::sample::Sample;
+use crate::scan::GridScan;
+use crate::source::Source;
+
+/// How many values of a map are looked at to see which columns it has, and how many partitions are asked at once.
+const SAMPLE_ROWS: usize = 256;
+const SAMPLE_PARTITIONS: usize = 16;
+
+/// A map as a table.
+#[derive(Debug)]
+struct GridTable {
+    grid: Grid,
+    map: Arc<str>,
+    columns: Columns,
+    schema: SchemaRef,
+}
+
+/// What holds the maps, and where what was done is counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Grid {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) counts: Arc<QueryCounts>,
+}
+
+#[async_trait]
+impl TableProvider for GridTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// A predicate says which partitions are walked over; whether a row meets it is looked at later.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let partitions = prune::partitions(filters, self.grid.source.partitions());
+        Ok(Arc::new(GridScan::new(
+            (self.grid.clone(), Arc::clone(&self.map)),
+            self.columns.project(projection),
+            &partitions,
+            session.config().target_partitions(),
+            limit,
+        )))
+    }
+}
+
+/// All maps, as tables.
+pub(crate) struct GridSchema(Grid);
+
+impl GridSchema {
+    pub(crate) fn new(grid: Grid) -> Self {
+        GridSchema(grid)
+    }
+
+    /// The columns of a map, from some of its values.
+    async fn columns(&self, map: &str) -> isogrid_core::Result<Columns> {
+        let mut sample = Sample::default();
+        let mut rows = 0;
+        let pages = stream::iter(self.0.source.partitions().iter())
+            .map(|partition| self.0.source.page(map, partition, 0))
+            .buffer_unordered(SAMPLE_PARTITIONS);
+        futures::pin_mut!(pages);
+        while rows < SAMPLE_ROWS
+            && let Some(page) = pages.try_next().await?
+        {
+            rows += page.rows.len();
+            page.rows.iter().for_each(|row| sample.look(row));
+        }
+        Ok(sample.columns())
+    }
+}
+
+impl fmt::Debug for GridSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GridSchema")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for GridSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.0.source.maps()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if !self.table_exist(name) {
+            return Ok(None);
+        }
+        let columns = self.columns(name).await.map_err(fault::of_grid)?;
+        let (grid, schema) = (self.0.clone(), columns.schema());
+        Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema })))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.0.source.maps().iter().any(|map| map == name)
+    }
+}
