@@ -20,13 +20,6 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "close idle clients, share one Grid per process, or raise limits.connections_max",
     ),
     later(
-        ErrorCode::TooManyQueries,
-        ErrorKind::Overloaded,
-        "too many statements",
-        "The node runs as many statements of SQL as it does at once, so that they leave memory and time to operations.",
-        "try again, or ask another node",
-    ),
-    later(
         ErrorCode::TableFull,
         ErrorKind::Overloaded,
         "partition table full",
@@ -104,6 +97,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
          there is room again.",
         "free space on the node's disk (isogrid status shows which, and its log what the disk answered), or delete data or raise \
          the budget",
+    ),
+    later(
+        ErrorCode::TooManyQueries,
+        ErrorKind::Overloaded,
+        "too many statements",
+        "The node runs as many statements of SQL as it does at once, so that they leave memory and time to operations.",
+        "try again, or ask another node",
     ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,
