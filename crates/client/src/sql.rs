@@ -141,6 +141,7 @@ impl Sql<'_> {
             messages: reply.into_inner(),
             decoder: StreamDecoder::new(),
             buffer: Buffer::from(Vec::<u8>::new()),
+            is_last: false,
         };
         let first = pieces.next(&address).await?;
         let schema = pieces.decoder.schema().ok_or_else(|| {
@@ -198,6 +199,8 @@ struct Pieces {
     decoder: StreamDecoder,
     /// What is left of the last piece.
     buffer: Buffer,
+    /// Whether that piece was the answer's last.
+    is_last: bool,
 }
 
 impl Pieces {
@@ -215,7 +218,14 @@ impl Pieces {
                 }
             }
             match self.messages.message().await.map_err(|status| refused(address, &status))? {
-                Some(piece) => self.buffer = Buffer::from(piece.arrow),
+                Some(piece) => {
+                    self.buffer = Buffer::from(piece.arrow);
+                    self.is_last = piece.is_last;
+                }
+                None if !self.is_last => {
+                    let why = "the node ended the answer early, and there are more rows";
+                    return Err(Error::new(ErrorCode::ConnectionLost, format!("{address}: {why}")));
+                }
                 None => {
                     self.decoder.finish().map_err(broken)?;
                     return Ok(None);

@@ -162,6 +162,7 @@ pub(crate) struct Builder {
     /// Whether any column is one of the value's fields.
     has_fields: bool,
     rows: usize,
+    bytes: usize,
 }
 
 impl Builder {
@@ -171,7 +172,13 @@ impl Builder {
             columns: columns.0.iter().map(|one| (one.clone(), Values::new(&one.shows))).collect(),
             has_fields: columns.0.iter().any(|one| matches!(one.shows, Shows::Field(_))),
             rows: 0,
+            bytes: 0,
         }
+    }
+
+    /// About how many bytes these have: those of the keys and values that they were made of.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many rows there are.
@@ -193,10 +200,7 @@ impl Builder {
             let cell = match column.shows {
                 Shows::Field(_) => cell,
                 Shows::Key => Cell::Text(key_text(&row.key).into()),
-                Shows::Value => {
-                    let text = value::text(&row.value).map_err(|why| of_key(&row.key, &why))?;
-                    Cell::Text(text.into())
-                }
+                Shows::Value => Cell::Text(value::text(&row.value).into()),
                 Shows::Version => Cell::BigInt(row.version as i64),
                 Shows::ExpiresAt => {
                     row.expires_at_ms.map_or(Cell::Null, |at| Cell::BigInt(at as i64))
@@ -206,11 +210,13 @@ impl Builder {
             values.push(cell).map_err(|cell| misfit(&row.key, column, &cell))?;
         }
         self.rows += 1;
+        self.bytes += row.key.len() + row.value.len();
         Ok(())
     }
 
     /// The rows so far.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        self.bytes = 0;
         let options =
             RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         let arrays = self.columns.iter_mut().map(|(_, values)| values.finish()).collect();

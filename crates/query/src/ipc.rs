@@ -1,6 +1,6 @@
 //! Answers in Arrow's IPC format: pieces of one stream, each of about a megabyte at the most.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -13,11 +13,11 @@ use crate::sql::Answer;
 const PIECE_BYTES: usize = 1 << 20;
 
 impl Answer {
-    /// The pieces, as the rows come. Dropped, the statement ends.
+    /// The pieces, as the rows come, and of each whether it is the last one. Dropped, the statement ends.
     ///
     /// # Errors
     /// The schema cannot be written.
-    pub fn into_ipc(self) -> Result<impl Stream<Item = Result<Bytes>> + Send> {
+    pub fn into_ipc(self) -> Result<impl Stream<Item = Result<(Bytes, bool)>> + Send> {
         let writer = StreamWriter::try_new(Vec::new(), &self.schema).map_err(|e| unwritten(&e))?;
         let written = self.batches.map(Some).chain(stream::once(async { None }));
         Ok(written
@@ -28,7 +28,7 @@ impl Answer {
                         *writer = None;
                         Some(Err(error))
                     }
-                    None => writer.take().map(|writer| end(writer)),
+                    None => writer.take().map(end),
                 };
                 std::future::ready(piece)
             })
@@ -43,7 +43,7 @@ impl Answer {
 }
 
 /// One batch, cut into pieces.
-fn write(writer: &mut StreamWriter<Vec<u8>>, batch: &RecordBatch) -> Result<Vec<Bytes>> {
+fn write(writer: &mut StreamWriter<Vec<u8>>, batch: &RecordBatch) -> Result<Vec<(Bytes, bool)>> {
     let rows = batch.num_rows();
     let pieces = batch.get_array_memory_size().div_ceil(PIECE_BYTES).clamp(1, rows.max(1));
     let step = rows.div_ceil(pieces).max(1);
@@ -51,15 +51,15 @@ fn write(writer: &mut StreamWriter<Vec<u8>>, batch: &RecordBatch) -> Result<Vec<
     for from in (0..rows).step_by(step) {
         let cut = batch.slice(from, step.min(rows - from));
         writer.write(&cut).map_err(|error| unwritten(&error))?;
-        written.push(std::mem::take(writer.get_mut()).into());
+        written.push((std::mem::take(writer.get_mut()).into(), false));
     }
     Ok(written)
 }
 
-fn end(mut writer: StreamWriter<Vec<u8>>) -> Result<Vec<Bytes>> {
+fn end(mut writer: StreamWriter<Vec<u8>>) -> Result<Vec<(Bytes, bool)>> {
     writer.finish().map_err(|error| unwritten(&error))?;
     let rest = writer.into_inner().map_err(|error| unwritten(&error))?;
-    Ok(vec![BytesMut::from(rest.as_slice()).freeze()])
+    Ok(vec![(rest.into(), true)])
 }
 
 fn unwritten(error: &ArrowError) -> Error {
@@ -89,7 +89,10 @@ mod tests {
     }
 
     async fn read(answer: Answer) -> (Vec<usize>, Vec<String>) {
-        let pieces: Vec<Bytes> = answer.into_ipc().unwrap().try_collect().await.unwrap();
+        let pieces: Vec<(Bytes, bool)> = answer.into_ipc().unwrap().try_collect().await.unwrap();
+        let lasts = pieces.iter().filter(|(_, is_last)| *is_last).count();
+        assert!(lasts == 1 && pieces[pieces.len() - 1].1, "the last one is said to be it");
+        let pieces: Vec<Bytes> = pieces.into_iter().map(|(piece, _)| piece).collect();
         let reader = StreamReader::try_new(std::io::Cursor::new(pieces.concat()), None).unwrap();
         let mut rows = Vec::new();
         for batch in reader {
@@ -114,7 +117,7 @@ mod tests {
     async fn an_error_ends_the_pieces() {
         let error = Error::new(ErrorCode::QueryFailed, "here");
         let pieces = answer(vec![Ok(batch(1, 1)), Err(error), Ok(batch(1, 1))]).into_ipc().unwrap();
-        let pieces: Vec<Result<Bytes>> = pieces.collect().await;
+        let pieces: Vec<Result<(Bytes, bool)>> = pieces.collect().await;
         assert_eq!(pieces.len(), 2);
         assert_eq!(pieces[1].as_ref().unwrap_err().code(), ErrorCode::QueryFailed);
     }

@@ -15,7 +15,8 @@
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
 //! | `prune` | which partitions a predicate leaves |
 //! | `sample` | the columns of a map, from some of its values |
-//! | `columns`, `cell`, `value` | from values to columns |
+//! | `columns`, `cell`, `value`, `json` | from values to columns |
+//! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
@@ -24,7 +25,9 @@ mod cell;
 mod columns;
 mod counts;
 mod fault;
+mod guard;
 mod ipc;
+mod json;
 mod parameter;
 mod prune;
 mod sample;
@@ -37,6 +40,7 @@ mod testing;
 mod value;
 
 pub use counts::QueryCounts;
+pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
 pub use source::{Page, Row, Source};
 pub use sql::{Answer, QueryLimits, Sql};

@@ -10,7 +10,7 @@ use datafusion::common::{Result, internal_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
 };
@@ -24,6 +24,12 @@ use isogrid_core::PartitionId;
 use crate::columns::{Builder, Columns};
 use crate::fault;
 use crate::table::Grid;
+
+/// About how many bytes of keys and values make a batch, however few rows they are.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// About how many records are taken at once: for so many the partition is held up.
+const PAGE_ROWS: u32 = 512;
 
 /// A walk over some partitions of a map.
 #[derive(Clone, Debug)]
@@ -66,7 +72,6 @@ impl GridScan {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        let properties = properties.with_scheduling_type(SchedulingType::Cooperative);
         let metrics = ExecutionPlanMetricsSet::new();
         GridScan {
             grid,
@@ -187,9 +192,11 @@ struct Walk {
 
 impl Walk {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        while self.wanted > self.builder.rows() && self.builder.rows() < self.rows_max {
+        let is_full =
+            |builder: &Builder, most| builder.rows() >= most || builder.bytes() >= BATCH_BYTES;
+        while !is_full(&self.builder, self.wanted.min(self.rows_max)) {
             let Some(&partition) = self.left.last() else { break };
-            let page = self.grid.source.page(&self.map, partition, self.cursor).await;
+            let page = self.grid.source.page(&self.map, (partition, self.cursor), PAGE_ROWS).await;
             let page = page.map_err(fault::of_grid)?;
             if self.cursor == 0 {
                 self.grid.counts.scans_partition();

@@ -40,10 +40,15 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// The names of all maps.
     fn maps(&self) -> Vec<String>;
 
-    /// Some records of a partition of a map, from a cursor on, which is zero at the beginning. A record that is present
+    /// About so many records of a partition of a map, from a cursor on, which is zero at the beginning. A record that is present
     /// throughout comes exactly once, whoever holds the partition meanwhile.
     ///
     /// # Errors
     /// The grid's: nobody leads the partition, or time ran out.
-    async fn page(&self, map: &str, partition: PartitionId, cursor: u64) -> Result<Page>;
+    async fn page(
+        &self,
+        map: &str,
+        (partition, cursor): (PartitionId, u64),
+        rows_max: u32,
+    ) -> Result<Page>;
 }

@@ -156,6 +156,10 @@ async fn what_cannot_be_answered_is_told_with_its_code() {
         ("INSERT INTO orders VALUES (1)", ErrorCode::QueryInvalid, ""),
         ("SET a = 1", ErrorCode::QueryInvalid, ""),
         ("SELECT 1; SELECT 2", ErrorCode::QueryInvalid, ""),
+        ("SELECT repeat('x', 2147483647)", ErrorCode::QueryInvalid, "repeat"),
+        ("SELECT lpad('x', 2147483647)", ErrorCode::QueryInvalid, "lpad"),
+        ("SELECT range(0, 1000000000)", ErrorCode::QueryInvalid, "range"),
+        ("SELECT array_repeat(1, 1000000000)", ErrorCode::QueryInvalid, "array_repeat"),
         ("SELECT CAST(tenant AS INT) FROM orders", ErrorCode::QueryFailed, "t"),
     ] {
         let error = rows(&sql, statement).await.unwrap_err();
@@ -180,4 +184,28 @@ async fn a_statement_that_wants_too_much_fails_alone() {
     let error = rows(&short, heavy).await.map(|rows| rows.len()).unwrap_err();
     assert_eq!(error.code(), ErrorCode::QueryTooLong, "{error}");
     assert_eq!(rows(&short, "SELECT 1").await.unwrap(), ["1"]);
+}
+
+#[test]
+fn the_deepest_statement_that_is_taken_fits_its_stack() {
+    let answered = std::thread::Builder::new().stack_size(crate::STACK_BYTES).spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (_, sql) = sql(maps());
+            let limits = QueryLimits { timeout: Duration::from_secs(60), ..QueryLimits::default() };
+            let sql = Sql { limits, ..sql };
+            let sum = format!("SELECT total{} FROM orders LIMIT 1", " + total".repeat(490));
+            let any = format!("SELECT count(*) FROM orders WHERE paid{}", " OR n = 1".repeat(240));
+            for deep in [&sum, &any.replace("n =", "total =")] {
+                assert_eq!(rows(&sql, deep).await.unwrap().len(), 1, "{}", &deep[..40]);
+            }
+            let error =
+                rows(&sql, &format!("SELECT 1{}", " + 1".repeat(100_000))).await.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::QueryInvalid, "{error}");
+            let nested = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+            let error = rows(&sql, &nested).await.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::QueryInvalid, "{error}");
+        });
+    });
+    answered.unwrap().join().unwrap();
 }

@@ -10,7 +10,7 @@ use datafusion::common::Result;
 use datafusion::datasource::TableType;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use crate::columns::Columns;
 use crate::counts::QueryCounts;
@@ -23,6 +23,7 @@ use crate::source::Source;
 /// How many values of a map are looked at to see which columns it has, and how many partitions are asked at once.
 const SAMPLE_ROWS: usize = 256;
 const SAMPLE_PARTITIONS: usize = 16;
+const SAMPLE_PAGE_ROWS: u32 = 32;
 
 /// A map as a table.
 #[derive(Debug)]
@@ -89,16 +90,26 @@ impl GridSchema {
         let mut sample = Sample::default();
         let mut rows = 0;
         let pages = stream::iter(self.0.source.partitions().iter())
-            .map(|partition| self.0.source.page(map, partition, 0))
+            .map(|partition| self.0.source.page(map, (partition, 0), SAMPLE_PAGE_ROWS))
             .buffer_unordered(SAMPLE_PARTITIONS);
         futures::pin_mut!(pages);
+        let mut failed = None;
         while rows < SAMPLE_ROWS
-            && let Some(page) = pages.try_next().await?
+            && let Some(page) = pages.next().await
         {
-            rows += page.rows.len();
-            page.rows.iter().for_each(|row| sample.look(row));
+            match page {
+                Ok(page) => {
+                    rows += page.rows.len();
+                    page.rows.iter().for_each(|row| sample.look(row));
+                }
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(sample.columns())
+        // A partition that nobody leads does not matter where others have values to look at.
+        match failed {
+            Some(error) if rows == 0 => Err(error),
+            _ => Ok(sample.columns()),
+        }
     }
 }
 
@@ -121,6 +132,10 @@ impl SchemaProvider for GridSchema {
         let columns = self.columns(name).await.map_err(fault::of_grid)?;
         let (grid, schema) = (self.0.clone(), columns.schema());
         Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema })))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        Ok(self.table_exist(name).then_some(TableType::Base))
     }
 
     fn table_exist(&self, name: &str) -> bool {

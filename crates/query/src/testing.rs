@@ -49,7 +49,12 @@ impl Source for Maps {
         self.maps.keys().cloned().collect()
     }
 
-    async fn page(&self, map: &str, partition: PartitionId, cursor: u64) -> Result<Page> {
+    async fn page(
+        &self,
+        map: &str,
+        (partition, cursor): (PartitionId, u64),
+        _: u32,
+    ) -> Result<Page> {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 0 {
             return Err(Error::new(ErrorCode::NoPrimary, "partition 7"));
         }

@@ -1,14 +1,17 @@
 //! From a value's bytes to cells. A value says itself how it is written: an object of JSON begins with `{`, a map of MessagePack
-//! with one of the bytes that no text begins with. Its fields are the columns; all else has none.
+//! as no text does. Its fields are the columns; all else has none.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::cell::{Cell, hex};
+use crate::json::AsJson;
+
+/// The deepest value that is read, in JSON and in MessagePack: a reader calls itself for each level.
+const DEPTH_MAX: usize = 128;
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +25,11 @@ enum Form {
 }
 
 fn form(value: &[u8]) -> Form {
-    match value.first() {
-        Some(b'{') => Form::Json,
-        Some(0x80..=0x8f | 0xde | 0xdf) => Form::MessagePack,
+    match value {
+        [b'{', ..] => Form::Json,
+        // These two begin text when such a byte follows, and a map then would have more than 32,767 fields.
+        [0xde | 0xdf, 0x80..=0xbf, ..] => Form::Plain,
+        [0x80..=0x8f | 0xde | 0xdf, ..] => Form::MessagePack,
         _ => Form::Plain,
     }
 }
@@ -43,10 +48,18 @@ pub(crate) fn fields<'v>(value: &'v [u8], take: &mut dyn Take<'v>) -> Result<(),
                 .and_then(|()| deserializer.end())
                 .map_err(|error| error.to_string())
         }
-        Form::MessagePack => rmp_serde::Deserializer::from_read_ref(value)
-            .deserialize_map(Fields(take))
-            .map_err(|error| error.to_string()),
+        Form::MessagePack => {
+            message_pack(value).deserialize_map(Fields(take)).map_err(|error| error.to_string())
+        }
     }
+}
+
+fn message_pack(
+    value: &[u8],
+) -> rmp_serde::Deserializer<rmp_serde::decode::ReadRefReader<'_, [u8]>> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(value);
+    deserializer.set_max_depth(DEPTH_MAX);
+    deserializer
 }
 
 /// What is done with a value's fields.
@@ -59,30 +72,34 @@ pub(crate) trait Take<'v> {
 }
 
 /// The text of a whole value: its JSON, or what it is if it has none.
-pub(crate) fn text(value: &[u8]) -> Result<String, String> {
+pub(crate) fn text(value: &[u8]) -> String {
     match form(value) {
-        Form::MessagePack => {
-            let json: Result<serde_json::Value, _> = rmp_serde::from_slice(value);
-            json.map(|json| json.to_string()).map_err(|error| error.to_string())
-        }
-        Form::Json | Form::Plain => Ok(plain_text(value)),
+        Form::MessagePack => json_of(value).map_or_else(|| hex(value), |json| json.to_string()),
+        Form::Json | Form::Plain => plain_text(value),
     }
 }
 
-/// Text as it is; else a scalar of MessagePack; else the bytes.
+/// Text as it is; else what a scalar of MessagePack says; else the bytes.
 fn plain_text(value: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(value)
         && !text.chars().any(|c| c.is_control() && !c.is_whitespace())
     {
         return text.to_owned();
     }
+    match json_of(value) {
+        Some(serde_json::Value::String(text)) => text,
+        Some(json) => json.to_string(),
+        None => hex(value),
+    }
+}
+
+/// What a value of MessagePack says, as JSON; `None` when it is none, or something follows it.
+fn json_of(value: &[u8]) -> Option<serde_json::Value> {
     let mut rest = value;
     let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
-    match serde_json::Value::deserialize(&mut deserializer) {
-        Ok(serde_json::Value::String(text)) if rest.is_empty() => text,
-        Ok(json) if rest.is_empty() => json.to_string(),
-        _ => hex(value),
-    }
+    deserializer.set_max_depth(DEPTH_MAX);
+    let json = AsJson.deserialize(&mut deserializer).ok()?;
+    rest.is_empty().then_some(json)
 }
 
 struct Fields<'t, 'v>(&'t mut dyn Take<'v>);
@@ -195,16 +212,16 @@ impl<'v> Visitor<'v> for AsCell {
         deserializer.deserialize_any(self)
     }
 
-    fn visit_newtype_struct<D: Deserializer<'v>>(self, _: D) -> Result<Cell<'v>, D::Error> {
-        Err(D::Error::custom("an extension of MessagePack, which has no SQL type"))
+    fn visit_newtype_struct<D: Deserializer<'v>>(self, extension: D) -> Result<Cell<'v>, D::Error> {
+        AsJson.visit_newtype_struct(extension).map(Cell::Nested)
     }
 
     fn visit_seq<A: SeqAccess<'v>>(self, list: A) -> Result<Cell<'v>, A::Error> {
-        serde_json::Value::deserialize(SeqAccessDeserializer::new(list)).map(Cell::Nested)
+        AsJson.visit_seq(list).map(Cell::Nested)
     }
 
     fn visit_map<A: MapAccess<'v>>(self, map: A) -> Result<Cell<'v>, A::Error> {
-        serde_json::Value::deserialize(MapAccessDeserializer::new(map)).map(Cell::Nested)
+        AsJson.visit_map(map).map(Cell::Nested)
     }
 }
 

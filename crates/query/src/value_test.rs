@@ -93,8 +93,38 @@ fn the_text_of_a_value_is_what_people_expect() {
         (pack(&serde_json::json!("hello")), "hello"),
         (pack(&serde_json::json!(70_000)), "70000"),
         (vec![0xff, 0x00], "\\xff00"),
+        ("ދިވެހި".as_bytes().to_vec(), "ދިވެހި"),
+        (b"\x81\xa1a\xc4\x02\x01\xff".to_vec(), "{\"a\":\"\\\\x01ff\"}"),
+        (b"\x81\x07\xd6\xff\x00\x00\x00\x01".to_vec(), "{\"7\":[-1,\"\\\\x00000001\"]}"),
+        (vec![0x80, 1, 2], "\\x800102"),
         (vec![], ""),
     ] {
-        assert_eq!(text(&value).unwrap(), expected, "{value:?}");
+        assert_eq!(text(&value), expected, "{value:?}");
     }
+}
+
+#[test]
+fn values_that_are_too_deep_are_told_and_harm_nobody() {
+    let levels = 100_000;
+    let json = format!("{{\"a\": {}1{}}}", "[".repeat(levels), "]".repeat(levels));
+    let pack = [&b"\x81\xa1a"[..], &vec![0x91; levels], b"\x01"].concat();
+    let unwanted_json = json.replacen("\"a\"", "\"unwanted\"", 1);
+    let unwanted_pack = [&b"\x81\xa8unwanted"[..], &vec![0x91; levels], b"\x01"].concat();
+    for value in [json.as_bytes(), &pack, &unwanted_pack] {
+        assert!(all(value).is_err());
+    }
+    assert_eq!(all(unwanted_json.as_bytes()).unwrap(), [], "what is skipped takes no stack");
+    assert_eq!(text(&pack), hex(&pack));
+    assert_eq!(text(&[0x91; 1_000]), hex(&[0x91; 1_000]), "no value, so its bytes");
+    let huge = b"\x81\xa1a\xdd\xff\xff\xff\xff\x01";
+    assert!(all(huge).is_err(), "a list that says it is long");
+}
+
+#[test]
+fn bytes_and_extensions_in_lists_are_shown_too() {
+    let list = b"\x81\xa1a\x92\xc4\x01\x07\xd4\x05\x09";
+    let cells = all(list).unwrap();
+    let expected = serde_json::json!(["\\x07", [5, "\\x09"]]);
+    assert_eq!(cells, [("a".to_owned(), Cell::Nested(expected))]);
+    assert_eq!(all("ދިވެހި".as_bytes()).unwrap(), [], "text that begins as a map might");
 }

@@ -29,7 +29,7 @@ pub(crate) struct SqlArgs {
     #[arg(short, long, value_name = "FILE", conflicts_with = "statement")]
     file: Option<PathBuf>,
 
-    /// The value of $1, then of $2, and so on: a number, true, false or null as that, all else as text
+    /// The value of $1, then of $2, and so on: a number, true, false or null as that, all else as text; so is what stands in single quotes
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     bind: Vec<String>,
 
@@ -79,6 +79,9 @@ fn value(text: &str) -> SqlValue {
     match text {
         "true" | "false" => (text == "true").into(),
         "null" => SqlValue::NULL,
+        _ if text.len() > 1 && text.starts_with('\'') && text.ends_with('\'') => {
+            text[1..text.len() - 1].into()
+        }
         _ => match (text.parse::<i64>(), text.parse::<f64>()) {
             (Ok(number), _) => number.into(),
             (Err(_), Ok(number)) if number.is_finite() => number.into(),

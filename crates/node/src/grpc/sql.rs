@@ -2,9 +2,11 @@
 
 mod source;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use isogrid_core::{Error, ErrorCode, Result};
 use isogrid_proto::pb;
 use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
@@ -26,6 +28,9 @@ const STATEMENTS_MAX: usize = 16;
 /// How many pieces of an answer wait for their client.
 const PIECES_WAITING: usize = 2;
 
+/// For how long a piece waits for a client that does not read: statements that wait keep others out.
+const TAKEN_MAX: Duration = Duration::from_secs(30);
+
 /// By how much the threads give way: in the system's own measure.
 const NICE: i32 = 10;
 
@@ -37,6 +42,7 @@ pub(crate) struct SqlService {
     sql: Sql,
     threads: Threads,
     free: Arc<Semaphore>,
+    shared: Arc<Shared>,
 }
 
 impl SqlService {
@@ -45,7 +51,8 @@ impl SqlService {
         let source = Arc::new(GridSource::new(Arc::clone(shared)));
         let sql = Sql::new(source, Arc::clone(&shared.queries), QueryLimits::default());
         let free = Arc::new(Semaphore::new(STATEMENTS_MAX));
-        SqlServer::new(SqlService { sql, threads: Threads::start(shared.cores), free })
+        let (threads, shared) = (Threads::start(shared.cores), Arc::clone(shared));
+        SqlServer::new(SqlService { sql, threads, free, shared })
     }
 }
 
@@ -58,6 +65,10 @@ impl SqlDoor for SqlService {
         request: Request<pb::SqlRequest>,
     ) -> Result<Response<Self::RunStream>, Status> {
         admitted(&request)?;
+        if self.shared.engine.partitions().is_none() {
+            let detail = "the node has not joined its cluster yet";
+            return Err(error_to_status(&Error::new(ErrorCode::StillJoining, detail)));
+        }
         let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
             let detail = format!("{STATEMENTS_MAX} statements run");
             return Err(error_to_status(&Error::new(ErrorCode::TooManyQueries, detail)));
@@ -68,8 +79,14 @@ impl SqlDoor for SqlService {
         let sql = self.sql.clone();
         self.threads.spawn(async move {
             let _permit = permit;
+            let answered = AssertUnwindSafe(answer(&sql, &statement, values, &sender));
             tokio::select! {
-                () = answer(&sql, &statement, values, &sender) => {}
+                answered = answered.catch_unwind() => {
+                    if answered.is_err() {
+                        let broken = Error::new(ErrorCode::Internal, "a statement panicked");
+                        let _ = sender.send_timeout(Err(error_to_status(&broken)), TAKEN_MAX).await;
+                    }
+                }
                 () = sender.closed() => {}
             }
         })?;
@@ -83,13 +100,15 @@ async fn answer(sql: &Sql, statement: &str, values: Vec<Parameter>, sender: &mps
     let mut pieces = match pieces {
         Ok(pieces) => std::pin::pin!(pieces),
         Err(error) => {
-            let _ = sender.send(Err(error_to_status(&error))).await;
+            let _ = sender.send_timeout(Err(error_to_status(&error)), TAKEN_MAX).await;
             return;
         }
     };
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map(|arrow| pb::SqlReply { arrow });
-        if sender.send(piece.map_err(|error| error_to_status(&error))).await.is_err() {
+        let piece = piece.map(|(arrow, is_last)| pb::SqlReply { arrow, is_last });
+        let piece = piece.map_err(|error| error_to_status(&error));
+        // Without its last piece the client knows that the answer is not whole.
+        if sender.send_timeout(piece, TAKEN_MAX).await.is_err() {
             return;
         }
     }
@@ -114,6 +133,7 @@ impl Threads {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(count)
             .thread_name("query")
+            .thread_stack_size(isogrid_query::STACK_BYTES)
             .enable_all()
             .on_thread_start(|| {
                 // Where the system does not let it they are as important as others.

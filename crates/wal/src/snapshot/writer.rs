@@ -179,7 +179,8 @@ pub fn publish_all<D: Disk>(
     disk.sync_folder(SNAPSHOT_FOLDER).map_err(failed)?;
     let published: Vec<_> = snapshots.iter().map(|(writer, _)| writer.info()).collect();
     remove_where(disk, |partition, path| {
-        published.iter().any(|one| one.partition == partition && one.path != path)
+        let is_one = |one: &SnapshotInfo| one.partition == partition;
+        published.iter().any(is_one) && published.iter().all(|one| one.path != path)
     })?;
     Ok(published)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use isogrid_core::{
-    ErrorCode, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result, Scan,
+    Error, ErrorCode, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result, Scan,
 };
 use isogrid_query::{Page, Row, Source};
 
@@ -39,11 +39,16 @@ impl GridSource {
         GridSource { shared }
     }
 
-    async fn ask(&self, map: &str, partition: PartitionId, cursor: u64) -> Result<Page> {
+    async fn ask(
+        &self,
+        map: &str,
+        (partition, cursor): (PartitionId, u64),
+        rows_max: u32,
+    ) -> Result<Page> {
         let scan = Scan {
             partition,
             cursor,
-            entries_max: self.shared.engine.limits().scan_entries_max as u32,
+            entries_max: rows_max.min(self.shared.engine.limits().scan_entries_max as u32),
             prefix: b"",
             glob: b"",
             with_values: true,
@@ -55,16 +60,23 @@ impl GridSource {
             deadline: Deadline::after_ms(PAGE_MS),
         };
         let mut pages = batch::run(to, &[Typed::plain(map, Op::Scan(scan))], page).await?;
-        pages.pop().unwrap_or_else(|| Ok(Page::default()))
+        match pages.pop().unwrap_or(Ok(None))? {
+            Some(page) => Ok(page),
+            None if cursor == 0 => Ok(Page::default()),
+            None => {
+                let detail = format!("{map} was dropped while it was read");
+                Err(Error::new(ErrorCode::MapUnknown, detail))
+            }
+        }
     }
 }
 
-fn page(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Page> {
+/// The page in a reply; `None` where there is no such map.
+fn page(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<Page>> {
     let found = match reply {
         Reply::Page(found) => found,
         Reply::Failed(error) => return Err(error.clone()),
-        // The map does not exist any more.
-        _ => return Ok(Page::default()),
+        _ => return Ok(None),
     };
     let row = |one: &isogrid_core::PageEntry<'_>| Row {
         key: Bytes::copy_from_slice(one.key),
@@ -72,7 +84,7 @@ fn page(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Page> {
         version: one.entry.version.0,
         expires_at_ms: one.entry.expires_at.map(|at| at.0),
     };
-    Ok(Page { rows: found.entries.iter().map(row).collect(), next: found.next })
+    Ok(Some(Page { rows: found.entries.iter().map(row).collect(), next: found.next }))
 }
 
 #[async_trait]
@@ -91,10 +103,10 @@ impl Source for GridSource {
     }
 
     /// A partition that moves, or loses its node, goes on elsewhere from the same cursor.
-    async fn page(&self, map: &str, partition: PartitionId, cursor: u64) -> Result<Page> {
+    async fn page(&self, map: &str, from: (PartitionId, u64), rows_max: u32) -> Result<Page> {
         let mut tries = 1;
         loop {
-            match self.ask(map, partition, cursor).await {
+            match self.ask(map, from, rows_max).await {
                 Err(error) if tries < TRIES && passes(&error) => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -106,7 +118,7 @@ impl Source for GridSource {
 }
 
 /// Whether another try may go well.
-fn passes(error: &isogrid_core::Error) -> bool {
+fn passes(error: &Error) -> bool {
     matches!(error.next_step(), NextStep::RetryLater | NextStep::Redirect | NextStep::CheckOutcome)
         && error.code() != ErrorCode::ShuttingDown
 }

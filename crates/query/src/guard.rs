@@ -1,0 +1,97 @@
+//! What is looked at before a statement is parsed. Parser, planner and optimiser go down a statement's tree by calling themselves, and a
+//! chain such as `1 + 1 + 1 …` is as deep as it is long: no statement may be deeper than their threads' stacks.
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use isogrid_core::{Error, ErrorCode, Result};
+
+/// The longest statement.
+const BYTES_MAX: usize = 1 << 20;
+
+/// The most operators in one, words such as AND and UNION among them.
+const OPERATORS_MAX: usize = 500;
+
+/// The least stack that a thread needs on which a statement is planned.
+pub const STACK_BYTES: usize = 32 << 20;
+
+/// Refuses what is too long or too deep. What cannot be read at all is told by the parser.
+pub(crate) fn check(statement: &str) -> Result<()> {
+    let refused = |why: String| Err(Error::new(ErrorCode::QueryInvalid, why));
+    if statement.len() > BYTES_MAX {
+        return refused(format!("it has {} bytes, at most {BYTES_MAX}", statement.len()));
+    }
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, statement).tokenize() else {
+        return Ok(());
+    };
+    let operators = tokens.iter().filter(|token| deepens(token)).count();
+    if operators > OPERATORS_MAX {
+        return refused(format!(
+            "it has {operators} operators, at most {OPERATORS_MAX}: alternatives of one column fit in a list, column IN (…)"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a token may make a statement's tree deeper. Lists do not, and brackets are counted by the parser.
+fn deepens(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::IN
+                | Keyword::BETWEEN
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::UNION
+                | Keyword::INTERSECT
+                | Keyword::EXCEPT
+                | Keyword::JOIN
+                | Keyword::SELECT
+                | Keyword::CASE
+                | Keyword::COLLATE
+                | Keyword::AT
+        ),
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::Placeholder(_)
+        | Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::SemiColon
+        | Token::EOF => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_deep_is_refused_and_lists_are_not() {
+        let chain = |count| format!("SELECT 1{}", "+1".repeat(count));
+        assert!(check(&chain(OPERATORS_MAX - 1)).is_ok(), "SELECT is one");
+        for deep in [
+            chain(OPERATORS_MAX),
+            format!("SELECT 1 WHERE true{}", " OR true".repeat(OPERATORS_MAX)),
+            format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(OPERATORS_MAX / 2)),
+            format!("SELECT {} 1", "- ".repeat(OPERATORS_MAX)),
+            format!("SELECT 1{}", "::int".repeat(OPERATORS_MAX)),
+            format!("SELECT a{}", "[1]".repeat(OPERATORS_MAX)),
+        ] {
+            let error = check(&deep).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::QueryInvalid, "{}", &deep[..20]);
+        }
+        let list = format!("SELECT 1 WHERE 1 IN (1{})", ", 1".repeat(100_000));
+        assert!(check(&list).is_ok());
+        assert!(check(&"x".repeat(BYTES_MAX + 1)).is_err());
+        assert!(check("SELECT 'open").is_ok(), "that is for the parser to tell");
+    }
+}
