@@ -57,6 +57,8 @@ pub struct Stats {
 /// What all clones of a client share. Dropping it ends the tasks behind the link.
 struct Handle {
     link: Arc<Link>,
+    #[cfg(feature = "sql")]
+    statements: crate::sql::Door,
 }
 
 impl Drop for Handle {
@@ -67,7 +69,11 @@ impl Drop for Handle {
 
 impl Grid {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Grid(Arc::new(Handle { link }))
+        Grid(Arc::new(Handle {
+            link,
+            #[cfg(feature = "sql")]
+            statements: crate::sql::Door::default(),
+        }))
     }
 
     /// Sets up a client step by step.
@@ -182,6 +188,11 @@ impl Grid {
 
     pub(crate) fn link(&self) -> &Arc<Link> {
         &self.0.link
+    }
+
+    #[cfg(feature = "sql")]
+    pub(crate) fn statements(&self) -> &crate::sql::Door {
+        &self.0.statements
     }
 }
 

@@ -21,7 +21,7 @@ const HTTP_FRAME_BYTES_MAX: u32 = 1 << 20;
 
 /// The largest message taken from a node. Far above what nodes send (about `limits.frame_bytes_max`, or one value); a node
 /// that sends more is broken.
-const REPLY_BYTES_MAX: usize = 256 << 20;
+pub(crate) const REPLY_BYTES_MAX: usize = 256 << 20;
 
 /// How often an idle peer is asked whether it lives, and how long it may take to say so.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 //! Statements of SQL, and their answers as record batches of Arrow or as values of the caller's types.
 
 use std::fmt;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -11,12 +12,21 @@ use isogrid_core::ErrorCode;
 use isogrid_proto::pb;
 use isogrid_proto::pb::sql_client::SqlClient;
 use isogrid_proto::pb::sql_value::Value;
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
+use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use crate::error::{Error, Result};
 use crate::grid::Grid;
-use crate::session::call_error;
+use crate::session::{self, REPLY_BYTES_MAX, call_error};
+
+/// As many answers as a node gives at once fit beside each other, read or not.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+
+/// A node ends a statement after five seconds; one that says nothing for so long will not answer.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A statement that is not run yet. Made by [`Grid::sql`].
 #[derive(Debug)]
@@ -25,6 +35,28 @@ pub struct Sql<'g> {
     grid: &'g Grid,
     statement: String,
     parameters: Vec<SqlValue>,
+}
+
+/// The connection for statements. Answers that nobody reads fill its window, and must not fill that of operations.
+#[derive(Debug, Default)]
+pub(crate) struct Door(Mutex<Option<(String, Channel)>>);
+
+impl Door {
+    /// The connection to a node, made when it is used.
+    fn channel(&self, address: &str, connect_timeout: Duration) -> Result<Channel> {
+        let mut open = self.0.lock();
+        match &*open {
+            Some((to, channel)) if to == address => Ok(channel.clone()),
+            _ => {
+                let channel = session::endpoint(address, connect_timeout)?
+                    .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                    .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                    .connect_lazy();
+                *open = Some((address.to_owned(), channel.clone()));
+                Ok(channel)
+            }
+        }
+    }
 }
 
 /// A value for a statement: see [`Sql::bind`].
@@ -128,15 +160,15 @@ impl Sql<'_> {
     ///
     /// # Errors
     ///
-    /// `QueryInvalid` if the statement cannot be understood; whatever happens while its first rows are looked for.
+    /// `QueryInvalid` if the statement cannot be understood; `ConnectionLost` if the node is silent; whatever happens while its first rows are looked for.
     pub async fn run(self) -> Result<Answer> {
         let link = self.grid.link();
         let address = link.addresses.lock().current().to_owned();
+        let channel = self.grid.statements().channel(&address, link.settings.connect_timeout)?;
         let parameters = self.parameters.into_iter().map(|value| value.0).collect();
         let request = pb::SqlRequest { statement: self.statement, parameters };
-        // A batch has the rows of several pages, however wide they are.
-        let mut client = SqlClient::new(link.channel()).max_decoding_message_size(usize::MAX);
-        let reply = client.run(request).await.map_err(|status| refused(&address, &status))?;
+        let mut client = SqlClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
+        let reply = answered(&address, client.run(request)).await?;
         let mut pieces = Pieces {
             messages: reply.into_inner(),
             decoder: StreamDecoder::new(),
@@ -217,7 +249,7 @@ impl Pieces {
                     return Ok(Some(batch));
                 }
             }
-            match self.messages.message().await.map_err(|status| refused(address, &status))? {
+            match answered(address, self.messages.message()).await? {
                 Some(piece) => {
                     self.buffer = Buffer::from(piece.arrow);
                     self.is_last = piece.is_last;
@@ -231,6 +263,20 @@ impl Pieces {
                     return Ok(None);
                 }
             }
+        }
+    }
+}
+
+/// What a node answers, if it does before long.
+async fn answered<T>(
+    address: &str,
+    answer: impl Future<Output = std::result::Result<T, Status>>,
+) -> Result<T> {
+    match tokio::time::timeout(SILENCE_MAX, answer).await {
+        Ok(answer) => answer.map_err(|status| refused(address, &status)),
+        Err(_) => {
+            let why = format!("{address}: the node is silent for {} s", SILENCE_MAX.as_secs());
+            Err(Error::new(ErrorCode::ConnectionLost, why))
         }
     }
 }

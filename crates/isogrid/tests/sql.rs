@@ -11,6 +11,7 @@ use common::{Node, Running, eventually, isogrid, isogrid_fed, signal};
 use isogrid_client::Error;
 use isogrid_client::arrow::ipc::reader::StreamReader;
 use isogrid_client::blocking::Grid;
+use isogrid_core::ErrorCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -168,4 +169,54 @@ fn answers_are_whole_while_a_node_dies() {
     eventually("the answer is there again", || ask().is_ok_and(|rows| rows == expected));
     dev.signal("TERM");
     assert_eq!(dev.wait().code(), Some(0), "{}", dev.stderr());
+}
+
+/// A statement whose answer is larger than what waits for a client that does not read.
+const LARGE: &str =
+    "SELECT a._value || b._value || c._value AS v FROM orders a, orders b, orders c";
+
+#[test]
+fn answers_that_nobody_reads_keep_out_statements_and_nothing_else() {
+    let node = Node::start(&[]);
+    let _orders = write(&node.endpoint, 60);
+    runtime().block_on(async {
+        let grid = grid(&node.endpoint).await;
+        let mut unread = Vec::new();
+        for _ in 0..16 {
+            unread.push(grid.sql(LARGE).run().await.expect("one of sixteen"));
+        }
+        let error = grid.sql("SELECT 1").run().await.expect_err("one too many");
+        assert_eq!(error.code(), ErrorCode::TooManyQueries, "{error}");
+        let map = grid.map::<String, String>("others");
+        for n in 0..100 {
+            map.put(&format!("k{n}"), &"v".to_owned()).await.expect("operations go on");
+        }
+        unread.clear();
+        let begun = Instant::now();
+        while let Err(error) = grid.sql("SELECT 1").run().await {
+            assert_eq!(error.code(), ErrorCode::TooManyQueries, "{error}");
+            assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+}
+
+#[test]
+fn an_answer_of_a_node_that_stops_in_the_middle_is_an_error() {
+    let node = Node::start(&[]);
+    let _orders = write(&node.endpoint, 60);
+    runtime().block_on(async {
+        let grid = grid(&node.endpoint).await;
+        let mut answer = grid.sql(LARGE).run().await.expect("it begins");
+        node.process.signal("STOP");
+        let ended = loop {
+            match answer.next().await {
+                Ok(Some(_)) => {}
+                other => break other,
+            }
+        };
+        let error = ended.expect_err("it is not whole");
+        assert_eq!(error.code(), ErrorCode::ConnectionLost, "{error}");
+        node.process.signal("CONT");
+    });
 }

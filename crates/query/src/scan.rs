@@ -192,6 +192,8 @@ struct Walk {
 
 impl Walk {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        // Pages of this node come at once: without a rest nobody would see that time is over, or that the client is gone.
+        tokio::task::yield_now().await;
         let is_full =
             |builder: &Builder, most| builder.rows() >= most || builder.bytes() >= BATCH_BYTES;
         while !is_full(&self.builder, self.wanted.min(self.rows_max)) {

@@ -6,7 +6,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 
 use super::*;
-use crate::testing::Maps;
+use crate::testing::{Endless, Maps};
 
 /// 100 orders of ten tenants as MessagePack, and five tenants as JSON.
 fn maps() -> Maps {
@@ -208,4 +208,14 @@ fn the_deepest_statement_that_is_taken_fits_its_stack() {
         });
     });
     answered.unwrap().join().unwrap();
+}
+
+#[tokio::test]
+async fn time_runs_out_for_a_walk_that_never_waits_too() {
+    let limits = QueryLimits { timeout: Duration::from_millis(200), ..QueryLimits::default() };
+    let sql = Sql::new(Arc::new(Endless), Arc::default(), limits);
+    for statement in ["SELECT count(*) FROM endless", "SELECT n FROM endless WHERE n > 1"] {
+        let error = rows(&sql, statement).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::QueryTooLong, "{statement}: {error}");
+    }
 }

@@ -64,3 +64,28 @@ impl Source for Maps {
         Ok(Page { rows: rows[begin..end].to_vec(), next: (end < all).then_some(end as u64) })
     }
 }
+
+/// A map that never ends, and never waits.
+#[derive(Debug)]
+pub(crate) struct Endless;
+
+#[async_trait]
+impl Source for Endless {
+    fn partitions(&self) -> PartitionCount {
+        PartitionCount::new(16).unwrap()
+    }
+
+    fn leader(&self, _: PartitionId) -> Option<String> {
+        None
+    }
+
+    fn maps(&self) -> Vec<String> {
+        vec!["endless".to_owned()]
+    }
+
+    async fn page(&self, _: &str, (_, cursor): (PartitionId, u64), _: u32) -> Result<Page> {
+        let row =
+            Row { key: "k".into(), value: "{\"n\": 1}".into(), version: 1, expires_at_ms: None };
+        Ok(Page { rows: vec![row; 500], next: Some(cursor + 1) })
+    }
+}
