@@ -1,7 +1,7 @@
 //! [`Manifest`]: what a backup has, where it cuts, and which one it builds on. It is written last: a backup without one does
 //! not exist.
 
-use isogrid_core::{Epoch, LogPosition};
+use isogrid_core::{Epoch, LogPosition, MapSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -66,6 +66,9 @@ pub struct MapDefinition {
     pub read_lag_ms_max: u64,
     /// memory, os or fsync.
     pub durability: String,
+    /// What its values are, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<MapSchema>,
 }
 
 /// How a backup has a partition.

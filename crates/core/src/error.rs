@@ -103,6 +103,8 @@ pub enum ErrorCode {
     QueryTooLong = 117,
     /// A statement met a value that it cannot work with.
     QueryFailed = 118,
+    /// A value does not fit its map's columns.
+    ValueMisfit = 119,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.

@@ -12,6 +12,7 @@
 //! | [`limits`] | every limit, named, with its unit |
 //! | [`log`] | the words of a partition's log: positions, request ids, effects |
 //! | [`map`] | the settings of a map |
+//! | [`schema`] | the columns of a map |
 //! | [`members`] | who is in the cluster |
 //! | [`table`] | who owns which partition, as a versioned value |
 //! | [`placement`] | who *should* own which partition |
@@ -26,6 +27,7 @@ pub mod members;
 pub mod op;
 pub mod placement;
 pub mod reply;
+pub mod schema;
 pub mod slot;
 pub mod table;
 
@@ -42,5 +44,6 @@ pub use map::{Eviction, MapSettings};
 pub use members::{Member, MemberState, Members};
 pub use op::{Condition, Expiry, NumberFormat, Op, Scan, Target};
 pub use reply::{Entry, Page, PageEntry, Reply};
+pub use schema::{ColumnType, MapColumn, MapSchema};
 pub use slot::PartitionCount;
 pub use table::{PartitionEntry, Replica, Table, TableDelta};

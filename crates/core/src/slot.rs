@@ -22,7 +22,12 @@ pub fn partition_key(key: &[u8]) -> &[u8] {
 
 /// The slot of a key: CRC16 (XMODEM) of its partition key, modulo 16,384.
 pub fn slot_of(key: &[u8]) -> SlotId {
-    SlotId(crc16(partition_key(key)) & (SLOTS as u16 - 1))
+    slot_of_partition_key(partition_key(key))
+}
+
+/// The slot of all keys whose [partition key](partition_key) is this.
+pub fn slot_of_partition_key(partition_key: &[u8]) -> SlotId {
+    SlotId(crc16(partition_key) & (SLOTS as u16 - 1))
 }
 
 /// How many partitions a cluster has: a power of two from 1 to 16,384, fixed when the cluster is created.

@@ -9,11 +9,10 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use isogrid_core::PartitionId;
+use isogrid_core::{ColumnType, PartitionId};
+use isogrid_value::{Cell, Take, hex, millis};
 
-use crate::cell::{Cell, Kind, hex};
 use crate::source::Row;
-use crate::value::{self, Take};
 
 /// What a column shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub(crate) enum Shows {
     /// The key.
     Key,
     /// A field of the value.
-    Field(Kind),
+    Field(ColumnType),
     /// The whole value.
     Value,
     /// The version of the record.
@@ -50,7 +49,7 @@ pub(crate) struct Columns(Vec<Column>);
 
 impl Columns {
     /// Those of a map whose values have these fields.
-    pub(crate) fn of_fields(fields: impl IntoIterator<Item = (String, Kind)>) -> Self {
+    pub(crate) fn of_fields(fields: impl IntoIterator<Item = (String, ColumnType)>) -> Self {
         let column = |name: &str, shows| Column { name: name.to_owned(), shows };
         let fields =
             fields.into_iter().map(|(name, kind)| Column { name, shows: Shows::Field(kind) });
@@ -61,6 +60,19 @@ impl Columns {
         all.push(column("_expires_at", Shows::ExpiresAt));
         all.push(column(PARTITION, Shows::Partition));
         Columns(all)
+    }
+
+    /// The name and the type of each, and whether it is a field of the value.
+    pub(crate) fn described(&self) -> impl Iterator<Item = (&str, &'static str, bool)> {
+        self.0.iter().map(|column| {
+            let (holds, is_field) = match column.shows {
+                Shows::Field(kind) => (kind, true),
+                Shows::Key | Shows::Value => (ColumnType::Text, false),
+                Shows::Version | Shows::Partition => (ColumnType::BigInt, false),
+                Shows::ExpiresAt => (ColumnType::Timestamp, false),
+            };
+            (column.name.as_str(), holds.name(), is_field)
+        })
     }
 
     /// These of them, in this order.
@@ -76,9 +88,9 @@ impl Columns {
         let field = |column: &Column| {
             let (data_type, is_nullable) = match column.shows {
                 Shows::Key | Shows::Value => (DataType::Utf8, false),
-                Shows::Field(kind) => (kind.data_type(), true),
+                Shows::Field(kind) => (data_type(kind), true),
                 Shows::Version | Shows::Partition => (DataType::Int64, false),
-                Shows::ExpiresAt => (expires_at_type(), true),
+                Shows::ExpiresAt => (time_type(), true),
             };
             Field::new(&column.name, data_type, is_nullable)
         };
@@ -86,7 +98,19 @@ impl Columns {
     }
 }
 
-fn expires_at_type() -> DataType {
+/// As Arrow calls it.
+fn data_type(kind: ColumnType) -> DataType {
+    match kind {
+        ColumnType::Boolean => DataType::Boolean,
+        ColumnType::BigInt => DataType::Int64,
+        ColumnType::Double => DataType::Float64,
+        ColumnType::Text | ColumnType::Json => DataType::Utf8,
+        ColumnType::Bytes => DataType::Binary,
+        ColumnType::Timestamp => time_type(),
+    }
+}
+
+fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
@@ -106,19 +130,21 @@ impl Values {
         match shows {
             Shows::Key | Shows::Value => Values::Text(StringBuilder::new()),
             Shows::Version | Shows::Partition => Values::BigInt(Int64Builder::new()),
-            Shows::ExpiresAt => {
-                let builder = TimestampMillisecondBuilder::new().with_data_type(expires_at_type());
-                Values::Time(builder)
-            }
+            Shows::ExpiresAt => Values::time(),
             Shows::Field(kind) => match kind {
-                Kind::Boolean => Values::Boolean(BooleanBuilder::new()),
-                Kind::BigInt => Values::BigInt(Int64Builder::new()),
-                Kind::Double => Values::Double(Float64Builder::new()),
-                Kind::Text => Values::Text(StringBuilder::new()),
-                Kind::Json => Values::Json(StringBuilder::new()),
-                Kind::Bytes => Values::Bytes(BinaryBuilder::new()),
+                ColumnType::Boolean => Values::Boolean(BooleanBuilder::new()),
+                ColumnType::BigInt => Values::BigInt(Int64Builder::new()),
+                ColumnType::Double => Values::Double(Float64Builder::new()),
+                ColumnType::Text => Values::Text(StringBuilder::new()),
+                ColumnType::Json => Values::Json(StringBuilder::new()),
+                ColumnType::Bytes => Values::Bytes(BinaryBuilder::new()),
+                ColumnType::Timestamp => Values::time(),
             },
         }
+    }
+
+    fn time() -> Self {
+        Values::Time(TimestampMillisecondBuilder::new().with_data_type(time_type()))
     }
 
     /// Adds a cell; gives it back if it is of another kind.
@@ -137,6 +163,10 @@ impl Values {
             (Values::Bytes(values), Cell::Bytes(value)) => values.append_value(value),
             (Values::Bytes(values), Cell::Null) => values.append_null(),
             (Values::Time(values), Cell::BigInt(value)) => values.append_value(value),
+            (Values::Time(values), Cell::Text(text)) => match millis(&text) {
+                Some(value) => values.append_value(value),
+                None => return Err(Cell::Text(text)),
+            },
             (Values::Time(values), Cell::Null) => values.append_null(),
             (_, cell) => return Err(cell),
         }
@@ -194,13 +224,13 @@ impl Builder {
         let mut cells: Vec<Cell<'_>> = vec![Cell::Null; self.columns.len()];
         if self.has_fields {
             let mut wanted = Wanted { columns: &self.columns, cells: &mut cells };
-            value::fields(&row.value, &mut wanted).map_err(|why| of_key(&row.key, &why))?;
+            isogrid_value::fields(&row.value, &mut wanted).map_err(|why| of_key(&row.key, &why))?;
         }
         for ((column, values), cell) in self.columns.iter_mut().zip(cells) {
             let cell = match column.shows {
                 Shows::Field(_) => cell,
                 Shows::Key => Cell::Text(key_text(&row.key).into()),
-                Shows::Value => Cell::Text(value::text(&row.value).into()),
+                Shows::Value => Cell::Text(isogrid_value::text(&row.value).into()),
                 Shows::Version => Cell::BigInt(row.version as i64),
                 Shows::ExpiresAt => {
                     row.expires_at_ms.map_or(Cell::Null, |at| Cell::BigInt(at as i64))
@@ -234,13 +264,13 @@ fn of_key(key: &[u8], why: &str) -> String {
 }
 
 fn misfit(key: &[u8], column: &Column, cell: &Cell<'_>) -> String {
-    let is = cell.kind().map_or("NULL", Kind::name);
+    let is = cell.kind().map_or("NULL", ColumnType::name);
     let shown = match column.shows {
         Shows::Field(kind) => kind.name(),
         _ => "another type",
     };
     format!(
-        "the field {} of key {:?} is {is}, and the column, made from a sample of the values, is {shown}: write values of one type, or ask for _value",
+        "the field {} of key {:?} is {is}, and the column is {shown}: write values of one type, or ask for _value",
         column.name,
         key_text(key),
     )

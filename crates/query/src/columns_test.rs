@@ -9,13 +9,14 @@ fn row(key: &[u8], value: &str) -> Row {
     Row { key, value, version: 7, expires_at_ms: None }
 }
 
-fn fields(fields: &[(&str, Kind)]) -> Columns {
+fn fields(fields: &[(&str, ColumnType)]) -> Columns {
     Columns::of_fields(fields.iter().map(|(name, kind)| ((*name).to_owned(), *kind)))
 }
 
 #[test]
 fn records_become_rows() {
-    let columns = fields(&[("n", Kind::Double), ("t", Kind::Text), ("j", Kind::Json)]);
+    let columns =
+        fields(&[("n", ColumnType::Double), ("t", ColumnType::Text), ("j", ColumnType::Json)]);
     let mut builder = Builder::new(&columns);
     builder
         .push(PartitionId(3), &row(b"a", r#"{"n": 1, "t": "x", "j": [1, "y"], "z": 5}"#))
@@ -48,10 +49,10 @@ fn a_count_needs_no_columns() {
 
 #[test]
 fn what_does_not_fit_is_told_with_its_key() {
-    let mut builder = Builder::new(&fields(&[("n", Kind::BigInt)]));
+    let mut builder = Builder::new(&fields(&[("n", ColumnType::BigInt)]));
     let why = builder.push(PartitionId(0), &row(b"k1", r#"{"n": "x"}"#)).unwrap_err();
     assert!(why.contains("field n of key \"k1\" is TEXT") && why.contains("BIGINT"), "{why}");
-    let mut builder = Builder::new(&fields(&[("n", Kind::BigInt)]));
+    let mut builder = Builder::new(&fields(&[("n", ColumnType::BigInt)]));
     let why = builder.push(PartitionId(0), &row(b"k2", r#"{"n": "#)).unwrap_err();
     assert!(why.contains("key \"k2\" cannot be read"), "{why}");
 }

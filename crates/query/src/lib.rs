@@ -15,19 +15,19 @@
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
 //! | `prune` | which partitions a predicate leaves |
 //! | `sample` | the columns of a map, from some of its values |
-//! | `columns`, `cell`, `value`, `json` | from values to columns |
+//! | `columns` | from values to columns |
+//! | `ddl` | statements that make, change, drop and show maps |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
-mod cell;
 mod columns;
 mod counts;
+mod ddl;
 mod fault;
 mod guard;
 mod ipc;
-mod json;
 mod parameter;
 mod prune;
 mod sample;
@@ -37,12 +37,11 @@ mod sql;
 mod table;
 #[cfg(test)]
 mod testing;
-mod value;
 
 pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
-pub use source::{Page, Row, Source};
+pub use source::{MapDefinition, Page, Row, Source};
 pub use sql::{Answer, QueryLimits, Sql};
 
 /// Batches in Arrow's format.

@@ -1,71 +1,99 @@
-//! Which partitions a predicate leaves: equalities, lists and alternatives of the key or of the partition, and what follows from
-//! several of them. Whatever else is asked leaves all.
+//! Which partitions a predicate leaves: equalities, lists and alternatives of the key, of the partition or of the column by which the
+//! map is partitioned, and what follows from several of them. Whatever else is asked leaves all.
 
 use std::collections::BTreeSet;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
-use isogrid_core::{PartitionCount, PartitionId};
+use isogrid_core::slot::slot_of_partition_key;
+use isogrid_core::{ColumnType, MapColumn, PartitionCount, PartitionId};
 
 use crate::columns::{KEY, PARTITION};
 
 /// The partitions that all of these predicates leave.
-pub(crate) fn partitions(predicates: &[Expr], count: PartitionCount) -> BTreeSet<PartitionId> {
-    let all = || count.iter().collect();
-    let left = predicates.iter().filter_map(|predicate| left_by(predicate, count));
-    left.reduce(|one, other| &one & &other).unwrap_or_else(all)
+pub(crate) fn partitions(
+    predicates: &[Expr],
+    count: PartitionCount,
+    partition_by: Option<&MapColumn>,
+) -> BTreeSet<PartitionId> {
+    let pruning = Pruning { count, partition_by };
+    let left = predicates.iter().filter_map(|predicate| pruning.left_by(predicate));
+    left.reduce(|one, other| &one & &other).unwrap_or_else(|| count.iter().collect())
 }
 
-/// The partitions that a predicate leaves; `None` when it says nothing of them.
-fn left_by(predicate: &Expr, count: PartitionCount) -> Option<BTreeSet<PartitionId>> {
-    match predicate {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-            match (left_by(left, count), left_by(right, count)) {
-                (Some(left), Some(right)) => Some(&left & &right),
-                (left, right) => left.or(right),
+/// What names partitions.
+#[derive(Clone, Copy)]
+struct Pruning<'a> {
+    count: PartitionCount,
+    partition_by: Option<&'a MapColumn>,
+}
+
+impl Pruning<'_> {
+    /// The partitions that a predicate leaves; `None` when it says nothing of them.
+    fn left_by(self, predicate: &Expr) -> Option<BTreeSet<PartitionId>> {
+        match predicate {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                match (self.left_by(left), self.left_by(right)) {
+                    (Some(left), Some(right)) => Some(&left & &right),
+                    (left, right) => left.or(right),
+                }
             }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                Some(&self.left_by(left)? | &self.left_by(right)?)
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+                self.of_value(left, right).or_else(|| self.of_value(right, left))
+            }
+            Expr::InList(InList { expr, list, negated: false }) => list
+                .iter()
+                .map(|value| self.of_value(expr, value))
+                .try_fold(BTreeSet::new(), |mut sum, one| {
+                    sum.extend(one?);
+                    Some(sum)
+                }),
+            _ => None,
         }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-            Some(&left_by(left, count)? | &left_by(right, count)?)
+    }
+
+    /// The partition that a column's value names; none when no record has it.
+    fn of_value(self, column: &Expr, value: &Expr) -> Option<BTreeSet<PartitionId>> {
+        let (Expr::Column(column), Expr::Literal(value, _)) = (column, value) else { return None };
+        let one = |partition: Option<PartitionId>| Some(partition.into_iter().collect());
+        match column.name.as_str() {
+            KEY => {
+                let key = value.try_as_str()?;
+                Some(key.map(|key| of_key(key, self.count)).unwrap_or_default())
+            }
+            PARTITION => {
+                let number = whole(value)?.and_then(|number| u16::try_from(number).ok());
+                one(number.filter(|number| *number < self.count.get()).map(PartitionId))
+            }
+            name => match self.partition_by.filter(|by| by.name == name)?.holds {
+                ColumnType::Text => one(value.try_as_str()?.map(|text| self.of_text(text))),
+                ColumnType::BigInt => {
+                    one(whole(value)?.map(|number| self.of_text(&number.to_string())))
+                }
+                _ => None,
+            },
         }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-            of_value(left, right, count).or_else(|| of_value(right, left, count))
-        }
-        Expr::InList(InList { expr, list, negated: false }) => list
-            .iter()
-            .map(|value| of_value(expr, value, count))
-            .try_fold(BTreeSet::new(), |mut sum, one| {
-                sum.extend(one?);
-                Some(sum)
-            }),
-        _ => None,
+    }
+
+    /// The partition of records whose partition key is this.
+    fn of_text(self, partition_key: &str) -> PartitionId {
+        self.count.partition_of(slot_of_partition_key(partition_key.as_bytes()))
     }
 }
 
-/// The partition that a column's value names; none when no record has it.
-fn of_value(column: &Expr, value: &Expr, count: PartitionCount) -> Option<BTreeSet<PartitionId>> {
-    let (Expr::Column(column), Expr::Literal(value, _)) = (column, value) else { return None };
-    match column.name.as_str() {
-        KEY => {
-            let key = value.try_as_str()?;
-            Some(key.map(|key| of_key(key, count)).unwrap_or_default())
-        }
-        PARTITION => {
-            let number = match value.cast_to(&datafusion::arrow::datatypes::DataType::Int64).ok()? {
-                ScalarValue::Int64(number) => number,
-                _ => return None,
-            };
-            let number = number.and_then(|number| u16::try_from(number).ok());
-            Some(
-                number
-                    .filter(|number| *number < count.get())
-                    .map(PartitionId)
-                    .into_iter()
-                    .collect(),
-            )
-        }
-        _ => None,
+/// A whole number, or NULL; `None` when it is something else, or was something else before it was made one.
+fn whole(value: &ScalarValue) -> Option<Option<i64>> {
+    match value {
+        ScalarValue::Float16(_) | ScalarValue::Float32(_) | ScalarValue::Float64(_) => None,
+        _ => match value.cast_to(&DataType::Int64).ok()? {
+            ScalarValue::Int64(number) => Some(number),
+            _ => None,
+        },
     }
 }
 

@@ -8,7 +8,8 @@ const COUNT: u16 = 256;
 
 fn left(predicates: &[Expr]) -> Vec<u16> {
     let count = PartitionCount::new(COUNT).unwrap();
-    partitions(predicates, count).into_iter().map(|partition| partition.0).collect()
+    let by = MapColumn { name: "tenant".into(), holds: ColumnType::Text };
+    partitions(predicates, count, Some(&by)).into_iter().map(|partition| partition.0).collect()
 }
 
 fn of(keys: &[&str]) -> Vec<u16> {
@@ -28,6 +29,28 @@ fn keys_and_partitions_that_are_named_leave_theirs() {
     assert_eq!(left(&[col("_partition").eq(lit(7_i32))]), [7]);
     assert_eq!(left(&[col("_partition").eq(lit(256_i64))]), [0_u16; 0], "there is none");
     assert_eq!(left(&[col("_partition").eq(lit(-1_i64))]), [0_u16; 0]);
+}
+
+#[test]
+fn the_column_that_spreads_the_records_names_partitions() {
+    let tenant = |name: &str| col("tenant").eq(lit(name));
+    assert_eq!(left(&[tenant("t1")]), of(&["{t1}:7"]));
+    assert_eq!(left(&[tenant("t1").or(tenant("t2"))]), of(&["{t1}", "{t2}"]));
+    assert_eq!(left(&[tenant("a}b")]), of(&["a}b"]), "a key without braces may have it");
+    assert_eq!(left(&[col("tenant").gt(lit("t1"))]).len(), usize::from(COUNT));
+    let none = lit(ScalarValue::Utf8(None));
+    assert_eq!(left(&[col("tenant").eq(none)]), [0_u16; 0], "nothing equals NULL");
+    let count = PartitionCount::new(COUNT).unwrap();
+    let by = MapColumn { name: "n".into(), holds: ColumnType::BigInt };
+    let number = |value| partitions(&[col("n").eq(value)], count, Some(&by));
+    let of_number = BTreeSet::from([count.partition_of_key(b"{-42}:x")]);
+    assert_eq!(number(lit(-42_i64)), of_number);
+    assert_eq!(number(lit(-42_i32)), of_number);
+    assert_eq!(
+        number(lit(-42.0)).len(),
+        usize::from(COUNT),
+        "it is not said how such a one is written"
+    );
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::cell::{Cell, Kind};
+use isogrid_core::ColumnType;
+use isogrid_value::{Cell, Take};
+
 use crate::columns::Columns;
 use crate::source::Row;
-use crate::value::{self, Take};
 
 /// The most fields that become columns.
 const FIELDS_MAX: usize = 512;
@@ -14,7 +15,7 @@ const FIELDS_MAX: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     /// Of each field its kind, if any value had something there.
-    fields: BTreeMap<String, Option<Kind>>,
+    fields: BTreeMap<String, Option<ColumnType>>,
     /// The names in the order of the places that were given out for one value.
     names: Vec<String>,
 }
@@ -24,7 +25,7 @@ impl Sample {
     pub(crate) fn look(&mut self, row: &Row) {
         let mut looked = Looked { names: &mut self.names, cells: Vec::new() };
         looked.names.clear();
-        let is_read = value::fields(&row.value, &mut looked).is_ok();
+        let is_read = isogrid_value::fields(&row.value, &mut looked).is_ok();
         let cells = looked.cells;
         if !is_read {
             return;
@@ -35,7 +36,7 @@ impl Sample {
             }
             let kind = self.fields.entry(name).or_default();
             *kind = match (*kind, cell.kind()) {
-                (Some(before), Some(now)) => Some(before.or(now)),
+                (Some(before), Some(now)) => Some(holding(before, now)),
                 (before, now) => before.or(now),
             };
         }
@@ -45,7 +46,17 @@ impl Sample {
     pub(crate) fn columns(self) -> Columns {
         let fields = self.fields.into_iter().filter(|(name, _)| !name.starts_with('_'));
         // Of a field that was null everywhere nothing is known.
-        Columns::of_fields(fields.map(|(name, kind)| (name, kind.unwrap_or(Kind::Json))))
+        Columns::of_fields(fields.map(|(name, kind)| (name, kind.unwrap_or(ColumnType::Json))))
+    }
+}
+
+/// What can hold both.
+fn holding(one: ColumnType, other: ColumnType) -> ColumnType {
+    use ColumnType::{BigInt, Double, Json};
+    match (one, other) {
+        (one, other) if one == other => one,
+        (BigInt, Double) | (Double, BigInt) => Double,
+        _ => Json,
     }
 }
 
@@ -88,11 +99,11 @@ mod tests {
             r#"{"a": "#,
         ]);
         let expected = [
-            ("a", Kind::Double),
-            ("b", Kind::Json),
-            ("c", Kind::Json),
-            ("d", Kind::Boolean),
-            ("e", Kind::Json),
+            ("a", ColumnType::Double),
+            ("b", ColumnType::Json),
+            ("c", ColumnType::Json),
+            ("d", ColumnType::Boolean),
+            ("e", ColumnType::Json),
         ];
         let expected = expected.map(|(name, kind)| (name.to_owned(), kind));
         assert_eq!(found, Columns::of_fields(expected));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use isogrid_core::{PartitionCount, PartitionId, Result};
+use isogrid_core::{MapSchema, PartitionCount, PartitionId, Result};
 
 /// One record of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub struct Page {
     pub next: Option<u64>,
 }
 
+/// What a map is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapDefinition {
+    /// Its columns, if they were given to it.
+    pub schema: Option<MapSchema>,
+    /// Its settings, as operators write them.
+    pub settings: Vec<(String, String)>,
+}
+
 /// What holds the maps.
 #[async_trait]
 pub trait Source: fmt::Debug + Send + Sync + 'static {
@@ -39,6 +48,37 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 
     /// The names of all maps.
     fn maps(&self) -> Vec<String>;
+
+    /// What a map is; `None` when there is none of this name.
+    fn map(&self, name: &str) -> Option<MapDefinition>;
+
+    /// Makes a map. What the settings do not say is as in every new map. Says whether there was none of this name.
+    ///
+    /// # Errors
+    /// The name, the columns or a setting cannot be, or the cluster cannot decide now.
+    async fn create_map(
+        &self,
+        name: &str,
+        schema: Option<MapSchema>,
+        settings: &[(String, String)],
+    ) -> Result<bool>;
+
+    /// Gives a map these columns, and changes these settings.
+    ///
+    /// # Errors
+    /// There is no such map, these cannot be, or the cluster cannot decide now.
+    async fn change_map(
+        &self,
+        name: &str,
+        schema: Option<MapSchema>,
+        settings: &[(String, String)],
+    ) -> Result<()>;
+
+    /// Drops a map with its records. Says whether there was one.
+    ///
+    /// # Errors
+    /// The cluster cannot decide now.
+    async fn drop_map(&self, name: &str) -> Result<bool>;
 
     /// About so many records of a partition of a map, from a cursor on, which is zero at the beginning. A record that is present
     /// throughout comes exactly once, whoever holds the partition meanwhile.

@@ -19,6 +19,7 @@ use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Result};
 
 use crate::counts::QueryCounts;
+use crate::ddl::Definition;
 use crate::fault;
 use crate::guard;
 use crate::parameter::Parameter;
@@ -26,7 +27,7 @@ use crate::source::Source;
 use crate::table::{Grid, GridSchema};
 
 const CATALOG: &str = "isogrid";
-const SCHEMA: &str = "public";
+pub(crate) const SCHEMA: &str = "public";
 
 /// Into how many parts a plan is split. Parts wait for pages of other nodes, so there are more than cores.
 const PARTS: usize = 8;
@@ -86,7 +87,7 @@ impl Sql {
         Sql { grid: Grid { source, counts }, limits }
     }
 
-    /// Plans a statement that reads, with values for `$1` and so on, and begins it.
+    /// Begins a statement that reads, with values for `$1` and so on, or does what one wants that defines a map.
     ///
     /// # Errors
     /// The statement is not one, names what is not there, or would change something.
@@ -96,6 +97,9 @@ impl Sql {
         let counts = Arc::clone(&self.grid.counts);
         counts.begins();
         guard::check(statement).inspect_err(|_| counts.fails())?;
+        if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
+            return definition.run(&self.grid).await.inspect_err(|_| counts.fails());
+        }
         let begun = tokio::time::timeout_at(until, self.begin(statement, parameters)).await;
         let begun = begun.map_err(|_| too_long(timeout));
         let begun = begun.and_then(|begun| begun.map_err(|error| fault::of_query(&error)));

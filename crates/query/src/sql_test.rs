@@ -152,7 +152,8 @@ async fn what_cannot_be_answered_is_told_with_its_code() {
         ("SELEC 1", ErrorCode::QueryInvalid, "SELEC"),
         ("SELECT * FROM nothing", ErrorCode::QueryInvalid, "nothing"),
         ("SELECT nothing FROM orders", ErrorCode::QueryInvalid, "nothing"),
-        ("DROP TABLE orders", ErrorCode::QueryInvalid, "DDL"),
+        ("DROP MAP nothing", ErrorCode::QueryInvalid, "nothing"),
+        ("CREATE VIEW v AS SELECT 1", ErrorCode::QueryInvalid, "DDL"),
         ("INSERT INTO orders VALUES (1)", ErrorCode::QueryInvalid, ""),
         ("SET a = 1", ErrorCode::QueryInvalid, ""),
         ("SELECT 1; SELECT 2", ErrorCode::QueryInvalid, ""),
@@ -218,4 +219,83 @@ async fn time_runs_out_for_a_walk_that_never_waits_too() {
         let error = rows(&sql, statement).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::QueryTooLong, "{statement}: {error}");
     }
+}
+
+#[tokio::test]
+async fn maps_are_defined_and_shown() {
+    let (maps, sql) = sql(maps());
+    let say = async |statement: &str| rows(&sql, statement).await.unwrap();
+    let create = "CREATE MAP bills (tenant TEXT, \"Sum\" DOUBLE, placed TIMESTAMP) PARTITION BY tenant WITH (backups = 2)";
+    assert_eq!(say(create).await, ["created"]);
+    let error = rows(&sql, create).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::QueryInvalid, "{error}");
+    let again = create.replace("MAP bills", "MAP IF NOT EXISTS bills");
+    assert_eq!(say(&again).await, ["was there"]);
+    assert_eq!(say("ALTER MAP bills ADD COLUMN note JSON").await, ["changed"]);
+    assert_eq!(say("ALTER MAP bills DROP COLUMN \"Sum\"").await, ["changed"]);
+    let shown = "bills|CREATE MAP bills (tenant TEXT, placed TIMESTAMP, note JSON) PARTITION BY tenant WITH (backups = 2)";
+    assert_eq!(say("SHOW CREATE MAP bills").await, [shown]);
+    assert_eq!(say("SHOW MAPS").await[0], "bills|3|tenant|backups = 2");
+    let described = say("DESCRIBE bills").await;
+    assert_eq!(described[1], "tenant|TEXT|the map is partitioned by it");
+    assert_eq!(described[2..4], ["placed|TIMESTAMP|", "note|JSON|"]);
+    assert!(
+        say("DESCRIBE orders")
+            .await
+            .contains(&"total|DOUBLE|seen in a sample of the values".into())
+    );
+    for statement in [
+        "ALTER MAP bills DROP COLUMN tenant",
+        "ALTER MAP bills ADD COLUMN placed TEXT",
+        "ALTER MAP bills DROP COLUMN nothing",
+        "ALTER MAP nothing SET (backups = 1)",
+        "SHOW CREATE MAP nothing",
+        "DESCRIBE nothing",
+    ] {
+        let error = rows(&sql, statement).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::QueryInvalid, "{statement}: {error}");
+    }
+    assert_eq!(say("DROP MAP bills").await, ["dropped"]);
+    assert_eq!(say("DROP MAP IF EXISTS bills").await, ["was not there"]);
+    assert_eq!(maps.map("bills"), None);
+}
+
+#[tokio::test]
+async fn a_map_with_columns_has_these_and_is_pruned_by_one_of_them() {
+    let (_, sql) = sql(maps());
+    let columns = "ALTER MAP orders ADD COLUMN total DOUBLE";
+    assert_eq!(rows(&sql, columns).await.unwrap(), ["changed"]);
+    let error = rows(&sql, "SELECT tenant FROM orders").await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::QueryInvalid, "only what was given: {error}");
+    assert_eq!(rows(&sql, "SELECT sum(total) FROM orders").await.unwrap(), ["5000.0"]);
+    let mut spread = maps();
+    spread.define("orders", "tenant");
+    let (_, sql) = self::sql(spread);
+    for (statement, partitions, expected) in [
+        ("SELECT count(*) FROM orders WHERE tenant = 't3'", 1, "10"),
+        ("SELECT count(*) FROM orders WHERE tenant IN ('t3', 't4')", 2, "20"),
+        (
+            "SELECT count(*) FROM orders WHERE tenant = 't3' OR tenant = 't4' AND tenant < 'z'",
+            2,
+            "20",
+        ),
+        ("SELECT count(*) FROM orders WHERE tenant = 't3' AND tenant = 't4'", 0, "0"),
+        ("SELECT count(*) FROM orders WHERE tenant > 't3'", 16, "60"),
+        // What the join makes equal prunes both sides: one partition each.
+        (
+            "SELECT count(*) FROM orders a JOIN orders b ON a.tenant = b.tenant WHERE a.tenant = 't3'",
+            2,
+            "100",
+        ),
+    ] {
+        let before = sql.grid.counts.partitions_scanned();
+        assert_eq!(rows(&sql, statement).await.unwrap(), [expected], "{statement}");
+        let scanned = sql.grid.counts.partitions_scanned() - before;
+        assert_eq!(scanned, partitions, "{statement}");
+    }
+    let before = sql.grid.counts.partitions_scanned();
+    let statement = "SELECT count(*) FROM orders WHERE tenant = $1";
+    let values = vec![Parameter::Text("t3".into())];
+    assert_eq!(rows_with(&sql, statement, values).await.unwrap(), ["10"]);
+    assert_eq!(sql.grid.counts.partitions_scanned() - before, 1, "a parameter prunes too");
 }

@@ -11,6 +11,7 @@ use datafusion::datasource::TableType;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, stream};
+use isogrid_core::{MapColumn, MapSchema};
 
 use crate::columns::Columns;
 use crate::counts::QueryCounts;
@@ -32,6 +33,8 @@ struct GridTable {
     map: Arc<str>,
     columns: Columns,
     schema: SchemaRef,
+    /// The column by which the records are spread.
+    partition_by: Option<MapColumn>,
 }
 
 /// What holds the maps, and where what was done is counted.
@@ -66,7 +69,8 @@ impl TableProvider for GridTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let partitions = prune::partitions(filters, self.grid.source.partitions());
+        let partitions =
+            prune::partitions(filters, self.grid.source.partitions(), self.partition_by.as_ref());
         Ok(Arc::new(GridScan::new(
             (self.grid.clone(), Arc::clone(&self.map)),
             self.columns.project(projection),
@@ -84,32 +88,43 @@ impl GridSchema {
     pub(crate) fn new(grid: Grid) -> Self {
         GridSchema(grid)
     }
+}
 
-    /// The columns of a map, from some of its values.
-    async fn columns(&self, map: &str) -> isogrid_core::Result<Columns> {
-        let mut sample = Sample::default();
-        let mut rows = 0;
-        let pages = stream::iter(self.0.source.partitions().iter())
-            .map(|partition| self.0.source.page(map, (partition, 0), SAMPLE_PAGE_ROWS))
-            .buffer_unordered(SAMPLE_PARTITIONS);
-        futures::pin_mut!(pages);
-        let mut failed = None;
-        while rows < SAMPLE_ROWS
-            && let Some(page) = pages.next().await
-        {
-            match page {
-                Ok(page) => {
-                    rows += page.rows.len();
-                    page.rows.iter().for_each(|row| sample.look(row));
-                }
-                Err(error) => failed = Some(error),
+/// The columns of a map: those that were given to it, or else those of some of its values.
+pub(crate) async fn columns(grid: &Grid, map: &str) -> isogrid_core::Result<Columns> {
+    match grid.source.map(map).and_then(|map| map.schema) {
+        Some(schema) => Ok(of_schema(&schema)),
+        None => sampled(grid, map).await,
+    }
+}
+
+fn of_schema(schema: &MapSchema) -> Columns {
+    Columns::of_fields(schema.columns.iter().map(|column| (column.name.clone(), column.holds)))
+}
+
+async fn sampled(grid: &Grid, map: &str) -> isogrid_core::Result<Columns> {
+    let mut sample = Sample::default();
+    let mut rows = 0;
+    let pages = stream::iter(grid.source.partitions().iter())
+        .map(|partition| grid.source.page(map, (partition, 0), SAMPLE_PAGE_ROWS))
+        .buffer_unordered(SAMPLE_PARTITIONS);
+    futures::pin_mut!(pages);
+    let mut failed = None;
+    while rows < SAMPLE_ROWS
+        && let Some(page) = pages.next().await
+    {
+        match page {
+            Ok(page) => {
+                rows += page.rows.len();
+                page.rows.iter().for_each(|row| sample.look(row));
             }
+            Err(error) => failed = Some(error),
         }
-        // A partition that nobody leads does not matter where others have values to look at.
-        match failed {
-            Some(error) if rows == 0 => Err(error),
-            _ => Ok(sample.columns()),
-        }
+    }
+    // A partition that nobody leads does not matter where others have values to look at.
+    match failed {
+        Some(error) if rows == 0 => Err(error),
+        _ => Ok(sample.columns()),
     }
 }
 
@@ -129,9 +144,14 @@ impl SchemaProvider for GridSchema {
         if !self.table_exist(name) {
             return Ok(None);
         }
-        let columns = self.columns(name).await.map_err(fault::of_grid)?;
+        let columns = columns(&self.0, name).await.map_err(fault::of_grid)?;
+        let given = self.0.source.map(name).and_then(|map| map.schema);
+        let partition_by = given.and_then(|schema| {
+            let by = schema.partition_by.as_ref()?;
+            schema.column(by).cloned()
+        });
         let (grid, schema) = (self.0.clone(), columns.schema());
-        Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema })))
+        Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema, partition_by })))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {

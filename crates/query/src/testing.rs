@@ -1,12 +1,15 @@
 //! Maps in memory for tests.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use isogrid_core::{Error, ErrorCode, PartitionCount, PartitionId, Result};
+use isogrid_core::{
+    ColumnType, Error, ErrorCode, MapColumn, MapSchema, PartitionCount, PartitionId, Result,
+};
 
-use crate::source::{Page, Row, Source};
+use crate::source::{MapDefinition, Page, Row, Source};
 
 /// So few rows make a page, so that walks have several.
 const PAGE_ROWS: usize = 3;
@@ -16,6 +19,8 @@ const PAGE_ROWS: usize = 3;
 pub(crate) struct Maps {
     count: PartitionCount,
     maps: BTreeMap<String, BTreeMap<PartitionId, Vec<Row>>>,
+    /// What is defined of maps, those without rows too.
+    defined: Mutex<BTreeMap<String, MapDefinition>>,
     /// How many pages may be had before the source fails.
     pub(crate) left: AtomicUsize,
 }
@@ -24,7 +29,7 @@ impl Maps {
     pub(crate) fn new() -> Self {
         let count = PartitionCount::new(16).unwrap();
         let left = AtomicUsize::new(usize::MAX);
-        Maps { count, maps: BTreeMap::new(), left }
+        Maps { count, maps: BTreeMap::new(), defined: Mutex::default(), left }
     }
 
     pub(crate) fn put(&mut self, map: &str, key: &str, value: &[u8]) {
@@ -32,6 +37,23 @@ impl Maps {
         let (key, value) = (key.as_bytes().to_vec().into(), value.to_vec().into());
         let row = Row { key, value, version: 1, expires_at_ms: None };
         self.maps.entry(map.to_owned()).or_default().entry(partition).or_default().push(row);
+        self.defined().entry(map.to_owned()).or_default();
+    }
+
+    /// Says by which column of text the records of a map are spread.
+    pub(crate) fn define(&mut self, map: &str, partition_by: &str) {
+        let column = |name: &str, holds| MapColumn { name: name.to_owned(), holds };
+        let columns = vec![
+            column(partition_by, ColumnType::Text),
+            column("total", ColumnType::Double),
+            column("paid", ColumnType::Boolean),
+        ];
+        let schema = MapSchema { columns, partition_by: Some(partition_by.to_owned()) };
+        self.defined().entry(map.to_owned()).or_default().schema = Some(schema);
+    }
+
+    fn defined(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, MapDefinition>> {
+        self.defined.lock().expect("no test panics with it")
     }
 }
 
@@ -46,7 +68,45 @@ impl Source for Maps {
     }
 
     fn maps(&self) -> Vec<String> {
-        self.maps.keys().cloned().collect()
+        self.defined().keys().cloned().collect()
+    }
+
+    fn map(&self, name: &str) -> Option<MapDefinition> {
+        self.defined().get(name).cloned()
+    }
+
+    async fn create_map(
+        &self,
+        name: &str,
+        schema: Option<MapSchema>,
+        settings: &[(String, String)],
+    ) -> Result<bool> {
+        schema.iter().try_for_each(MapSchema::check)?;
+        let mut defined = self.defined();
+        let is_new = !defined.contains_key(name);
+        if is_new {
+            let settings = settings.to_vec();
+            defined.insert(name.to_owned(), MapDefinition { schema, settings });
+        }
+        Ok(is_new)
+    }
+
+    async fn change_map(
+        &self,
+        name: &str,
+        schema: Option<MapSchema>,
+        settings: &[(String, String)],
+    ) -> Result<()> {
+        schema.iter().try_for_each(MapSchema::check)?;
+        let mut defined = self.defined();
+        let map = defined.get_mut(name).expect("it was there");
+        map.schema = schema;
+        map.settings.extend_from_slice(settings);
+        Ok(())
+    }
+
+    async fn drop_map(&self, name: &str) -> Result<bool> {
+        Ok(self.defined().remove(name).is_some())
     }
 
     async fn page(
@@ -58,7 +118,8 @@ impl Source for Maps {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 0 {
             return Err(Error::new(ErrorCode::NoPrimary, "partition 7"));
         }
-        let rows = self.maps[map].get(&partition).map_or(&[][..], Vec::as_slice);
+        let partitions = self.maps.get(map);
+        let rows = partitions.and_then(|all| all.get(&partition)).map_or(&[][..], Vec::as_slice);
         let (begin, all) = (cursor as usize, rows.len());
         let end = (begin + PAGE_ROWS).min(all);
         Ok(Page { rows: rows[begin..end].to_vec(), next: (end < all).then_some(end as u64) })
@@ -81,6 +142,32 @@ impl Source for Endless {
 
     fn maps(&self) -> Vec<String> {
         vec!["endless".to_owned()]
+    }
+
+    fn map(&self, _: &str) -> Option<MapDefinition> {
+        Some(MapDefinition::default())
+    }
+
+    async fn create_map(
+        &self,
+        _: &str,
+        _: Option<MapSchema>,
+        _: &[(String, String)],
+    ) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn change_map(
+        &self,
+        _: &str,
+        _: Option<MapSchema>,
+        _: &[(String, String)],
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    async fn drop_map(&self, _: &str) -> Result<bool> {
+        Ok(false)
     }
 
     async fn page(&self, _: &str, (_, cursor): (PartitionId, u64), _: u32) -> Result<Page> {

@@ -17,13 +17,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-proto", &["isogrid-core"]),
     // The node only for the client's feature `testing`: docs/adr/0004-testing-cluster-in-the-client.md.
     ("isogrid-client", &["isogrid-proto", "isogrid-core", "isogrid-node"]),
-    ("isogrid-query", &["isogrid-core"]),
+    ("isogrid-value", &["isogrid-core"]),
+    ("isogrid-query", &["isogrid-value", "isogrid-core"]),
     ("isogrid-resp", &["isogrid-core"]),
     ("isogrid-console", &["isogrid-core"]),
     (
         "isogrid-node",
         &[
             "isogrid-query",
+            "isogrid-value",
             "isogrid-resp",
             "isogrid-console",
             "isogrid-replica",

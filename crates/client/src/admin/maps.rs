@@ -1,5 +1,6 @@
 //! Maps with their sizes, settings and modes, as plain values.
 
+use isogrid_core::{ColumnType, MapColumn, MapSchema};
 use isogrid_proto::pb;
 
 /// A map's size, settings and mode.
@@ -32,6 +33,8 @@ pub struct MapInfo {
     pub read_lag_ms_max: u64,
     /// What an acknowledged write survives: memory, os or fsync.
     pub durability: String,
+    /// What its values are, if that was said.
+    pub schema: Option<MapSchema>,
 }
 
 /// Maps, and who could not be asked about them.
@@ -65,6 +68,8 @@ pub struct MapChange {
     pub read_lag_ms_max: Option<u64>,
     /// What an acknowledged write survives: memory, os or fsync.
     pub durability: Option<String>,
+    /// What its values are.
+    pub schema: Option<MapSchema>,
 }
 
 /// What must be so before a map is created or changed.
@@ -115,7 +120,28 @@ impl From<pb::MapStatus> for MapInfo {
             read: map.read,
             read_lag_ms_max: map.read_lag_ms_max,
             durability: map.durability,
+            schema: map.schema.and_then(read_schema),
         }
+    }
+}
+
+/// Columns of a type that this client does not know are those of a later version, and left out.
+fn read_schema(schema: pb::MapSchema) -> Option<MapSchema> {
+    let column = |one: pb::MapColumn| {
+        let holds = ColumnType::named(&one.r#type)?;
+        Some(MapColumn { name: one.name, holds })
+    };
+    let columns: Vec<MapColumn> = schema.columns.into_iter().filter_map(column).collect();
+    let partition_by = Some(schema.partition_by).filter(|name| !name.is_empty());
+    (!columns.is_empty()).then_some(MapSchema { columns, partition_by })
+}
+
+fn described_schema(schema: MapSchema) -> pb::MapSchema {
+    let column =
+        |one: MapColumn| pb::MapColumn { name: one.name, r#type: one.holds.name().to_owned() };
+    pb::MapSchema {
+        columns: schema.columns.into_iter().map(column).collect(),
+        partition_by: schema.partition_by.unwrap_or_default(),
     }
 }
 
@@ -140,6 +166,7 @@ impl From<MapChange> for pb::MapChange {
             read: change.read,
             read_lag_ms_max: change.read_lag_ms_max,
             durability: change.durability,
+            schema: change.schema.map(described_schema),
         }
     }
 }

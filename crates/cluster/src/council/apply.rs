@@ -43,7 +43,9 @@ impl Council {
             }
             Command::SetIntent { node, intent } => self.set_intent(node, *intent),
             Command::RemoveNode { node, incarnation } => self.remove_node(node, *incarnation),
-            Command::PutMap { name, settings, mode } => self.put_map(name, settings, mode),
+            Command::PutMap { name, settings, mode, schema } => {
+                self.put_map(name, settings, mode, schema.as_ref())
+            }
             Command::DropMap { name, id } => self.drop_map(name, *id),
             Command::SetLossPolicy(policy) => self.set_loss_policy(*policy),
             Command::RaiseFeatureLevel(level) => self.raise_feature_level(*level),

@@ -1,7 +1,7 @@
 //! Nodes' intents, maps, sessions and the cluster's own settings.
 
 use isogrid_core::limits::check_map_name;
-use isogrid_core::{Incarnation, MapId, MapSettings, NodeId, SessionId};
+use isogrid_core::{Incarnation, MapId, MapSchema, MapSettings, NodeId, SessionId};
 
 use super::limits::{MAPS_MAX, SESSIONS_OPEN_MAX, SESSIONS_OPENED_AT_ONCE_MAX};
 use super::map::{MapMode, MapRecord};
@@ -51,12 +51,24 @@ impl Council {
         name: &str,
         settings: &MapSettings,
         mode: &MapMode,
+        schema: Option<&MapSchema>,
     ) -> Result<Outcome, Refusal> {
         // What no node would open must not be agreed on.
         check_map_name(name).map_err(|_| Refusal::OutOfBounds)?;
         // Only the copies that the map itself is sure of count: another map may be dropped, and this one must stay writable.
         let copies = mode.copies(self.copies_of_cluster());
         if mode.min_in_sync == 0 || usize::from(mode.min_in_sync) > copies {
+            return Err(Refusal::OutOfBounds);
+        }
+        if schema.is_some_and(|schema| schema.check().is_err()) {
+            return Err(Refusal::OutOfBounds);
+        }
+        // Records that are there may be where no other column says.
+        let spread_by =
+            |schema: Option<&MapSchema>| schema.and_then(|one| one.partition_by.clone());
+        if let Some(known) = self.maps.get(name)
+            && spread_by(known.schema.as_ref()) != spread_by(schema)
+        {
             return Err(Refusal::OutOfBounds);
         }
         if mode.backups.is_some_and(|backups| backups > MapMode::BACKUPS_MAX) {
@@ -71,7 +83,8 @@ impl Council {
                 MapId(std::mem::replace(&mut self.maps_opened, opened))
             }
         };
-        let map = MapRecord { id, settings: settings.clone(), mode: *mode };
+        let map =
+            MapRecord { id, settings: settings.clone(), mode: *mode, schema: schema.cloned() };
         if self.maps.get(name) != Some(&map) {
             self.maps.insert(name.to_owned(), map);
             self.maps_version += 1;
@@ -88,7 +101,7 @@ impl Council {
     ) -> Result<Outcome, Refusal> {
         match self.maps.get(name) {
             Some(map) => Ok(Outcome::Map(map.id)),
-            None => self.put_map(name, settings, mode),
+            None => self.put_map(name, settings, mode, None),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What can be proposed to the council.
 
 use isogrid_core::{
-    Epoch, Incarnation, LogPosition, MapId, MapSettings, Member, NodeId, PartitionId, Replica,
-    SessionId,
+    Epoch, Incarnation, LogPosition, MapId, MapSchema, MapSettings, Member, NodeId, PartitionId,
+    Replica, SessionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,9 @@ pub enum Command {
         settings: MapSettings,
         /// How its writes and reads are done.
         mode: MapMode,
+        /// What its values are, if that is said.
+        #[serde(default)]
+        schema: Option<MapSchema>,
     },
     /// A map is dropped. Its number is not used again.
     DropMap {

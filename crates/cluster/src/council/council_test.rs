@@ -297,6 +297,7 @@ fn maps_are_numbered_and_numbers_are_not_used_again() {
         name: name.into(),
         settings: MapSettings::default(),
         mode: MapMode { min_in_sync, ..MapMode::default() },
+        schema: None,
     };
     assert_eq!(council.apply(&put("", 1)), refused(Refusal::OutOfBounds));
     assert_eq!(council.apply(&put("x", 0)), refused(Refusal::OutOfBounds));

@@ -49,7 +49,8 @@ fn a_map_has_a_name_that_nodes_take_and_there_is_an_end_of_maps() {
     let mut council = council("a1", "");
     let mut put = |name: &str| {
         let (settings, mode) = (MapSettings::default(), MapMode::default());
-        let outcome = council.apply(&Command::PutMap { name: name.into(), settings, mode });
+        let outcome =
+            council.apply(&Command::PutMap { name: name.into(), settings, mode, schema: None });
         outcome.refusal().copied()
     };
     for bad in ["", "a map", &"x".repeat(129)] {

@@ -1,7 +1,7 @@
 //! The maps of the cluster: a name, a number, settings, and how writes and reads are done.
 
 pub use isogrid_core::Durability;
-use isogrid_core::{MapId, MapSettings};
+use isogrid_core::{MapId, MapSchema, MapSettings};
 use serde::{Deserialize, Serialize};
 
 /// A map as the council knows it.
@@ -13,6 +13,9 @@ pub struct MapRecord {
     pub settings: MapSettings,
     /// How its writes and reads are done.
     pub mode: MapMode,
+    /// What its values are, if that was said.
+    #[serde(default)]
+    pub schema: Option<MapSchema>,
 }
 
 /// How the writes and reads of a map are done.
@@ -85,6 +88,8 @@ pub enum ReadMode {
 
 #[cfg(test)]
 mod tests {
+    use isogrid_core::{ColumnType, MapColumn};
+
     use super::*;
     use crate::council::{Command, Council, LossPolicy, Outcome, Refusal};
     use crate::testing::create;
@@ -97,7 +102,8 @@ mod tests {
 
     fn put(name: &str, backups: Option<u8>, min_in_sync: u8) -> Command {
         let mode = MapMode { backups, min_in_sync, ..MapMode::default() };
-        Command::PutMap { name: name.into(), settings: MapSettings::default(), mode }
+        let settings = MapSettings::default();
+        Command::PutMap { name: name.into(), settings, mode, schema: None }
     }
 
     #[test]
@@ -125,6 +131,24 @@ mod tests {
         assert_eq!(council.apply(&put("y", Some(1), 3)), refused);
         assert_eq!(council.apply(&put("y", Some(MapMode::BACKUPS_MAX + 1), 1)), refused);
         assert!(matches!(council.apply(&put("y", Some(2), 3)), Outcome::Map(_)));
+    }
+
+    #[test]
+    fn columns_come_and_go_and_what_spreads_the_records_stays() {
+        let mut council = council();
+        let column = |name: &str| MapColumn { name: name.into(), holds: ColumnType::Text };
+        let mut put = |columns: &[&str], partition_by: Option<&str>| {
+            let columns = columns.iter().copied().map(column).collect();
+            let schema = Some(MapSchema { columns, partition_by: partition_by.map(str::to_owned) });
+            let (name, settings) = ("x".to_owned(), MapSettings::default());
+            council.apply(&Command::PutMap { name, settings, mode: MapMode::default(), schema })
+        };
+        let refused = Outcome::Refused { why: Refusal::OutOfBounds };
+        assert_eq!(put(&["a"], Some("b")), refused, "no such column");
+        assert_eq!(put(&["a"], Some("a")), Outcome::Map(MapId(0)));
+        assert_eq!(put(&["a", "b"], Some("a")), Outcome::Map(MapId(0)));
+        assert_eq!(put(&["a", "b"], Some("b")), refused);
+        assert_eq!(put(&["a", "b"], None), refused);
     }
 
     #[test]

@@ -112,6 +112,7 @@ fn command(council: &Council, (what, a, b, c, d): Recipe) -> Command {
                 name: NODES[usize::from(b) % 5].into(),
                 settings: MapSettings::default(),
                 mode: MapMode { min_in_sync: c % 4, ..MapMode::default() },
+                schema: None,
             },
             _ => {
                 let name = NODES[usize::from(b) % 5].to_owned();

@@ -61,7 +61,7 @@ fn the_strictest_map_says_how_many_must_stay() {
     let mut council = council("a1 b1", "");
     let mode = MapMode { min_in_sync: 2, ..MapMode::default() };
     let settings = MapSettings::default();
-    council.apply(&Command::PutMap { name: "orders".into(), settings, mode });
+    council.apply(&Command::PutMap { name: "orders".into(), settings, mode, schema: None });
     assert_eq!(why("b", &council), Some(BlockedBy::TooFewCopies { have: 1, need: 2 }));
 }
 

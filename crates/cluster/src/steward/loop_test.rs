@@ -226,6 +226,7 @@ fn a_map_that_wants_more_copies_gets_them_and_gives_them_back() {
         name: "x".into(),
         settings: isogrid_core::MapSettings::default(),
         mode: crate::council::MapMode { backups, ..crate::council::MapMode::default() },
+        schema: None,
     };
     world.council.apply(&put(Some(2)));
     world.fewest = usize::MAX;

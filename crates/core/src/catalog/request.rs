@@ -117,4 +117,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The statement met a value that it cannot work with: one that does not fit its column, cannot be cast, or divides by zero.",
         "look at the record that the message names, or leave it out with WHERE",
     ),
+    invalid(
+        ErrorCode::ValueMisfit,
+        "value does not fit the map's columns",
+        "The map was made with columns: its values are objects of JSON or MessagePack whose fields hold what the columns say, and the partition \
+         key of each key, which is what stands in its braces, is the value of the column that the map is partitioned by.",
+        "mend what the message names, or look at the columns with SHOW CREATE MAP",
+    ),
 ];

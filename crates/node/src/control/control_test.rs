@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use isogrid_cluster::council::{Intent, MapMode};
+use isogrid_cluster::council::{Intent, MapMode, MapRecord};
 use isogrid_cluster::steward::{BlockedBy, CanStop};
 use isogrid_cluster::{Command, Outcome};
-use isogrid_core::{ErrorCode, MapSettings, MemberState, NodeId, SessionId};
+use isogrid_core::{ErrorCode, MapId, MapSettings, MemberState, NodeId, SessionId};
 
 use super::health::Word;
 use super::twins::{Start, World, is_code, until};
@@ -243,6 +243,10 @@ async fn the_only_voter_hands_on_its_vote_before_it_stops() {
     b.control.open_sessions(1).await.unwrap();
 }
 
+fn map(settings: MapSettings, mode: MapMode) -> MapRecord {
+    MapRecord { id: MapId(0), settings, mode, schema: None }
+}
+
 #[tokio::test]
 async fn maps_and_sessions_are_known_where_they_were_asked_for() {
     let world = three().await;
@@ -253,11 +257,11 @@ async fn maps_and_sessions_are_known_where_they_were_asked_for() {
     assert_eq!(c.control.find_map("x").await.unwrap().unwrap().id, made.id);
     assert_eq!(c.control.now_known().map("x"), Some(&made), "it is known once it was found");
     let settings = MapSettings { entries_max: 9, ..MapSettings::default() };
-    let changed = c.control.put_map("x", settings, MapMode::default()).await.unwrap();
+    let changed = c.control.put_map("x", map(settings, MapMode::default())).await.unwrap();
     assert_eq!(changed.id, made.id);
     assert_eq!(a.control.ensure_map("x").await.unwrap().id, made.id);
     let wrong = MapMode { min_in_sync: 9, ..MapMode::default() };
-    let refused = a.control.put_map("x", MapSettings::default(), wrong).await;
+    let refused = a.control.put_map("x", map(MapSettings::default(), wrong)).await;
     assert!(is_code(&refused, ErrorCode::ChangeRefused), "{refused:?}");
     assert!(a.control.drop_map("x").await.unwrap());
     assert!(!b.control.drop_map("x").await.unwrap());
@@ -272,9 +276,9 @@ async fn a_map_that_wants_more_backups_gets_them() {
     let world = three().await;
     let control = &world.station("b").control;
     let mode = MapMode { backups: Some(2), ..MapMode::default() };
-    control.put_map("x", MapSettings::default(), mode).await.unwrap();
+    control.put_map("x", map(MapSettings::default(), mode)).await.unwrap();
     until("every partition has three copies", || world.all(|view| is_whole(view, 3))).await;
-    control.put_map("x", MapSettings::default(), MapMode::default()).await.unwrap();
+    control.put_map("x", map(MapSettings::default(), MapMode::default())).await.unwrap();
     until("every partition has two again", || world.all(|view| is_whole(view, 2))).await;
 }
 

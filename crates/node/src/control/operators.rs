@@ -80,16 +80,12 @@ impl Control {
         self.settings.map(name)
     }
 
-    /// Creates a map or changes its settings and mode.
-    pub(crate) async fn put_map(
-        &self,
-        name: &str,
-        settings: MapSettings,
-        mode: MapMode,
-    ) -> Result<MapRecord> {
-        let command = Command::PutMap { name: name.to_owned(), settings: settings.clone(), mode };
+    /// Creates a map or changes what it is.
+    pub(crate) async fn put_map(&self, name: &str, map: MapRecord) -> Result<MapRecord> {
+        let MapRecord { settings, mode, schema, .. } = map.clone();
+        let command = Command::PutMap { name: name.to_owned(), settings, mode, schema };
         let id = self.decide_on_map(&command).await?;
-        let record = MapRecord { id, settings, mode };
+        let record = MapRecord { id, ..map };
         // Somebody else may change it once more: then this node never sees exactly this.
         let version = self.now_known().maps_version;
         self.know(|view| view.map(name) == Some(&record) || view.maps_version > version).await?;

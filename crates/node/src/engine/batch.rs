@@ -153,6 +153,9 @@ impl<'a> Batch<'a> {
             // Whoever made the batch has made its maps; this one was dropped since.
             return Err(Error::new(ErrorCode::NotReady, "the map is being made"));
         }
+        if let Some(shape) = self.maps[map].info.as_ref().and_then(|info| info.shape.as_ref()) {
+            shape.check(op)?;
+        }
         Ok((id, partition.0, hash))
     }
 

@@ -9,6 +9,7 @@ use isogrid_core::{Eviction, MapId, MapSettings};
 use isogrid_replica::ReadMode;
 use isogrid_replica::settings::{Acknowledge, MapMode};
 use isogrid_store::MapUsage;
+use isogrid_value::Shape;
 
 /// What is known of a map.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct MapInfo {
     pub read: ReadMode,
     /// How its writes are replicated.
     pub mode: MapMode,
+    /// What its values must be, if it has columns.
+    pub shape: Option<Shape>,
     /// What it uses on this node.
     pub usage: Arc<MapUsage>,
 }
@@ -65,6 +68,7 @@ impl MapInfo {
                 min_in_sync: record.mode.min_in_sync,
                 durability: record.mode.durability,
             },
+            shape: record.schema.clone().map(Shape::new),
             usage,
         }
     }

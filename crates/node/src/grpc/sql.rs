@@ -1,5 +1,6 @@
 //! The SQL door: statements are answered on threads of their own, which give way to those that serve operations.
 
+mod definition;
 mod source;
 
 use std::panic::AssertUnwindSafe;

@@ -167,6 +167,7 @@ fn change(map: &MapDefinition) -> MapChange {
         read: Some(map.read.clone()),
         read_lag_ms_max: Some(map.read_lag_ms_max),
         durability: Some(map.durability.clone()),
+        schema: map.schema.clone(),
     }
 }
 

@@ -91,6 +91,7 @@ impl ChangeArgs {
             eviction: given.eviction,
             entries_max: given.entries_max,
             bytes_max: given.bytes_max,
+            ..MapChange::default()
         }
     }
 }

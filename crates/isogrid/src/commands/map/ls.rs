@@ -1,6 +1,7 @@
 //! `isogrid map ls`: the maps with their sizes and settings.
 
 use isogrid_client::{MapInfo, Operator};
+use isogrid_core::MapColumn;
 use serde_json::{Value, json};
 
 use crate::exit::CommandResult;
@@ -62,6 +63,11 @@ pub(super) fn object(map: &MapInfo) -> Value {
     });
     if let Value::Object(object) = &mut object {
         object.extend(settings_of(map).map(|(name, value)| (name.to_owned(), value)));
+        if let Some(schema) = &map.schema {
+            let column = |one: &MapColumn| json!({"name": one.name, "type": one.holds.name()});
+            object.insert("columns".into(), schema.columns.iter().map(column).collect());
+            object.insert("partition_by".into(), json!(schema.partition_by));
+        }
     }
     object
 }

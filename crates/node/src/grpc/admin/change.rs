@@ -1,7 +1,9 @@
 //! A change of a map: what operators write, and what the council keeps.
 
 use isogrid_cluster::council::{Acknowledge, Durability, MapMode, MapRecord, ReadMode};
-use isogrid_core::{Error, ErrorCode, Eviction, MapId, MapSettings, Result};
+use isogrid_core::{
+    ColumnType, Error, ErrorCode, Eviction, MapColumn, MapId, MapSchema, MapSettings, Result,
+};
 use isogrid_proto::pb;
 
 /// How far a backup may be behind where nothing else is said, in milliseconds.
@@ -17,7 +19,7 @@ const DURABILITIES: [(&str, Durability); 3] =
 /// A map before anything is said of it.
 pub(super) fn fresh(settings: MapSettings, durability: Durability) -> MapRecord {
     let mode = MapMode { durability, ..MapMode::default() };
-    MapRecord { id: MapId(0), settings, mode }
+    MapRecord { id: MapId(0), settings, mode, schema: None }
 }
 
 /// A map after a change: what the change does not say stays. `copies`: as many as the cluster makes by itself;
@@ -27,7 +29,7 @@ pub(super) fn changed(
     change: &pb::MapChange,
     (copies, durability_unset): (usize, Durability),
 ) -> Result<MapRecord> {
-    let MapRecord { id, mut settings, mut mode } = map;
+    let MapRecord { id, mut settings, mut mode, mut schema } = map;
     set(&mut settings.eviction, "eviction", change.eviction.as_deref(), &EVICTIONS)?;
     settings.entries_max = change.entries_max.unwrap_or(settings.entries_max);
     settings.bytes_max = change.bytes_max.unwrap_or(settings.bytes_max);
@@ -56,7 +58,10 @@ pub(super) fn changed(
             "min_in_sync {least}; at least 1, and at most its {wanted} copies"
         )));
     }
-    Ok(MapRecord { id, settings, mode })
+    if let Some(columns) = &change.schema {
+        schema = read_schema(columns)?;
+    }
+    Ok(MapRecord { id, settings, mode, schema })
 }
 
 /// How reads are done after a change.
@@ -86,8 +91,37 @@ fn read(now: ReadMode, change: &pb::MapChange) -> Result<ReadMode> {
     }
 }
 
+/// The columns that a change gives to a map, if it gives it any.
+fn read_schema(schema: &pb::MapSchema) -> Result<Option<MapSchema>> {
+    if schema.columns.is_empty() {
+        return Ok(None);
+    }
+    let column = |column: &pb::MapColumn| {
+        let holds = ColumnType::named(&column.r#type).ok_or_else(|| {
+            let known = ColumnType::ALL.map(ColumnType::name).join(", ");
+            wrong(format!("column {}: type {:?}; known are {known}", column.name, column.r#type))
+        })?;
+        Ok(MapColumn { name: column.name.clone(), holds })
+    };
+    let columns = schema.columns.iter().map(column).collect::<Result<_>>()?;
+    let partition_by = Some(schema.partition_by.clone()).filter(|name| !name.is_empty());
+    let schema = MapSchema { columns, partition_by };
+    schema.check()?;
+    Ok(Some(schema))
+}
+
+/// Columns as operators see them.
+pub(in crate::grpc) fn described_schema(schema: &MapSchema) -> pb::MapSchema {
+    let column = |one: &MapColumn| pb::MapColumn {
+        name: one.name.clone(),
+        r#type: one.holds.name().to_owned(),
+    };
+    let columns = schema.columns.iter().map(column).collect();
+    pb::MapSchema { columns, partition_by: schema.partition_by.clone().unwrap_or_default() }
+}
+
 /// A map as operators see it.
-pub(super) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapStatus {
+pub(in crate::grpc) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapStatus {
     let (read, read_lag_ms_max) = match map.mode.read {
         ReadMode::Lease => ("lease", 0),
         ReadMode::Confirmed => ("confirmed", 0),
@@ -107,6 +141,7 @@ pub(super) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapSt
         read: read.to_owned(),
         read_lag_ms_max,
         durability: name_of(map.mode.durability, &DURABILITIES),
+        schema: map.schema.as_ref().map(described_schema),
         ..pb::MapStatus::default()
     }
 }

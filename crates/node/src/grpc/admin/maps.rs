@@ -13,7 +13,7 @@ use crate::node::Shared;
 use crate::report::{ReportQuestion, Reports};
 
 /// Creates a map or changes it.
-pub(super) async fn put(
+pub(in crate::grpc) async fn put(
     shared: &Shared,
     request: &pb::PutMapRequest,
 ) -> Result<pb::PutMapReply, Error> {
@@ -39,10 +39,16 @@ pub(super) async fn put(
     let new = || fresh(control.default_settings(name), durability);
     let base = before.clone().unwrap_or_else(new);
     let after = changed(base, &change, (copies, durability))?;
+    let by = |map: &MapRecord| map.schema.as_ref().and_then(|schema| schema.partition_by.clone());
+    if let Some(before) = before.as_ref().filter(|before| by(before) != by(&after)) {
+        let now = by(before).map_or_else(|| "no column".to_owned(), |name| name);
+        let why = format!("map {name} is partitioned by {now}, which cannot change: drop it first");
+        return Err(Error::new(ErrorCode::ChangeRefused, why));
+    }
     let after = match &before {
         _ if request.dry_run => after,
         Some(known) if *known == after => after,
-        _ => control.put_map(name, after.settings, after.mode).await?,
+        _ => control.put_map(name, after).await?,
     };
     Ok(pb::PutMapReply {
         before: before.map(|map| described(name, &map, copies)),

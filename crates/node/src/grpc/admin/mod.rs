@@ -20,6 +20,11 @@ mod partitions;
 mod plan;
 mod status;
 
+#[cfg(feature = "sql")]
+pub(super) use change::{described, described_schema};
+#[cfg(feature = "sql")]
+pub(super) use maps::put;
+
 use std::sync::Arc;
 
 use isogrid_core::Error;

@@ -7,10 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use isogrid_core::{
-    Error, ErrorCode, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result, Scan,
+    Error, ErrorCode, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result,
+    Scan,
 };
-use isogrid_query::{Page, Row, Source};
+use isogrid_query::{MapDefinition, Page, Row, Source};
 
+use super::definition;
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
 use crate::node::Shared;
@@ -100,6 +102,34 @@ impl Source for GridSource {
 
     fn maps(&self) -> Vec<String> {
         self.shared.control.facts().view.maps.keys().cloned().collect()
+    }
+
+    fn map(&self, name: &str) -> Option<MapDefinition> {
+        let facts = self.shared.control.facts();
+        let copies = facts.view.cluster.as_ref().map_or(1, |cluster| usize::from(cluster.copies));
+        facts.view.map(name).map(|map| definition::of(name, map, copies))
+    }
+
+    async fn create_map(
+        &self,
+        name: &str,
+        schema: Option<MapSchema>,
+        settings: &[(String, String)],
+    ) -> Result<bool> {
+        definition::create(&self.shared, name, schema, settings).await
+    }
+
+    async fn change_map(
+        &self,
+        name: &str,
+        schema: Option<MapSchema>,
+        settings: &[(String, String)],
+    ) -> Result<()> {
+        definition::change(&self.shared, name, schema, settings).await
+    }
+
+    async fn drop_map(&self, name: &str) -> Result<bool> {
+        self.shared.control.drop_map(name).await
     }
 
     /// A partition that moves, or loses its node, goes on elsewhere from the same cursor.

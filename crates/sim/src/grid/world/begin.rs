@@ -175,7 +175,7 @@ fn new_council(options: &Options, drawn: &Drawn, machines: &Machines) -> Council
     }));
     for name in ["registers", "counters", "expiring", "loose"] {
         let (settings, mode) = (MapSettings::default(), MapMode::default());
-        council.apply(&Command::PutMap { name: name.to_owned(), settings, mode });
+        council.apply(&Command::PutMap { name: name.to_owned(), settings, mode, schema: None });
     }
     council
 }

@@ -196,5 +196,6 @@ fn definition(map: &MapInfo) -> MapDefinition {
         read: map.read.clone(),
         read_lag_ms_max: map.read_lag_ms_max,
         durability: map.durability.clone(),
+        schema: map.schema.clone(),
     }
 }

@@ -34,11 +34,16 @@ fn form(value: &[u8]) -> Form {
     }
 }
 
+/// Whether a value is an object. It may still not be one that can be read.
+pub fn has_fields(value: &[u8]) -> bool {
+    form(value) != Form::Plain
+}
+
 /// Takes a value's fields: `take` says of a name where its cell is to go, if anywhere.
 ///
 /// # Errors
 /// The value is not what its beginning says.
-pub(crate) fn fields<'v>(value: &'v [u8], take: &mut dyn Take<'v>) -> Result<(), String> {
+pub fn fields<'v>(value: &'v [u8], take: &mut dyn Take<'v>) -> Result<(), String> {
     match form(value) {
         Form::Plain => Ok(()),
         Form::Json => {
@@ -63,7 +68,7 @@ fn message_pack(
 }
 
 /// What is done with a value's fields.
-pub(crate) trait Take<'v> {
+pub trait Take<'v> {
     /// Where the field of this name goes; `None` when it is not wanted.
     fn place(&mut self, name: &str) -> Option<usize>;
 
@@ -72,7 +77,7 @@ pub(crate) trait Take<'v> {
 }
 
 /// The text of a whole value: its JSON, or what it is if it has none.
-pub(crate) fn text(value: &[u8]) -> String {
+pub fn text(value: &[u8]) -> String {
     match form(value) {
         Form::MessagePack => json_of(value).map_or_else(|| hex(value), |json| json.to_string()),
         Form::Json | Form::Plain => plain_text(value),
@@ -226,5 +231,5 @@ impl<'v> Visitor<'v> for AsCell {
 }
 
 #[cfg(test)]
-#[path = "value_test.rs"]
+#[path = "fields_test.rs"]
 mod tests;

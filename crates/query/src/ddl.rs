@@ -1,0 +1,205 @@
+//! Statements that make, change, drop and show maps.
+
+mod parse;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use futures::stream;
+use isogrid_core::{Error, ErrorCode, MapColumn, MapSchema, Result};
+
+use crate::source::{MapDefinition, Source};
+use crate::sql::Answer;
+use crate::table::Grid;
+use parse::{literal, quoted};
+
+/// What a statement wants of maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Definition {
+    Create {
+        map: String,
+        if_absent: bool,
+        schema: Option<MapSchema>,
+        settings: Vec<(String, String)>,
+    },
+    Alter {
+        map: String,
+        what: Alteration,
+    },
+    Drop {
+        map: String,
+        if_there: bool,
+    },
+    Describe {
+        map: String,
+    },
+    ShowCreate {
+        map: String,
+    },
+    ShowMaps,
+}
+
+/// What is to change about a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Alteration {
+    Add { column: MapColumn, if_absent: bool },
+    Drop { column: String, if_there: bool },
+    Set(Vec<(String, String)>),
+}
+
+impl Definition {
+    /// What a statement defines; `None` when it is of another kind.
+    ///
+    /// # Errors
+    /// `QueryInvalid`: it begins as a definition does, and is none.
+    pub(crate) fn of(statement: &str) -> Result<Option<Definition>> {
+        parse::parse(statement)
+            .map_err(|error| Error::new(ErrorCode::QueryInvalid, error.to_string()))
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// The grid's: there is no such map, or there is one already, or the cluster cannot decide now.
+    pub(crate) async fn run(self, grid: &Grid) -> Result<Answer> {
+        let source = &*grid.source;
+        match self {
+            Definition::Create { map, if_absent, schema, settings } => {
+                let is_new = source.create_map(&map, schema, &settings).await?;
+                match (is_new, if_absent) {
+                    (true, _) => Ok(done("created")),
+                    (false, true) => Ok(done("was there")),
+                    (false, false) => Err(refused(format!("there is a map {map:?} already"))),
+                }
+            }
+            Definition::Alter { map, what } => alter(source, &map, what).await,
+            Definition::Drop { map, if_there } => match source.drop_map(&map).await? {
+                true => Ok(done("dropped")),
+                false if if_there => Ok(done("was not there")),
+                false => Err(unknown(&map)),
+            },
+            Definition::Describe { map } => describe(grid, &map).await,
+            Definition::ShowCreate { map } => {
+                let shown = source.map(&map).ok_or_else(|| unknown(&map))?;
+                Ok(table(&["map", "statement"], &[vec![map.clone(), create(&map, &shown)]]))
+            }
+            Definition::ShowMaps => Ok(show_maps(source)),
+        }
+    }
+}
+
+async fn alter(source: &dyn Source, map: &str, what: Alteration) -> Result<Answer> {
+    let known = source.map(map).ok_or_else(|| unknown(map))?;
+    let (schema, settings) = match what {
+        Alteration::Set(settings) => (known.schema, settings),
+        Alteration::Add { column, if_absent } => {
+            let mut schema =
+                known.schema.unwrap_or(MapSchema { columns: Vec::new(), partition_by: None });
+            if schema.column(&column.name).is_some() {
+                if if_absent {
+                    return Ok(done("was there"));
+                }
+                return Err(refused(format!("{map:?} has a column {:?} already", column.name)));
+            }
+            schema.columns.push(column);
+            (Some(schema), Vec::new())
+        }
+        Alteration::Drop { column, if_there } => {
+            let mut schema = known.schema;
+            let Some(columns) = schema.as_mut().filter(|schema| schema.column(&column).is_some())
+            else {
+                if if_there {
+                    return Ok(done("was not there"));
+                }
+                return Err(refused(format!(
+                    "{map:?} has no column {column:?} that was given to it"
+                )));
+            };
+            if columns.partition_by.as_ref() == Some(&column) {
+                return Err(refused(format!("{map:?} is partitioned by {column:?}")));
+            }
+            columns.columns.retain(|one| one.name != column);
+            (schema.filter(|schema| !schema.columns.is_empty()), Vec::new())
+        }
+    };
+    source.change_map(map, schema, &settings).await?;
+    Ok(done("changed"))
+}
+
+/// The columns of a map, and what each is.
+async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
+    let known = grid.source.map(map).ok_or_else(|| unknown(map))?;
+    let columns = crate::table::columns(grid, map).await?;
+    let is_given = known.schema.is_some();
+    let partition_by = known.schema.and_then(|schema| schema.partition_by);
+    let row = |(name, holds, is_field): (&str, &str, bool)| {
+        let what = match is_field {
+            false => "of every map",
+            true if partition_by.as_deref() == Some(name) => "the map is partitioned by it",
+            true if is_given => "",
+            true => "seen in a sample of the values",
+        };
+        vec![name.to_owned(), holds.to_owned(), what.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = columns.described().map(row).collect();
+    Ok(table(&["column_name", "data_type", "note"], &rows))
+}
+
+fn show_maps(source: &dyn Source) -> Answer {
+    let row = |name: String| {
+        let map = source.map(&name)?;
+        let columns = map.schema.as_ref().map_or(0, |schema| schema.columns.len()).to_string();
+        let by = map.schema.and_then(|schema| schema.partition_by).unwrap_or_default();
+        Some(vec![name, columns, by, with(&map.settings)])
+    };
+    let rows: Vec<Vec<String>> = source.maps().into_iter().filter_map(row).collect();
+    table(&["map", "columns", "partition_by", "settings"], &rows)
+}
+
+/// The statement that makes such a map.
+fn create(name: &str, map: &MapDefinition) -> String {
+    let mut statement = format!("CREATE MAP {}", quoted(name));
+    if let Some(schema) = &map.schema {
+        let column = |one: &MapColumn| format!("{} {}", quoted(&one.name), one.holds.name());
+        let columns: Vec<String> = schema.columns.iter().map(column).collect();
+        statement += &format!(" ({})", columns.join(", "));
+        if let Some(by) = &schema.partition_by {
+            statement += &format!(" PARTITION BY {}", quoted(by));
+        }
+    }
+    if !map.settings.is_empty() {
+        statement += &format!(" WITH ({})", with(&map.settings));
+    }
+    statement
+}
+
+fn with(settings: &[(String, String)]) -> String {
+    let setting = |(name, value): &(String, String)| format!("{name} = {}", literal(value));
+    settings.iter().map(setting).collect::<Vec<_>>().join(", ")
+}
+
+fn done(what: &str) -> Answer {
+    table(&["status"], &[vec![what.to_owned()]])
+}
+
+/// An answer of text.
+fn table(names: &[&str], rows: &[Vec<String>]) -> Answer {
+    let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
+    let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
+    let column = |index: usize| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(row[index].as_str())).collect::<StringArray>())
+    };
+    let arrays = (0..names.len()).map(column).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
+        .map_err(|error| Error::new(ErrorCode::Internal, error.to_string()));
+    Answer { schema, batches: Box::pin(stream::iter([batch])) }
+}
+
+fn refused(why: String) -> Error {
+    Error::new(ErrorCode::QueryInvalid, why)
+}
+
+fn unknown(map: &str) -> Error {
+    refused(format!("there is no map {map:?}"))
+}
