@@ -11,11 +11,12 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use isogrid_core::{ColumnType, PartitionId};
 use isogrid_value::{Cell, Take, hex, millis};
+use serde::{Deserialize, Serialize};
 
 use crate::source::Row;
 
 /// What a column shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Shows {
     /// The key.
     Key,
@@ -32,7 +33,7 @@ pub(crate) enum Shows {
 }
 
 /// A column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) shows: Shows,
@@ -44,7 +45,7 @@ pub(crate) const KEY: &str = "_key";
 pub(crate) const PARTITION: &str = "_partition";
 
 /// Columns in order, all of a table's or some of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Columns(Vec<Column>);
 
 impl Columns {

@@ -11,10 +11,12 @@
 //! |---|---|
 //! | `source` | [`Source`]: what holds the maps |
 //! | `sql` | [`Sql`]: from a statement to a stream of batches |
+//! | `session` | what one statement is planned and run in |
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
 //! | `prune` | which partitions a predicate leaves |
 //! | `sample` | the columns of a map, from some of its values |
+//! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
 //! | `ddl` | statements that make, change, drop and show maps |
 //! | `guard` | what is refused before it is parsed |
@@ -22,6 +24,7 @@
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
+mod codec;
 mod columns;
 mod counts;
 mod ddl;
@@ -32,7 +35,9 @@ mod parameter;
 mod prune;
 mod sample;
 mod scan;
+mod session;
 mod source;
+mod spread;
 mod sql;
 mod table;
 #[cfg(test)]
@@ -42,7 +47,12 @@ pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
 pub use source::{MapDefinition, Page, Row, Source};
+pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};
 
 /// Batches in Arrow's format.
 pub use datafusion::arrow;
+pub use datafusion::error::DataFusionError as QueryError;
+/// What runs parts of statements at other nodes.
+pub use datafusion_distributed as distributed;
+pub use url::Url;

@@ -21,6 +21,7 @@ use datafusion::physical_plan::{
 use futures::stream;
 use isogrid_core::PartitionId;
 
+use crate::codec;
 use crate::columns::{Builder, Columns};
 use crate::fault;
 use crate::table::Grid;
@@ -30,6 +31,9 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// About how many records are taken at once: for so many the partition is held up.
 const PAGE_ROWS: u32 = 512;
+
+/// Into how many parts a walk is split at the node that leads its partitions.
+const PARTS_AT_OWNER: usize = 4;
 
 /// A walk over some partitions of a map.
 #[derive(Clone, Debug)]
@@ -57,18 +61,24 @@ impl GridScan {
         fetch: Option<usize>,
     ) -> Self {
         let count = partitions.len().clamp(1, parts_max.max(1));
-        let mut parts = vec![Vec::new(); count];
-        for (index, partition) in partitions.iter().enumerate() {
-            parts[index % count].push(*partition);
-        }
+        GridScan::of_parts((grid, map), columns, deal(partitions.iter().copied(), count), fetch)
+    }
+
+    /// A walk whose parts are these.
+    pub(crate) fn of_parts(
+        (grid, map): (Grid, Arc<str>),
+        columns: Columns,
+        parts: Vec<Vec<PartitionId>>,
+        fetch: Option<usize>,
+    ) -> Self {
         let leaders = |partitions: &mut dyn Iterator<Item = PartitionId>| {
             partitions.filter_map(|one| grid.source.leader(one)).collect::<BTreeSet<_>>().len()
         };
         let all = leaders(&mut grid.source.partitions().iter());
-        let nodes = (leaders(&mut partitions.iter().copied()), all);
+        let nodes = (leaders(&mut parts.iter().flatten().copied()), all);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(columns.schema()),
-            Partitioning::UnknownPartitioning(count),
+            Partitioning::UnknownPartitioning(parts.len()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
@@ -84,6 +94,50 @@ impl GridScan {
             metrics,
         }
     }
+
+    /// How many nodes lead its partitions.
+    pub(crate) fn leading_nodes(&self) -> usize {
+        self.nodes.0
+    }
+
+    /// The same in several walks. `place` says of a partition, by who leads it and by its number here, in which.
+    pub(crate) fn dealt(
+        &self,
+        count: usize,
+        place: impl Fn(Option<&str>, usize) -> usize,
+    ) -> Vec<GridScan> {
+        let mut piles = vec![Vec::new(); count];
+        for (index, partition) in self.parts.iter().flatten().enumerate() {
+            let leader = self.grid.source.leader(*partition);
+            piles[place(leader.as_deref(), index)].push(*partition);
+        }
+        let scan = |pile: Vec<PartitionId>| {
+            let of = (self.grid.clone(), Arc::clone(&self.map));
+            let parts = deal(pile.into_iter(), PARTS_AT_OWNER);
+            GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
+        };
+        piles.into_iter().map(scan).collect()
+    }
+
+    /// As it travels.
+    pub(crate) fn walk(&self) -> codec::Walk {
+        let part = |part: &Vec<PartitionId>| part.iter().map(|partition| partition.0).collect();
+        codec::Walk {
+            map: self.map.to_string(),
+            columns: self.columns.clone(),
+            parts: self.parts.iter().map(part).collect(),
+            fetch: self.fetch.map(|fetch| fetch as u64),
+        }
+    }
+}
+
+/// Partitions in so many parts.
+fn deal(partitions: impl Iterator<Item = PartitionId>, count: usize) -> Vec<Vec<PartitionId>> {
+    let mut parts = vec![Vec::new(); count];
+    for (index, partition) in partitions.enumerate() {
+        parts[index % count].push(partition);
+    }
+    parts
 }
 
 impl DisplayAs for GridScan {

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion_distributed::Worker;
 use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Result};
 
@@ -23,27 +22,10 @@ use crate::ddl::Definition;
 use crate::fault;
 use crate::guard;
 use crate::parameter::Parameter;
+use crate::session;
 use crate::source::Source;
-use crate::table::{Grid, GridSchema};
-
-const CATALOG: &str = "isogrid";
-pub(crate) const SCHEMA: &str = "public";
-
-/// Into how many parts a plan is split. Parts wait for pages of other nodes, so there are more than cores.
-const PARTS: usize = 8;
-
-/// What makes something large of a small number: no limit of memory would count it.
-const GROWING_FUNCTIONS: [&str; 9] = [
-    "repeat",
-    "lpad",
-    "rpad",
-    "array_repeat",
-    "list_repeat",
-    "array_resize",
-    "list_resize",
-    "range",
-    "generate_series",
-];
+use crate::spread::{Peers, Spread};
+use crate::table::Grid;
 
 /// What one statement may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +47,7 @@ impl Default for QueryLimits {
 pub struct Sql {
     grid: Grid,
     limits: QueryLimits,
+    spread: Option<Arc<Spread>>,
 }
 
 /// The rows of an answer as they come.
@@ -84,7 +67,18 @@ impl fmt::Debug for Answer {
 impl Sql {
     /// What answers statements about these maps.
     pub fn new(source: Arc<dyn Source>, counts: Arc<QueryCounts>, limits: QueryLimits) -> Self {
-        Sql { grid: Grid { source, counts }, limits }
+        Sql { grid: Grid { source, counts }, limits, spread: None }
+    }
+
+    /// The same, and parts of statements run at these nodes.
+    pub fn spread_over(self, peers: Arc<dyn Peers>) -> Self {
+        let spread = Spread::new(peers, self.grid.clone(), self.limits.memory_bytes);
+        Sql { spread: Some(Arc::new(spread)), ..self }
+    }
+
+    /// What runs parts of statements of other nodes, if statements are spread over nodes.
+    pub fn worker(&self) -> Option<Worker> {
+        self.spread.as_ref().map(|spread| spread.worker().clone())
     }
 
     /// Begins a statement that reads, with values for `$1` and so on, or does what one wants that defines a map.
@@ -100,9 +94,8 @@ impl Sql {
         if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
             return definition.run(&self.grid).await.inspect_err(|_| counts.fails());
         }
-        let begun = tokio::time::timeout_at(until, self.begin(statement, parameters)).await;
-        let begun = begun.map_err(|_| too_long(timeout));
-        let begun = begun.and_then(|begun| begun.map_err(|error| fault::of_query(&error)));
+        let begun = tokio::time::timeout_at(until, self.first(statement, &parameters)).await;
+        let begun = begun.map_err(|_| too_long(timeout)).flatten();
         let stream = begun.inspect_err(|_| counts.fails())?;
         let schema = stream.schema();
         let batches = futures::stream::unfold(Some((stream, counts)), move |left| async move {
@@ -123,45 +116,74 @@ impl Sql {
         Ok(Answer { schema, batches: Box::pin(batches) })
     }
 
+    /// Begins a statement. If a node cannot be reached over which it is spread, and no row is known yet, this node does all of it.
+    async fn first(
+        &self,
+        statement: &str,
+        parameters: &[Parameter],
+    ) -> Result<SendableRecordBatchStream> {
+        let begun = self.begin(statement, parameters, true).await;
+        let mut begun = begun.map_err(|error| fault::of_query(&error))?;
+        if !begun.is_spread {
+            return Ok(begun.stream);
+        }
+        match begun.stream.next().await {
+            None => Ok(begun.stream),
+            Some(Ok(batch)) => Ok(with_first(batch, begun.stream)),
+            Some(Err(error)) => match fault::of_query(&error) {
+                error if fault::is_on_the_way(&error) => {
+                    drop(begun);
+                    let again = self.begin(statement, parameters, false).await;
+                    again.map(|begun| begun.stream).map_err(|error| fault::of_query(&error))
+                }
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Plans a statement that reads and begins it; over the nodes if several lead what it needs, and if that is wanted.
     async fn begin(
         &self,
         statement: &str,
-        parameters: Vec<Parameter>,
-    ) -> Result<datafusion::execution::SendableRecordBatchStream, DataFusionError> {
-        let context = self.context()?;
+        parameters: &[Parameter],
+        may_spread: bool,
+    ) -> Result<Begun, DataFusionError> {
+        let context = session::context(&self.grid, self.limits.memory_bytes)?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
         let frame =
             context.sql_with_options(statement, options.with_allow_statements(false)).await?;
-        let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
-        frame.with_param_values(values)?.execute_stream().await
+        let values: Vec<ScalarValue> = parameters.iter().cloned().map(ScalarValue::from).collect();
+        let (state, logical) = frame.with_param_values(values)?.into_parts();
+        let plan = state.create_physical_plan(&logical).await?;
+        match self.spread.as_ref().filter(|_| may_spread) {
+            Some(spread) => spread.run(state, (&logical, plan), &self.grid).await,
+            None => Begun::new(plan, state.task_ctx(), false),
+        }
     }
+}
 
-    fn context(&self) -> Result<SessionContext, DataFusionError> {
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_limit(self.limits.memory_bytes, 1.0)
-            .with_disk_manager_builder(
-                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
-            )
-            .build_arc()?;
-        let config = SessionConfig::new()
-            .with_target_partitions(PARTS)
-            .with_information_schema(true)
-            .with_create_default_catalog_and_schema(false)
-            .with_default_catalog_and_schema(CATALOG, SCHEMA)
-            // Views keep all of a batch alive, and on the wire, for each piece of it.
-            .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .with_default_features()
-            .build();
-        let context = SessionContext::new_with_state(state);
-        GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));
-        let catalog = MemoryCatalogProvider::new();
-        catalog.register_schema(SCHEMA, Arc::new(GridSchema::new(self.grid.clone())))?;
-        context.register_catalog(CATALOG, Arc::new(catalog));
-        Ok(context)
+/// The rows of a plan.
+pub(crate) struct Begun {
+    pub(crate) stream: SendableRecordBatchStream,
+    /// Whether parts of it run at other nodes.
+    pub(crate) is_spread: bool,
+}
+
+impl Begun {
+    pub(crate) fn new(
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+        is_spread: bool,
+    ) -> Result<Self, DataFusionError> {
+        Ok(Begun { stream: execute_stream(plan, context)?, is_spread })
     }
+}
+
+/// Rows that have come, and those that follow.
+fn with_first(first: RecordBatch, rest: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = rest.schema();
+    let all = futures::stream::once(std::future::ready(Ok(first))).chain(rest);
+    Box::pin(RecordBatchStreamAdapter::new(schema, all))
 }
 
 fn too_long(timeout: Duration) -> Error {

@@ -66,7 +66,7 @@ pub(crate) fn shared_services(shared: &Arc<Shared>, stopping: &CancellationToken
     let good = "the descriptors were compiled with the code";
     let routes = Routes::new(admin);
     #[cfg(feature = "sql")]
-    let routes = routes.add_service(sql::SqlService::server(shared));
+    let routes = sql::SqlService::add_to(routes, shared);
     routes
         .add_service(health_service)
         .add_service(reflection().build_v1().expect(good))

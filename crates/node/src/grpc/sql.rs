@@ -1,6 +1,8 @@
 //! The SQL door: statements are answered on threads of their own, which give way to those that serve operations.
 
 mod definition;
+mod door;
+mod peers;
 mod source;
 
 use std::panic::AssertUnwindSafe;
@@ -14,13 +16,16 @@ use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
 use isogrid_proto::pb::sql_value::Value;
 use isogrid_proto::status::error_to_status;
 use isogrid_query::{Parameter, QueryLimits, Sql};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
+use self::door::Door;
 use super::admitted;
 use crate::node::Shared;
+use peers::GridPeers;
 use source::GridSource;
 
 /// How many statements run at once; others are refused.
@@ -47,13 +52,23 @@ pub(crate) struct SqlService {
 }
 
 impl SqlService {
-    /// The service of a node.
-    pub(crate) fn server(shared: &Arc<Shared>) -> SqlServer<SqlService> {
+    /// Adds the services of a node: statements, and parts of those of other nodes.
+    pub(crate) fn add_to(routes: Routes, shared: &Arc<Shared>) -> Routes {
         let source = Arc::new(GridSource::new(Arc::clone(shared)));
-        let sql = Sql::new(source, Arc::clone(&shared.queries), QueryLimits::default());
+        let sql = Sql::new(source, Arc::clone(&shared.queries), QueryLimits::default())
+            .spread_over(Arc::new(GridPeers::new(Arc::clone(shared))));
         let free = Arc::new(Semaphore::new(STATEMENTS_MAX));
         let (threads, shared) = (Threads::start(shared.cores), Arc::clone(shared));
-        SqlServer::new(SqlService { sql, threads, free, shared })
+        let worker = sql.worker().zip(threads.handle());
+        let service = SqlService { sql, threads, free, shared };
+        let peers = Arc::clone(&service.shared.peers);
+        let routes = routes.add_service(SqlServer::new(service));
+        match worker {
+            None => routes,
+            Some((worker, threads)) => {
+                routes.add_service(Door::new(worker.into_worker_server(), threads, peers))
+            }
+        }
     }
 }
 
@@ -145,6 +160,10 @@ impl Threads {
             tracing::error!(%error, "there are no threads for SQL: statements are refused");
         }
         Threads(runtime.ok())
+    }
+
+    fn handle(&self) -> Option<Handle> {
+        self.0.as_ref().map(|runtime| runtime.handle().clone())
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), Status> {

@@ -66,7 +66,7 @@ fn wrong<T>(why: impl Into<String>) -> Parsed<T> {
 /// The name of a map, which may be said to be in the one schema that there is.
 fn name(parser: &mut Parser<'_>) -> Parsed<String> {
     let first = normal(parser.parse_identifier()?);
-    if first == crate::sql::SCHEMA && parser.consume_token(&Token::Period) {
+    if first == crate::session::SCHEMA && parser.consume_token(&Token::Period) {
         return Ok(normal(parser.parse_identifier()?));
     }
     Ok(first)

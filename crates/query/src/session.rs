@@ -1,0 +1,69 @@
+//! What one statement is planned and run in: its catalogue, its functions and its memory.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::common::Result;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::table::{Grid, GridSchema};
+
+const CATALOG: &str = "isogrid";
+
+/// The one schema that there is.
+pub(crate) const SCHEMA: &str = "public";
+
+/// Into how many parts a plan is split. Parts wait for pages of other nodes, so there are more than cores.
+const PARTS: usize = 8;
+
+/// What makes something large of a small number: no limit of memory would count it.
+const GROWING_FUNCTIONS: [&str; 9] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "array_repeat",
+    "list_repeat",
+    "array_resize",
+    "list_resize",
+    "range",
+    "generate_series",
+];
+
+/// What a statement runs in, with so much memory.
+pub(crate) fn context(grid: &Grid, memory_bytes: usize) -> Result<SessionContext> {
+    let state = SessionStateBuilder::new()
+        .with_config(config())
+        .with_runtime_env(runtime(memory_bytes)?)
+        .with_default_features()
+        .build();
+    let context = SessionContext::new_with_state(state);
+    GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));
+    let catalog = MemoryCatalogProvider::new();
+    catalog.register_schema(SCHEMA, Arc::new(GridSchema::new(grid.clone())))?;
+    context.register_catalog(CATALOG, Arc::new(catalog));
+    Ok(context)
+}
+
+fn config() -> SessionConfig {
+    SessionConfig::new()
+        .with_target_partitions(PARTS)
+        .with_information_schema(true)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        // Views keep all of a batch alive, and on the wire, for each piece of it.
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+        // A plan that waits for a part of itself cannot travel to other nodes.
+        .set_bool("datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery", false)
+}
+
+/// Memory for sorting, grouping and joining, and no disk.
+pub(crate) fn runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
+    let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    RuntimeEnvBuilder::new()
+        .with_memory_limit(memory_bytes, 1.0)
+        .with_disk_manager_builder(no_disk)
+        .build_arc()
+}

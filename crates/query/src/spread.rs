@@ -1,0 +1,253 @@
+//! Where the parts of a statement run: each walk at the nodes that lead its partitions, and what follows of it beside it, planned by
+//! datafusion-distributed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::catalog::Session;
+use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion_distributed::{
+    ChannelResolver, DesiredTaskCountEvent, DesiredTaskCountEventResponse, DistributedExt,
+    DistributedLeafExec, RouteTasksEvent, RouteTasksEventResponse, ScaleUpLeafNodeEvent,
+    ScaleUpLeafNodeEventResponse, SessionStateBuilderExt, Worker, WorkerQueryContext,
+    WorkerResolver, display_plan_ascii,
+};
+use futures::StreamExt;
+use url::Url;
+
+use crate::codec::GridCodec;
+use crate::scan::GridScan;
+use crate::sql::Begun;
+use crate::table::Grid;
+
+/// A node that can run parts of statements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerNode {
+    /// Its name.
+    pub name: String,
+    /// Where it listens for other nodes: `host:port`.
+    pub address: String,
+}
+
+/// How parts of statements reach other nodes.
+pub trait Peers: fmt::Debug + Send + Sync + 'static {
+    /// The nodes that lead partitions, in an order that is the same for all parts of a statement.
+    fn nodes(&self) -> Vec<PeerNode>;
+
+    /// This node's own name.
+    fn own(&self) -> String;
+
+    /// Ways to the nodes for one statement, or one part of it: what nobody reads holds up no other.
+    fn channels(&self) -> Arc<dyn ChannelResolver + Send + Sync>;
+}
+
+/// The nodes over which one statement is spread, as they were when it was planned.
+#[derive(Clone, Debug)]
+struct Nodes {
+    names: Vec<String>,
+    urls: Vec<Url>,
+}
+
+impl Nodes {
+    fn of(peers: &dyn Peers) -> Result<Self> {
+        let (mut names, mut urls) = (Vec::new(), Vec::new());
+        for node in peers.nodes() {
+            let url = Url::parse(&format!("http://{}", node.address))
+                .map_err(|error| exec_datafusion_err!("{}: {error}", node.address))?;
+            names.push(node.name);
+            urls.push(url);
+        }
+        Ok(Nodes { names, urls })
+    }
+}
+
+impl WorkerResolver for Nodes {
+    fn get_urls(&self) -> Result<Vec<Url>> {
+        Ok(self.urls.clone())
+    }
+}
+
+/// What spreads statements over nodes.
+#[derive(Clone)]
+pub(crate) struct Spread {
+    peers: Arc<dyn Peers>,
+    worker: Worker,
+}
+
+impl fmt::Debug for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spread").field("peers", &self.peers).finish_non_exhaustive()
+    }
+}
+
+impl Spread {
+    /// What spreads statements over these nodes; a part of one may use so much memory.
+    pub(crate) fn new(peers: Arc<dyn Peers>, grid: Grid, memory_bytes: usize) -> Self {
+        let worker = worker(grid, Arc::clone(&peers), memory_bytes);
+        Spread { peers, worker }
+    }
+
+    /// What runs parts of statements.
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// Begins a plan, spread over the nodes if several of them lead what it walks over.
+    pub(crate) async fn run(
+        &self,
+        state: SessionState,
+        (logical, plan): (&LogicalPlan, Arc<dyn ExecutionPlan>),
+        grid: &Grid,
+    ) -> Result<Begun> {
+        if let LogicalPlan::Explain(explain) = logical {
+            let inner = state.create_physical_plan(&explain.plan).await?;
+            let mut begun = Begun::new(plan, state.task_ctx(), false)?;
+            if is_worthwhile(&inner) {
+                let (inner, _) = self.plan(state, (&explain.plan, inner), grid).await?;
+                begun.stream = with_row(
+                    begun.stream,
+                    "distributed_plan",
+                    &display_plan_ascii(&*inner, false),
+                )?;
+            }
+            return Ok(begun);
+        }
+        if !is_worthwhile(&plan) {
+            return Begun::new(plan, state.task_ctx(), false);
+        }
+        let (plan, state) = self.plan(state, (logical, plan), grid).await?;
+        Begun::new(plan, state.task_ctx(), true)
+    }
+
+    /// The same plan, spread over the nodes.
+    async fn plan(
+        &self,
+        state: SessionState,
+        (logical, plan): (&LogicalPlan, Arc<dyn ExecutionPlan>),
+        grid: &Grid,
+    ) -> Result<(Arc<dyn ExecutionPlan>, SessionState)> {
+        let ready = Arc::new(Ready(plan));
+        let builder = SessionStateBuilder::new_from_existing(state).with_query_planner(ready);
+        let state = spread(builder, grid, &*self.peers, &self.worker)?.build();
+        let plan = state.query_planner().create_physical_plan(logical, &state).await?;
+        Ok((plan, state))
+    }
+}
+
+/// A plan that is there already.
+#[derive(Debug)]
+struct Ready(Arc<dyn ExecutionPlan>);
+
+#[async_trait]
+impl QueryPlanner for Ready {
+    async fn create_physical_plan(
+        &self,
+        _: &LogicalPlan,
+        _: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+/// What EXPLAIN says, with one row more.
+fn with_row(
+    rows: SendableRecordBatchStream,
+    kind: &str,
+    text: &str,
+) -> Result<SendableRecordBatchStream> {
+    let schema = rows.schema();
+    let column = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    let row = RecordBatch::try_new(Arc::clone(&schema), vec![column(kind), column(text)])?;
+    let all = rows.chain(futures::stream::once(std::future::ready(Ok(row))));
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, all)))
+}
+
+/// Whether a plan walks over partitions of several nodes, so that it is worth its way to them.
+fn is_worthwhile(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match plan.downcast_ref::<GridScan>() {
+        Some(scan) => scan.leading_nodes() > 1,
+        None => plan.children().into_iter().any(is_worthwhile),
+    }
+}
+
+/// What plans statements that are spread over the nodes.
+fn spread(
+    builder: SessionStateBuilder,
+    grid: &Grid,
+    peers: &dyn Peers,
+    worker: &Worker,
+) -> Result<SessionStateBuilder> {
+    let nodes = Nodes::of(peers)?;
+    let count = nodes.urls.len();
+    let own = nodes.names.iter().position(|name| *name == peers.own());
+    let local = own.map(|own| worker.to_local_worker_context(nodes.urls[own].clone()));
+    let (names, urls) = (nodes.names.clone(), nodes.urls.clone());
+    let builder = builder
+        .with_distributed_user_codec(GridCodec::new(grid.clone()))
+        .with_distributed_worker_resolver(nodes)
+        .with_distributed_channel_resolver(peers.channels())
+        .with_distributed_max_tasks_per_stage(count)?
+        .with_distributed_children_isolator_unions(false)?
+        .with_distributed_dynamic_task_count(false)?
+        .with_distributed_compression(None)?
+        .with_distributed_desired_task_count_handler(move |event: DesiredTaskCountEvent<'_>| {
+            event.plan.downcast_ref::<GridScan>()?;
+            Some(Ok(DesiredTaskCountEventResponse::desired(count)))
+        })
+        .with_distributed_scale_up_leaf_node_handler(move |event: ScaleUpLeafNodeEvent<'_>| {
+            let scan = event.plan.downcast_ref::<GridScan>()?;
+            Some(variants(event.plan, scan, &names, event.task_count))
+        })
+        .with_distributed_route_tasks_handler(move |event: RouteTasksEvent<'_>| {
+            let urls = urls.iter().cycle().take(event.task_count).cloned().collect();
+            Some(Ok(RouteTasksEventResponse::new(urls)))
+        })
+        .with_distributed_planner();
+    Ok(match local {
+        Some(local) => builder.with_distributed_local_worker_context(local),
+        None => builder,
+    })
+}
+
+/// A walk as its tasks have it: task after task what the node of that number leads. What others lead, and what nobody leads now, is dealt out.
+fn variants(
+    plan: &Arc<dyn ExecutionPlan>,
+    scan: &GridScan,
+    names: &[String],
+    tasks: usize,
+) -> Result<ScaleUpLeafNodeEventResponse> {
+    let places: BTreeMap<&str, usize> =
+        names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+    let variants = scan.dealt(tasks, |leader, index| {
+        let place = leader.and_then(|leader| places.get(leader).copied()).unwrap_or(index);
+        place % tasks
+    });
+    let variants = variants.into_iter().map(|one| Arc::new(one) as Arc<dyn ExecutionPlan>);
+    let leaf = DistributedLeafExec::try_new(Arc::clone(plan), variants)?;
+    Ok(ScaleUpLeafNodeEventResponse::new(Arc::new(leaf)))
+}
+
+/// What runs parts of statements of other nodes.
+fn worker(grid: Grid, peers: Arc<dyn Peers>, memory_bytes: usize) -> Worker {
+    Worker::from_session_builder(move |context: WorkerQueryContext| {
+        let (grid, channels) = (grid.clone(), peers.channels());
+        async move {
+            let runtime = crate::session::runtime(memory_bytes)?;
+            let builder = context
+                .builder
+                .with_runtime_env(runtime)
+                .with_distributed_user_codec(GridCodec::new(grid))
+                .with_distributed_channel_resolver(channels);
+            Ok::<_, DataFusionError>(builder.build())
+        }
+    })
+}
