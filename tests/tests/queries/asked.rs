@@ -33,12 +33,13 @@ pub(crate) async fn load(grid: &Grid, data: &Data) {
 
 /// What the cluster answers.
 pub(crate) async fn ask(grid: &Grid, statement: &Statement) -> Result<Answer, Error> {
-    let sql = statement.parameters.iter().fold(grid.sql(&statement.text), |sql, value| match value {
-        Value::Null => sql.bind(SqlValue::NULL),
-        Value::Whole(value) => sql.bind(*value),
-        Value::Real(value) => sql.bind(*value),
-        Value::Text(value) => sql.bind(value.as_str()),
-    });
+    let sql =
+        statement.parameters.iter().fold(grid.sql(&statement.text), |sql, value| match value {
+            Value::Null => sql.bind(SqlValue::NULL),
+            Value::Whole(value) => sql.bind(*value),
+            Value::Real(value) => sql.bind(*value),
+            Value::Text(value) => sql.bind(value.as_str()),
+        });
     let mut batches = sql.run().await?;
     let mut answer = Answer { columns: batches.schema().fields().len(), rows: Vec::new() };
     while let Some(batch) = batches.next().await? {

@@ -49,9 +49,11 @@ struct Asked {
     outcomes: [Mutex<Outcomes>; PHASES.len()],
 }
 
-/// Whether a statement may be asked again as it is. One whose connection breaks may always: it changes nothing.
+/// Whether a statement may be asked again as it is. One whose connection breaks may always, as it changes nothing, and one that took
+/// too long too, as it waited for partitions that nobody led.
 fn may_be_asked_again(error: &Error) -> bool {
-    error.is_retryable() || error.code() == ErrorCode::ConnectionLost
+    error.is_retryable()
+        || matches!(error.code(), ErrorCode::ConnectionLost | ErrorCode::QueryTooLong)
 }
 
 impl Asked {

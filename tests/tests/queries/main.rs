@@ -34,9 +34,12 @@ fn from_environment(name: &str, default: u32) -> u32 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
+/// How many orders there are, unless told otherwise.
+const ORDERS: u32 = 20_000;
+
 /// How many orders there are.
 fn orders() -> u32 {
-    from_environment("ISOGRID_QUERY_ROWS", 20_000)
+    from_environment("ISOGRID_QUERY_ROWS", ORDERS)
 }
 
 /// Only one cluster at a time: a machine with few cores has enough to do with one.

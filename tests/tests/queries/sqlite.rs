@@ -66,8 +66,19 @@ impl Sqlite {
                 let (key, tags) = (o.key(), o.tags_shown());
                 let (customer, product) = (&o.customer, &o.product);
                 insert.execute(params![
-                    key, of_key(&key), o.tenant, o.id, customer, product, o.quantity, o.total,
-                    o.status, o.placed_at, o.note, tags, o.paid
+                    key,
+                    of_key(&key),
+                    o.tenant,
+                    o.id,
+                    customer,
+                    product,
+                    o.quantity,
+                    o.total,
+                    o.status,
+                    o.placed_at,
+                    o.note,
+                    tags,
+                    o.paid
                 ])?;
             }
             let mut insert =
@@ -75,7 +86,14 @@ impl Sqlite {
             for c in &data.customers {
                 let key = c.key();
                 insert.execute(params![
-                    key, of_key(&key), c.tenant, c.id, c.name, c.city, c.tier, c.credit
+                    key,
+                    of_key(&key),
+                    c.tenant,
+                    c.id,
+                    c.name,
+                    c.city,
+                    c.tier,
+                    c.credit
                 ])?;
             }
             let mut insert =
@@ -83,7 +101,14 @@ impl Sqlite {
             for p in &data.products {
                 let partition = of_key(&p.id);
                 insert.execute(params![
-                    p.id, partition, p.id, p.name, p.category, p.price, p.stock, p.discontinued
+                    p.id,
+                    partition,
+                    p.id,
+                    p.name,
+                    p.category,
+                    p.price,
+                    p.stock,
+                    p.discontinued
                 ])?;
             }
         }

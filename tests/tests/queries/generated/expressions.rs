@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::words::{
-    Tables, moment, partition, pattern_of, quarter, quoted, text_of, whole_of,
-};
+use super::words::{Tables, moment, partition, pattern_of, quarter, quoted, text_of, whole_of};
 use crate::random::Random;
 
 /// Writes expressions over the columns of some tables. What DataFusion 55 is known to answer wrongly is not written: docs/sql.md

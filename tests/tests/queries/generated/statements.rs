@@ -156,7 +156,8 @@ impl<'r> Writer<'r> {
         let len = groups.len();
         let groups = groups.join(", ");
         let (one, other, from) = (self.aggregate(), self.aggregate(), self.from());
-        let mut text = format!("SELECT {groups}, {one} AS a, {other} AS b {from} GROUP BY {groups}");
+        let mut text =
+            format!("SELECT {groups}, {one} AS a, {other} AS b {from} GROUP BY {groups}");
         if self.0.random.chance(30) {
             let (least, number) = (self.0.whole(0), self.below(40));
             text = match self.below(3) {

@@ -1,8 +1,6 @@
 //! What there is to write about: the columns of a statement's tables, and values that occur in them.
 
-use crate::data::{
-    CATEGORIES, CITIES, FIRST_PLACED_AT, NOTES, PLACED_WITHIN_MS, STATUSES,
-};
+use crate::data::{CATEGORIES, CITIES, FIRST_PLACED_AT, NOTES, PLACED_WITHIN_MS, STATUSES};
 use crate::random::Random;
 
 /// The partitions of the cluster that is asked.

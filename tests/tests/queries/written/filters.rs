@@ -57,6 +57,12 @@ pub(super) fn all() -> Vec<Statement> {
             "SELECT count(*) FROM orders
              WHERE NOT (note = 'gift' OR (product > 'p00020' AND NOT paid)) OR (note LIKE 'c%') IS NULL",
         ),
+    ]
+}
+
+/// What is made of values.
+pub(super) fn of_values() -> Vec<Statement> {
+    vec![
         Statement::any(
             "cases",
             "SELECT id, CASE status WHEN 'new' THEN 1 WHEN 'paid' THEN 2 ELSE 0 END AS step,
@@ -97,6 +103,12 @@ pub(super) fn all() -> Vec<Statement> {
             "SELECT id, tags FROM orders
              WHERE tags LIKE '%\"gift\"%' AND tags NOT LIKE '%,%' OR (tags = '[]' AND id < 200) OR (tags LIKE '%été%' AND id < 100)",
         ),
+    ]
+}
+
+/// What SQLite says otherwise, and parameters.
+pub(super) fn in_other_words() -> Vec<Statement> {
+    vec![
         Statement::any(
             "parts of a date",
             "SELECT date_part('month', to_timestamp_millis(placed_at)) AS month, count(*), min(id)

@@ -44,6 +44,12 @@ pub(super) fn all() -> Vec<Statement> {
             "SELECT status, count(DISTINCT tenant), count(DISTINCT note), sum(DISTINCT quantity), count(DISTINCT quantity % 4)
              FROM orders GROUP BY status",
         ),
+    ]
+}
+
+/// What is said more rarely.
+pub(super) fn of_rarer_kinds() -> Vec<Statement> {
+    vec![
         Statement::any(
             "groups with filters",
             "SELECT tenant, count(*) FILTER (WHERE paid), sum(total) FILTER (WHERE status = 'new' AND note IS NOT NULL),

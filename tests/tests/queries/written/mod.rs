@@ -14,8 +14,11 @@ use crate::statement::Statement;
 pub(crate) fn all(data: &Data) -> Vec<Statement> {
     let parts = [
         filters::all(),
+        filters::of_values(),
+        filters::in_other_words(),
         filters::of_partitions(data),
         groups::all(),
+        groups::of_rarer_kinds(),
         joins::all(),
         joins::halves(),
         nested::all(),
