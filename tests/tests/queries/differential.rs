@@ -11,7 +11,7 @@ use crate::cluster::{Cluster, Setup};
 use crate::data::Data;
 use crate::sqlite::Sqlite;
 use crate::statement::Statement;
-use crate::{ONE, ORDERS, asked, from_environment, generated, orders, say, written};
+use crate::{BY_CHANCE, ONE, ORDERS, asked, from_environment, generated, orders, say, written};
 
 /// How many statements are under way at once.
 const AT_ONCE: usize = 8;
@@ -170,7 +170,7 @@ async fn statements_give_what_they_give_in_sqlite() {
 
     let begun = Instant::now();
     let seed = u64::from(from_environment("ISOGRID_QUERY_SEED", 1));
-    let count = u64::from(from_environment("ISOGRID_QUERY_RANDOM", 300));
+    let count = u64::from(from_environment("ISOGRID_QUERY_RANDOM", BY_CHANCE));
     let verdicts = ask_all(&sides, count, move |number| generated::statement(seed + number)).await;
     assert_right(count, verdicts);
     say(&format!("{count} statements by chance, from seed {seed} on: {:?}", begun.elapsed()));

@@ -34,8 +34,9 @@ fn from_environment(name: &str, default: u32) -> u32 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// How many orders there are, unless told otherwise.
-const ORDERS: u32 = 20_000;
+/// How many orders there are and how many statements chance writes, unless told otherwise: fewer for a build that was not optimised.
+const ORDERS: u32 = if cfg!(debug_assertions) { 5_000 } else { 20_000 };
+const BY_CHANCE: u32 = if cfg!(debug_assertions) { 100 } else { 300 };
 
 /// How many orders there are.
 fn orders() -> u32 {
