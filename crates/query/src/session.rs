@@ -53,6 +53,8 @@ fn config() -> SessionConfig {
         .with_information_schema(true)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        // What the planner says of NULL in `a IS NOT TRUE` differs from what it makes of it, and a group of that is refused.
+        .set_bool("datafusion.execution.skip_physical_aggregate_schema_check", true)
         // Views keep all of a batch alive, and on the wire, for each piece of it.
         .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
         // A plan that waits for a part of itself cannot travel to other nodes.

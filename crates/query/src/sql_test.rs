@@ -146,6 +146,13 @@ async fn a_limit_ends_the_walk() {
 }
 
 #[tokio::test]
+async fn what_is_true_or_unknown_makes_groups() {
+    let (_, sql) = sql(maps());
+    let statement = "SELECT DISTINCT tenant, paid IS NOT TRUE AS unpaid FROM orders WHERE NOT paid AND tenant = 't1'";
+    assert_eq!(rows(&sql, statement).await.unwrap(), ["t1|true"]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_answered_is_told_with_its_code() {
     let (maps, sql) = sql(maps());
     for (statement, code, word) in [

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use isogrid_client::Grid;
 
 use crate::ports::Held;
+use crate::setup::PATIENCE;
 pub(crate) use crate::setup::{Host, Setup};
 use crate::topology::{self, Topology};
 
@@ -267,7 +268,7 @@ impl Cluster {
             let built = Grid::builder()
                 .seeds(self.endpoints())
                 .client_name("reliability")
-                .request_timeout(crate::load::PATIENCE)
+                .request_timeout(PATIENCE)
                 .build();
             match built.await {
                 Ok(grid) => return grid,

@@ -9,8 +9,8 @@ use isogrid_client::{Grid, Map, Outcome};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-/// How long an operation may take: longer than any fault, so that what fails is a defect.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) use crate::setup::PATIENCE;
+
 /// How many writers there are, and how many counters they share.
 pub(crate) const WRITERS: usize = 64;
 const COUNTERS: usize = 96;

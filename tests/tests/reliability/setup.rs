@@ -2,6 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long an operation may take: longer than any fault, so that what fails is a defect.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How the nodes are set up.
 #[derive(Clone, Copy)]
