@@ -10,13 +10,14 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Result};
+use tokio::time::Instant;
 
 use crate::counts::QueryCounts;
 use crate::fault;
@@ -62,8 +63,8 @@ impl Default for QueryLimits {
 /// What answers statements.
 #[derive(Clone, Debug)]
 pub struct Sql {
-    grid: Grid,
-    limits: QueryLimits,
+    pub(crate) grid: Grid,
+    pub(crate) limits: QueryLimits,
 }
 
 /// The rows of an answer as they come.
@@ -92,7 +93,7 @@ impl Sql {
     /// The statement is not one, names what is not there, or would change something.
     pub async fn run(&self, statement: &str, parameters: Vec<Parameter>) -> Result<Answer> {
         let timeout = self.limits.timeout;
-        let until = tokio::time::Instant::now() + timeout;
+        let until = Instant::now() + timeout;
         let counts = Arc::clone(&self.grid.counts);
         counts.begins();
         guard::check(statement).inspect_err(|_| counts.fails())?;
@@ -100,6 +101,12 @@ impl Sql {
         let begun = begun.map_err(|_| too_long(timeout));
         let begun = begun.and_then(|begun| begun.map_err(|error| fault::of_query(&error)));
         let stream = begun.inspect_err(|_| counts.fails())?;
+        Ok(self.answer(stream, until))
+    }
+
+    /// The rows of a stream until the statement's time is over, counted.
+    pub(crate) fn answer(&self, stream: SendableRecordBatchStream, until: Instant) -> Answer {
+        let (timeout, counts) = (self.limits.timeout, Arc::clone(&self.grid.counts));
         let schema = stream.schema();
         let batches = futures::stream::unfold(Some((stream, counts)), move |left| async move {
             let (mut stream, counts) = left?;
@@ -116,14 +123,14 @@ impl Sql {
             }
             Some((next, Some((stream, counts))))
         });
-        Ok(Answer { schema, batches: Box::pin(batches) })
+        Answer { schema, batches: Box::pin(batches) }
     }
 
     async fn begin(
         &self,
         statement: &str,
         parameters: Vec<Parameter>,
-    ) -> Result<datafusion::execution::SendableRecordBatchStream, DataFusionError> {
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
         let context = self.context()?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
         let frame =
@@ -132,7 +139,7 @@ impl Sql {
         frame.with_param_values(values)?.execute_stream().await
     }
 
-    fn context(&self) -> Result<SessionContext, DataFusionError> {
+    pub(crate) fn context(&self) -> Result<SessionContext, DataFusionError> {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_limit(self.limits.memory_bytes, 1.0)
             .with_disk_manager_builder(
@@ -160,7 +167,7 @@ impl Sql {
     }
 }
 
-fn too_long(timeout: Duration) -> Error {
+pub(crate) fn too_long(timeout: Duration) -> Error {
     let detail = format!("the statement took more than {} ms", timeout.as_millis());
     Error::new(ErrorCode::QueryTooLong, detail)
 }
