@@ -18,6 +18,7 @@
 //! | `columns`, `cell`, `value`, `json` | from values to columns |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
+//! | [`pg`] | PostgreSQL's dialect and catalogue |
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
@@ -29,6 +30,7 @@ mod guard;
 mod ipc;
 mod json;
 mod parameter;
+pub mod pg;
 mod prune;
 mod sample;
 mod scan;
@@ -45,5 +47,8 @@ pub use parameter::Parameter;
 pub use source::{Page, Row, Source};
 pub use sql::{Answer, QueryLimits, Sql};
 
-/// Batches in Arrow's format.
+/// Batches in Arrow's format, and single values.
 pub use datafusion::arrow;
+pub use datafusion::common::ScalarValue;
+/// Statements as they are parsed.
+pub use datafusion::sql::sqlparser::ast::Statement;
