@@ -18,11 +18,13 @@ const EDGES: &[(&str, &[&str])] = &[
     // The node only for the client's feature `testing`: docs/adr/0004-testing-cluster-in-the-client.md.
     ("isogrid-client", &["isogrid-proto", "isogrid-core", "isogrid-node"]),
     ("isogrid-query", &["isogrid-core"]),
+    ("isogrid-pg", &["isogrid-query", "isogrid-core"]),
     ("isogrid-resp", &["isogrid-core"]),
     ("isogrid-console", &["isogrid-core"]),
     (
         "isogrid-node",
         &[
+            "isogrid-pg",
             "isogrid-query",
             "isogrid-resp",
             "isogrid-console",
