@@ -50,7 +50,11 @@ impl VisitorMut for Rewriter<'_> {
             Expr::Exists { subquery, negated } if is_over_nothing(subquery) => {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
             }
-            Expr::Function(Function { args: FunctionArguments::Subquery(_), .. }) => *expr = null(),
+            // ARRAY(SELECT …): only of rights and members, which nobody has.
+            Expr::Function(Function { args: FunctionArguments::Subquery(_), .. }) => {
+                let list = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
+                *expr = cast_to(null(), DataType::Array(list));
+            }
             // A field of a row: no value here is one.
             Expr::CompoundFieldAccess { root, access_chain }
                 if matches!(**root, Expr::Nested(_) | Expr::Function(_))

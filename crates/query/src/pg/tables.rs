@@ -140,7 +140,7 @@ const EMPTY: &[Table] = &[
     ),
     (
         "pg_policy",
-        "oid:o polname:t polrelid:o polcmd:t polpermissive:b polroles:O polqual:t polwithcheck:t",
+        "oid:o polname:t polrelid:o polcmd:t polpermissive:b polroles:t polqual:t polwithcheck:t",
     ),
     (
         "pg_proc",
