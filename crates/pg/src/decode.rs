@@ -103,7 +103,11 @@ fn plain_text(text: &str, oid: u32) -> Result<ScalarValue, Refused> {
     if kept == DataType::Utf8 {
         return Ok(read);
     }
-    ScalarValue::from(text.trim()).cast_to(&kept).map_err(|error| unfit(oid, &error.to_string()))
+    // A day may be said with a zone, which it does not have.
+    let day = text.trim().split(' ').next().filter(|_| kept == DataType::Date32);
+    ScalarValue::from(day.unwrap_or(text.trim()))
+        .cast_to(&kept)
+        .map_err(|error| unfit(oid, &error.to_string()))
 }
 
 /// `\x00ff`, or the text's own bytes.

@@ -110,12 +110,13 @@ pub(crate) fn register(context: &SessionContext, session: &PgSession, source: &A
     always(&["pg_encoding_to_char"], ScalarValue::from("UTF8"));
     always(&["pg_char_to_encoding"], ScalarValue::from(6i32));
     always(&["pg_my_temp_schema"], ScalarValue::UInt32(Some(0)));
-    always(&["inet_server_port"], ScalarValue::Int32(None));
+    always(&["inet_server_port", "generate_subscripts"], ScalarValue::Int32(None));
     let schemas = [CATALOG_TEXT, PUBLIC_TEXT].map(ScalarValue::from);
     let schemas = ScalarValue::List(ScalarValue::new_list_nullable(&schemas, &DataType::Utf8));
     add("current_schemas", list_of_text(), fixed(schemas));
     add("quote_ident", DataType::Utf8, Arc::new(|args| Ok(quote(args, '"'))));
     add("quote_literal", DataType::Utf8, Arc::new(|args| Ok(quote(args, '\''))));
+    add("pg_like_escaped", DataType::Utf8, Arc::new(|args| Ok(escaped(args))));
     add("format_type", DataType::Utf8, Arc::new(|args| Ok(named(args, oids::type_name))));
     add("pg_regtype_name", DataType::Utf8, Arc::new(|args| Ok(named(args, oids::type_name))));
     add("to_regtype", DataType::UInt32, Arc::new(|args| Ok(number(args, oids::type_oid))));
@@ -218,6 +219,25 @@ fn quoted(text: &str, mark: char) -> String {
     }
     let doubled = text.replace(mark, &format!("{mark}{mark}"));
     format!("{mark}{doubled}{mark}")
+}
+
+/// A pattern with a backslash wherever another character escaped.
+fn escaped(args: &[ScalarValue]) -> ScalarValue {
+    let (Some(pattern), Some(escape)) = (text(args, 0), text(args, 1)) else {
+        return ScalarValue::Utf8(None);
+    };
+    let escape = escape.chars().next();
+    let mut plain = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        let is_escape = Some(letter) == escape;
+        let letter = if is_escape { letters.next().unwrap_or(letter) } else { letter };
+        if letter == '\\' || is_escape && matches!(letter, '%' | '_') {
+            plain.push('\\');
+        }
+        plain.push(letter);
+    }
+    ScalarValue::from(plain)
 }
 
 fn pretty(args: &[ScalarValue]) -> ScalarValue {

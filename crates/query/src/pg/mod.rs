@@ -12,6 +12,7 @@
 //! | `rewrite` | from what clients write to what DataFusion takes |
 //! | `names` | what the columns of an answer are called |
 //! | `prepare` | [`Prepared`]: a statement with its parameters and columns |
+//! | `parameters` | the types of a statement's parameters |
 //! | `refused` | [`Refused`]: an error with PostgreSQL's code for it |
 //! | `functions` | the functions of PostgreSQL that clients call |
 //! | `tables`, `rows` | the tables of `pg_catalog`, and what is in them |
@@ -20,6 +21,7 @@
 mod functions;
 mod names;
 pub mod oids;
+mod parameters;
 mod prepare;
 mod refused;
 mod rewrite;

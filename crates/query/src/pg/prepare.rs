@@ -1,7 +1,6 @@
 //! [`Prepared`]: a statement with the types of its parameters and the columns of its answer, before it is run. It keeps its
 //! plan, so that an answer has the columns that were told; a plan that is old is made anew, because maps get new fields.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use isogrid_core::{Error, ErrorCode};
 use super::refused::Refused;
 use super::rewrite::{self, CATALOG};
 use super::tables::PgCatalog;
-use super::{DATABASE, PgSession, functions, names};
+use super::{DATABASE, PgSession, functions, names, parameters};
 use crate::sql::{Answer, Sql, too_long};
 use crate::table::GridSchema;
 
@@ -130,7 +129,7 @@ impl Sql {
             let plan = context.state().statement_to_plan(parsed).await?;
             let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
             options.with_allow_statements(false).verify_plan(&plan)?;
-            let parameters = parameters(plan.get_parameter_types()?, &given)?;
+            let parameters = parameters::types(&plan, &given)?;
             Ok::<_, DataFusionError>((plan, parameters))
         };
         let planned = tokio::time::timeout(self.limits.timeout, planning).await;
@@ -142,6 +141,8 @@ impl Sql {
     /// Where PostgreSQL's catalogue and functions are known too.
     fn pg_context(&self, session: &PgSession) -> Result<SessionContext, DataFusionError> {
         let context = self.context()?;
+        let zone = Some("UTC".to_owned());
+        context.state_ref().write().config_mut().options_mut().execution.time_zone = zone;
         functions::register(&context, session, &self.grid.source);
         if let Some(catalog) = context.catalog(DATABASE) {
             let maps = Arc::new(GridSchema::new(self.grid.clone()));
@@ -151,30 +152,3 @@ impl Sql {
         Ok(context)
     }
 }
-
-/// The types of the parameters in order: what the client says, else what the planner found, else text.
-fn parameters(
-    found: HashMap<String, Option<DataType>>,
-    given: &[Option<DataType>],
-) -> Result<Vec<DataType>, DataFusionError> {
-    let mut types: Vec<DataType> =
-        given.iter().map(|given| given.clone().unwrap_or(DataType::Utf8)).collect();
-    for (name, found) in found {
-        let place = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
-        let place = place.filter(|place| (1..=PARAMETERS_MAX).contains(place));
-        let Some(place) = place else {
-            return Err(DataFusionError::Plan(format!("{name} is not a parameter")));
-        };
-        if types.len() < place {
-            types.resize(place, DataType::Utf8);
-        }
-        let is_given = given.get(place - 1).is_some_and(Option::is_some);
-        if let (false, Some(found)) = (is_given, found) {
-            types[place - 1] = found;
-        }
-    }
-    Ok(types)
-}
-
-/// The most parameters of a statement.
-const PARAMETERS_MAX: usize = 1_000;

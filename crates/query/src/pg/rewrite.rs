@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr,
     Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
     JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
-    TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
+    TableFactor, TimezoneInfo, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use super::tables;
@@ -43,6 +43,16 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    /// Functions that give rows where there are never any.
+    fn pre_visit_table_factor(&mut self, relation: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args, .. } = relation
+            && name.0.last().map(part).is_some_and(|name| tables::is_empty(&name))
+        {
+            *args = None;
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::Subquery(query) if is_over_nothing(query) => *expr = null(),
@@ -70,8 +80,17 @@ impl VisitorMut for Rewriter<'_> {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::BinaryOp { op, .. } => plain_operator(op),
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                plain_escape(pattern, escape_char);
+            }
             Expr::Collate { expr: inner, .. } => *expr = (**inner).clone(),
-            Expr::Function(function) => plain_function(function),
+            Expr::Function(function) => {
+                plain_function(function);
+                if function.name.0.last().map(part).is_some_and(|name| name == "array_upper") {
+                    function.name = ObjectName::from(Ident::new("array_length"));
+                    *expr = cast_to(expr.clone(), DataType::BigInt(None));
+                }
+            }
             Expr::Cast { expr: inner, data_type, .. } => {
                 if let Some(cast) = cast(inner, data_type) {
                     *expr = cast;
@@ -145,6 +164,18 @@ fn plain_operator(op: &mut BinaryOperator) {
     }
 }
 
+/// `LIKE 'a/_b' ESCAPE '/'`: here a backslash escapes, and nothing else.
+fn plain_escape(pattern: &mut Box<Expr>, escape: &mut Option<ValueWithSpan>) {
+    if let Some(escape) = escape.take() {
+        let mut escaped = call("pg_like_escaped", (**pattern).clone());
+        if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut escaped {
+            let escape = FunctionArgExpr::Expr(Expr::Value(escape));
+            list.args.push(FunctionArg::Unnamed(escape));
+        }
+        **pattern = escaped;
+    }
+}
+
 /// Functions have no schema here, and always brackets.
 fn plain_function(function: &mut Function) {
     let parts: Vec<String> = function.name.0.iter().map(part).collect();
@@ -184,6 +215,9 @@ fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
         "regclass" => of("pg_regclass_name"),
         "regtype" if is_named => of("to_regtype"),
         "regtype" => of("pg_regtype_name"),
+        "regproc" | "regprocedure" | "regoper" | "regoperator" if is_named => {
+            Some(cast_to(null(), DataType::IntUnsigned(None)))
+        }
         "regnamespace" if is_named => of("to_regnamespace"),
         "regnamespace" => of("pg_regnamespace_name"),
         "oid" | "xid" => Some(cast_to(inner.clone(), DataType::IntUnsigned(None))),
@@ -338,6 +372,8 @@ mod tests {
             ("SELECT $1 + $2", "SELECT CAST($1 AS INT) + $2"),
             ("SELECT a = ANY('{b,c}'::text[])", "SELECT a = ANY(ARRAY['b', 'c'])"),
             ("SELECT (SELECT d FROM pg_description x)", "SELECT NULL"),
+            ("SELECT a NOT LIKE 'b/_' ESCAPE '/'", "SELECT a NOT LIKE pg_like_escaped('b/_', '/')"),
+            ("SELECT word FROM pg_get_keywords()", "SELECT word FROM pg_catalog.pg_get_keywords"),
             ("SELECT EXISTS (SELECT 1 FROM pg_trigger)", "SELECT false"),
             (
                 "SELECT (SELECT count(*) FROM pg_trigger)",

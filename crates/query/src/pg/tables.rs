@@ -112,6 +112,7 @@ const EMPTY: &[Table] = &[
         "oid:o srvname:t srvowner:o srvfdw:o srvtype:t srvversion:t srvoptions:T",
     ),
     ("pg_foreign_table", "ftrelid:o ftserver:o ftoptions:T"),
+    ("pg_get_keywords", "word:t catcode:t catdesc:t"),
     (
         "pg_index",
         "indexrelid:o indrelid:o indnatts:s indnkeyatts:s indisunique:b indisprimary:b indisexclusion:b indimmediate:b \
@@ -132,7 +133,7 @@ const EMPTY: &[Table] = &[
     ),
     (
         "pg_operator",
-        "oid:o oprname:t oprnamespace:o oprowner:o oprkind:t oprleft:o oprright:o oprresult:o",
+        "oid:o oprname:t oprnamespace:o oprowner:o oprkind:t oprleft:o oprright:o oprresult:o oprcode:o",
     ),
     (
         "pg_partitioned_table",
