@@ -37,6 +37,7 @@ impl Rows {
             "pg_attribute" => self.attributes(maps(), only).await?,
             "pg_class" => maps().iter().map(|(name, number)| class(name, *number)).collect(),
             "pg_database" => vec![database()],
+            "pg_get_keywords" => vec![vec![("word", text("ilike")), ("catcode", text("T"))]],
             "pg_namespace" => namespaces(),
             "pg_roles" => vec![role()],
             "pg_settings" => self.session.settings.iter().map(setting).collect(),

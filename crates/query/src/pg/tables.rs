@@ -46,6 +46,7 @@ const FILLED: &[Table] = &[
         "oid:o datname:t datdba:o encoding:i datlocprovider:t datcollate:t datctype:t daticulocale:t datistemplate:b \
          datallowconn:b datconnlimit:i datlastsysoid:o datfrozenxid:l datminmxid:l dattablespace:o datacl:T",
     ),
+    ("pg_get_keywords", "word:t catcode:t catdesc:t"),
     ("pg_namespace", "oid:o nspname:t nspowner:o nspacl:T"),
     (
         "pg_roles",
@@ -112,7 +113,6 @@ const EMPTY: &[Table] = &[
         "oid:o srvname:t srvowner:o srvfdw:o srvtype:t srvversion:t srvoptions:T",
     ),
     ("pg_foreign_table", "ftrelid:o ftserver:o ftoptions:T"),
-    ("pg_get_keywords", "word:t catcode:t catdesc:t"),
     (
         "pg_index",
         "indexrelid:o indrelid:o indnatts:s indnkeyatts:s indisunique:b indisprimary:b indisexclusion:b indimmediate:b \
