@@ -16,6 +16,7 @@ use crate::acceptor::{Accepted, Acceptor};
 use crate::connection::Connection;
 use crate::handler::Handler;
 use crate::janitor::{CoreConnections, Janitor};
+use crate::listen::Listeners;
 use crate::node::Shared;
 use crate::pulse::Pulse;
 use crate::{grpc, http};
@@ -26,8 +27,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// The node's listeners; the first core looks after them.
 pub(crate) struct Entrance {
     pub(crate) acceptor: Acceptor,
-    pub(crate) grpc_listener: std::net::TcpListener,
-    pub(crate) http_listener: std::net::TcpListener,
+    pub(crate) listeners: Listeners,
+    #[cfg(feature = "sql")]
+    pub(crate) pg_door: crate::pg::PgDoor,
 }
 
 /// What one core does.
@@ -91,8 +93,8 @@ impl CoreWork {
 impl Entrance {
     /// Lets clients in. Must be called within a runtime.
     fn open(self, shared: &Arc<Shared>, stopping: &CancellationToken) {
-        let listeners = TcpListener::from_std(self.grpc_listener)
-            .and_then(|grpc| Ok((grpc, TcpListener::from_std(self.http_listener)?)));
+        let listeners = TcpListener::from_std(self.listeners.grpc)
+            .and_then(|grpc| Ok((grpc, TcpListener::from_std(self.listeners.http)?)));
         let (grpc_listener, http_listener) = match listeners {
             Ok(listeners) => listeners,
             Err(error) => return error!(%error, "cannot listen"),
@@ -108,5 +110,12 @@ impl Entrance {
                 error!(%error, "HTTP ended");
             }
         });
+        #[cfg(feature = "sql")]
+        if let Some(listener) = self.listeners.pg {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => drop(tokio::spawn(self.pg_door.run(listener))),
+                Err(error) => error!(%error, "cannot listen for PostgreSQL's clients"),
+            }
+        }
     }
 }

@@ -16,6 +16,8 @@
 //! | `relay` | operations for owners elsewhere, of clients that do not know them |
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
 //! | `http` | health for probes |
+//! | `sql` | what runs statements |
+//! | `pg` | the door for PostgreSQL's clients |
 //! | `acceptor` | takes connections and gives each to a core |
 //! | `connection` | what is known of a connection, and how to end it |
 //! | `janitor` | expiry, eviction, memory figures, stuck clients |
@@ -48,10 +50,14 @@ mod memory;
 mod metrics;
 pub mod node;
 mod peers;
+#[cfg(feature = "sql")]
+mod pg;
 mod pulse;
 mod recovering;
 mod relay;
 mod report;
+#[cfg(feature = "sql")]
+mod sql;
 mod storage;
 mod worker;
 

@@ -18,7 +18,13 @@ pub(crate) fn of_node(shared: &Shared) -> String {
         show_disk(&mut page, &disk);
     }
     #[cfg(feature = "sql")]
-    show_queries(&mut page, &shared.queries);
+    {
+        show_queries(&mut page, &shared.queries);
+        let help = "Connections of PostgreSQL's clients that are open.";
+        page.gauge("isogrid_pg_connections", help, shared.pg.open() as f64);
+        let help = "Connections of PostgreSQL's clients that were refused: there were too many.";
+        page.counter("isogrid_pg_connections_refused_total", help, shared.pg.refused());
+    }
     page.finish()
 }
 

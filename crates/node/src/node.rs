@@ -1,6 +1,8 @@
 //! Starts and stops a node: binds its addresses, joins its cluster, gives each core a thread with a runtime of its own, and
 //! ends them in order.
 
+mod cores;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,33 +13,29 @@ use std::time::Duration;
 use isogrid_core::{Error, ErrorCode, NodeId, Replica, Result, Timestamp};
 use isogrid_persist::Maker;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 use tracing::{error, info, warn};
 
-use crate::acceptor::{Accepted, Acceptor, CoreDoor, HANDOVER_QUEUE_LEN_MAX};
+use crate::acceptor::{Acceptor, CoreDoor};
 use crate::boot::{self, Booted};
 use crate::config::Config;
 use crate::control::Control;
 use crate::control::view::View;
-use crate::core_work::{CoreWork, Entrance};
 use crate::council::CouncilService;
 use crate::engine::Engine;
 use crate::gossip::Gossip;
 use crate::grpc::maps::MapDoor;
 use crate::handler::Questions;
 use crate::identity::{DataOnDisk, Identity};
-use crate::janitor::{CoreConnections, Janitor};
-use crate::listen::{bind, local_addr};
+use crate::listen::{Addresses, Listeners};
 use crate::memory::{MemoryGauge, available_bytes};
 use crate::peers::Peers;
 use crate::peers::limits::PeerLimits;
-use crate::pulse::Pulse;
 use crate::relay::Relay;
 use crate::storage::{Keepers, Storage};
 use crate::worker::Workers;
-use crate::{VERSION, clock, grpc, recovering};
+use crate::{clock, recovering};
 
 /// How long the start of a node waits for its cluster: long enough for one that forms it alone. Others join later.
 const JOIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -61,10 +59,13 @@ pub(crate) struct Shared {
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) gossip_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
+    pub(crate) pg_addr: Option<SocketAddr>,
     pub(crate) zone: Option<String>,
     pub(crate) started_at: Timestamp,
     #[cfg(feature = "sql")]
     pub(crate) queries: Arc<isogrid_query::QueryCounts>,
+    #[cfg(feature = "sql")]
+    pub(crate) pg: Arc<crate::pg::PgCounts>,
     open_connections: Vec<Arc<AtomicUsize>>,
 }
 
@@ -93,18 +94,16 @@ pub struct Node {
 impl Node {
     /// Starts a node. When this returns, clients can connect; a node that forms a cluster alone has done so.
     pub fn start(config: Config) -> Result<Node> {
-        let grpc_listener = bind(&config.node.grpc_addr, "node.grpc_addr")?;
-        let http_listener = bind(&config.node.http_addr, "node.http_addr")?;
-        let grpc_addr = local_addr(&grpc_listener)?;
-        let http_addr = local_addr(&http_listener)?;
-        let identity = Arc::new(Identity::establish(&config.node, grpc_addr.port())?);
+        let listeners = Listeners::bind(&config.node)?;
+        let addresses = listeners.addresses()?;
+        let identity = Arc::new(Identity::establish(&config.node, addresses.grpc.port())?);
         let cores = cores(&config);
         let own = Replica { node: identity.node_id.clone(), incarnation: identity.incarnation };
         let peers = Peers::new(own.clone(), cores, PeerLimits::default());
         let memory = MemoryGauge::new(config.memory.limit.resolve(available_bytes()));
         let wire = Arc::clone(&peers) as Arc<dyn crate::engine::Wire>;
-        let listeners = (&grpc_listener, &http_listener);
-        let recovering = recovering::begin(&config, &identity, listeners)?;
+        let doors = (&listeners.grpc, &listeners.http);
+        let recovering = recovering::begin(&config, &identity, doors)?;
         let progress = Arc::clone(&recovering.progress);
         let kept = identity.folder().zip(identity.storage());
         let open =
@@ -137,20 +136,14 @@ impl Node {
             engine: Arc::clone(&engine),
             peers: Arc::clone(&peers),
             proposals,
-            grpc_addr,
-            http_addr,
+            grpc_addr: addresses.grpc,
+            http_addr: addresses.http,
             stopping: stopping.clone(),
         };
         let (booted, runtime) = boot::run(runtime, config.clone(), plan)?;
-        let (doors, inboxes): (Vec<_>, Vec<_>) = (0..cores).map(|_| core_door()).unzip();
-        let shared = Arc::new(share(
-            &config,
-            &identity,
-            booted,
-            (engine, peers),
-            (grpc_addr, http_addr),
-            &doors,
-        ));
+        let (doors, inboxes): (Vec<_>, Vec<_>) = (0..cores).map(|_| cores::core_door()).unzip();
+        let shared = share(&config, &identity, booted, (engine, peers), addresses, &doors);
+        let shared = Arc::new(shared);
         let acceptor = Acceptor::new(doors, config.limits.connections_max);
         let mut node = Node {
             shared,
@@ -161,38 +154,10 @@ impl Node {
             keepers,
             identity,
         };
-        node.start_cores(runtime, inboxes, Entrance { acceptor, grpc_listener, http_listener })?;
+        let pg_connections_max = config.limits.pg_connections_max;
+        node.start_cores(runtime, inboxes, (acceptor, listeners), pg_connections_max)?;
         node.await_cluster(config.cluster.expect);
         Ok(node)
-    }
-
-    fn start_cores(
-        &mut self,
-        first: Runtime,
-        inboxes: Vec<mpsc::Receiver<Accepted>>,
-        entrance: Entrance,
-    ) -> Result<()> {
-        let services = grpc::shared_services(&self.shared, &self.stopping);
-        let mut first = Some(first);
-        let mut entrance = Some(entrance);
-        for (core, inbox) in inboxes.into_iter().enumerate() {
-            let runtime = first.take().map_or_else(runtime, Ok)?;
-            self.start_core((core, runtime), inbox, services.clone(), entrance.take())?;
-        }
-        let shared = &self.shared;
-        info!(
-            version = VERSION,
-            node = %self.identity.node_id,
-            incarnation = self.identity.incarnation.0,
-            cluster = %self.identity.cluster_id,
-            grpc = %shared.grpc_addr,
-            gossip = %shared.gossip_addr,
-            http = %shared.http_addr,
-            cores = shared.cores,
-            memory_limit_bytes = shared.engine.memory().limit_bytes(),
-            "node started"
-        );
-        Ok(())
     }
 
     /// A node that forms its cluster alone is there at once; others need each other and are not waited for.
@@ -216,6 +181,11 @@ impl Node {
     /// Where health is served.
     pub fn http_addr(&self) -> SocketAddr {
         self.shared.http_addr
+    }
+
+    /// Where PostgreSQL's clients connect, if they can.
+    pub fn pg_addr(&self) -> Option<SocketAddr> {
+        self.shared.pg_addr
     }
 
     /// The node's name.
@@ -278,45 +248,6 @@ impl Node {
         self.keepers = None;
         info!(node = %self.identity.node_id, "node stopped");
     }
-
-    fn start_core(
-        &mut self,
-        (core, runtime): (usize, Runtime),
-        inbox: mpsc::Receiver<Accepted>,
-        services: Routes,
-        entrance: Option<Entrance>,
-    ) -> Result<()> {
-        let connections = Arc::new(CoreConnections::default());
-        let engine = &self.shared.engine;
-        let janitor = Janitor {
-            engine: Arc::clone(engine),
-            core,
-            connections: Arc::clone(&connections),
-            worker: self.shared.workers.register(format!("janitor-{core}")),
-        };
-        let pulse = Pulse {
-            engine: Arc::clone(engine),
-            core,
-            worker: self.shared.workers.register(format!("pulse-{core}")),
-        };
-        let work = CoreWork {
-            shared: Arc::clone(&self.shared),
-            core,
-            inbox,
-            services,
-            connections,
-            janitor,
-            pulse,
-            stopping: self.stopping.clone(),
-            cut_off: self.cut_off.clone(),
-        };
-        let thread = std::thread::Builder::new()
-            .name(format!("core-{core}"))
-            .spawn(move || work.run(&runtime, entrance))
-            .map_err(|e| internal(&e))?;
-        self.threads.push(thread);
-        Ok(())
-    }
 }
 
 impl Drop for Node {
@@ -340,7 +271,7 @@ fn share(
     identity: &Identity,
     booted: Booted,
     (engine, peers): (Arc<Engine>, Arc<Peers>),
-    (grpc_addr, http_addr): (SocketAddr, SocketAddr),
+    addresses: Addresses,
     doors: &[CoreDoor],
 ) -> Shared {
     let Booted { control, council, gossip, gossip_addr } = booted;
@@ -361,13 +292,16 @@ fn share(
         cluster_name: identity.cluster_id.clone(),
         cores: doors.len(),
         workers: Workers::default(),
-        grpc_addr,
+        grpc_addr: addresses.grpc,
         gossip_addr,
-        http_addr,
+        http_addr: addresses.http,
+        pg_addr: addresses.pg,
         zone: config.node.zone.clone(),
         started_at: clock::now(),
         #[cfg(feature = "sql")]
         queries: Arc::default(),
+        #[cfg(feature = "sql")]
+        pg: Arc::default(),
         open_connections: doors.iter().map(|door| Arc::clone(&door.open)).collect(),
     }
 }
@@ -375,11 +309,6 @@ fn share(
 /// A runtime for one thread.
 pub(crate) fn runtime() -> Result<Runtime> {
     Builder::new_current_thread().enable_all().build().map_err(|e| internal(&e))
-}
-
-fn core_door() -> (CoreDoor, mpsc::Receiver<Accepted>) {
-    let (sender, inbox) = mpsc::channel(HANDOVER_QUEUE_LEN_MAX);
-    (CoreDoor { sender, open: Arc::default() }, inbox)
 }
 
 /// A failure of the system that nobody can do anything about.

@@ -1,7 +1,7 @@
 //! From the grid's errors to DataFusion's and back, so that no code is lost on the way.
 
 use datafusion::error::DataFusionError;
-use isogrid_core::{Error, ErrorCode, NextStep};
+use isogrid_core::{Error, ErrorCode};
 
 /// An error of the grid on its way through a plan.
 pub(crate) fn of_grid(error: Error) -> DataFusionError {
@@ -36,11 +36,6 @@ pub(crate) fn of_query(error: &DataFusionError) -> Error {
         }
         cause => Error::new(ErrorCode::QueryFailed, first_line(&cause.strip_backtrace())),
     }
-}
-
-/// Whether an error says nothing of the statement, only of the way to a node or of who leads what.
-pub(crate) fn is_on_the_way(error: &Error) -> bool {
-    matches!(error.next_step(), NextStep::RetryLater | NextStep::Redirect | NextStep::CheckOutcome)
 }
 
 /// The grid's error in what another node says: only its text travels.

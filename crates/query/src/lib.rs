@@ -21,6 +21,7 @@
 //! | `ddl` | statements that make, change, drop and show maps |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
+//! | [`pg`] | PostgreSQL's dialect and catalogue |
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
@@ -32,6 +33,7 @@ mod fault;
 mod guard;
 mod ipc;
 mod parameter;
+pub mod pg;
 mod prune;
 mod sample;
 mod scan;
@@ -50,9 +52,12 @@ pub use source::{MapDefinition, Page, Row, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};
 
-/// Batches in Arrow's format.
+/// Batches in Arrow's format, and single values.
 pub use datafusion::arrow;
+pub use datafusion::common::ScalarValue;
 pub use datafusion::error::DataFusionError as QueryError;
+/// Statements as they are parsed.
+pub use datafusion::sql::sqlparser::ast::Statement;
 /// What runs parts of statements at other nodes.
 pub use datafusion_distributed as distributed;
 pub use url::Url;

@@ -13,9 +13,11 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion_distributed::Worker;
 use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Result};
+use tokio::time::Instant;
 
 use crate::counts::QueryCounts;
 use crate::ddl::Definition;
@@ -45,8 +47,8 @@ impl Default for QueryLimits {
 /// What answers statements.
 #[derive(Clone, Debug)]
 pub struct Sql {
-    grid: Grid,
-    limits: QueryLimits,
+    pub(crate) grid: Grid,
+    pub(crate) limits: QueryLimits,
     spread: Option<Arc<Spread>>,
 }
 
@@ -87,16 +89,23 @@ impl Sql {
     /// The statement is not one, names what is not there, or would change something.
     pub async fn run(&self, statement: &str, parameters: Vec<Parameter>) -> Result<Answer> {
         let timeout = self.limits.timeout;
-        let until = tokio::time::Instant::now() + timeout;
-        let counts = Arc::clone(&self.grid.counts);
+        let until = Instant::now() + timeout;
+        let counts = &self.grid.counts;
         counts.begins();
         guard::check(statement).inspect_err(|_| counts.fails())?;
         if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
             return definition.run(&self.grid).await.inspect_err(|_| counts.fails());
         }
-        let begun = tokio::time::timeout_at(until, self.first(statement, &parameters)).await;
-        let begun = begun.map_err(|_| too_long(timeout)).flatten();
+        let begun = tokio::time::timeout_at(until, self.begin(statement, parameters)).await;
+        let begun = begun.map_err(|_| too_long(timeout));
+        let begun = begun.and_then(|begun| begun.map_err(|error| fault::of_query(&error)));
         let stream = begun.inspect_err(|_| counts.fails())?;
+        Ok(self.answer(stream, until))
+    }
+
+    /// The rows of a stream until the statement's time is over, counted.
+    pub(crate) fn answer(&self, stream: SendableRecordBatchStream, until: Instant) -> Answer {
+        let (timeout, counts) = (self.limits.timeout, Arc::clone(&self.grid.counts));
         let schema = stream.schema();
         let batches = futures::stream::unfold(Some((stream, counts)), move |left| async move {
             let (mut stream, counts) = left?;
@@ -113,53 +122,53 @@ impl Sql {
             }
             Some((next, Some((stream, counts))))
         });
-        Ok(Answer { schema, batches: Box::pin(batches) })
+        Answer { schema, batches: Box::pin(batches) }
     }
 
-    /// Begins a statement. If a node cannot be reached over which it is spread, and no row is known yet, this node does all of it.
-    async fn first(
-        &self,
-        statement: &str,
-        parameters: &[Parameter],
-    ) -> Result<SendableRecordBatchStream> {
-        let begun = self.begin(statement, parameters, true).await;
-        let mut begun = begun.map_err(|error| fault::of_query(&error))?;
-        if !begun.is_spread {
-            return Ok(begun.stream);
-        }
-        match begun.stream.next().await {
-            None => Ok(begun.stream),
-            Some(Ok(batch)) => Ok(with_first(batch, begun.stream)),
-            Some(Err(error)) => match fault::of_query(&error) {
-                error if fault::is_on_the_way(&error) => {
-                    drop(begun);
-                    let again = self.begin(statement, parameters, false).await;
-                    again.map(|begun| begun.stream).map_err(|error| fault::of_query(&error))
-                }
-                error => Err(error),
-            },
-        }
-    }
-
-    /// Plans a statement that reads and begins it; over the nodes if several lead what it needs, and if that is wanted.
     async fn begin(
         &self,
         statement: &str,
-        parameters: &[Parameter],
-        may_spread: bool,
-    ) -> Result<Begun, DataFusionError> {
-        let context = session::context(&self.grid, self.limits.memory_bytes)?;
+        parameters: Vec<Parameter>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let context = self.context()?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
         let frame =
             context.sql_with_options(statement, options.with_allow_statements(false)).await?;
-        let values: Vec<ScalarValue> = parameters.iter().cloned().map(ScalarValue::from).collect();
-        let (state, logical) = frame.with_param_values(values)?.into_parts();
+        let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
+        self.stream(frame.with_param_values(values)?).await
+    }
+
+    /// The rows of a planned statement. It is spread over the nodes if several lead what it needs; if that fails before a row
+    /// came, because a node cannot be reached or does not know a function, this node does all of it.
+    pub(crate) async fn stream(
+        &self,
+        frame: DataFrame,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let (state, logical) = frame.into_parts();
         let plan = state.create_physical_plan(&logical).await?;
-        match self.spread.as_ref().filter(|_| may_spread) {
-            Some(spread) => spread.run(state, (&logical, plan), &self.grid).await,
-            None => Begun::new(plan, state.task_ctx(), false),
+        let Some(spread) = &self.spread else { return execute_stream(plan, state.task_ctx()) };
+        let begun = spread.run(state.clone(), (&logical, plan), &self.grid).await?;
+        let Begun { mut stream, is_spread: true } = begun else { return Ok(begun.stream) };
+        match stream.next().await {
+            None => Ok(stream),
+            Some(Ok(batch)) => Ok(with_first(batch, stream)),
+            Some(Err(error)) if is_final(&fault::of_query(&error)) => Err(error),
+            Some(Err(_)) => {
+                drop(stream);
+                let plan = state.create_physical_plan(&logical).await?;
+                execute_stream(plan, state.task_ctx())
+            }
         }
     }
+
+    pub(crate) fn context(&self) -> Result<SessionContext, DataFusionError> {
+        session::context(&self.grid, self.limits.memory_bytes)
+    }
+}
+
+/// Whether what failed at several nodes fails at one as well.
+fn is_final(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::QueryTooLarge | ErrorCode::QueryTooLong)
 }
 
 /// The rows of a plan.
@@ -186,7 +195,7 @@ fn with_first(first: RecordBatch, rest: SendableRecordBatchStream) -> SendableRe
     Box::pin(RecordBatchStreamAdapter::new(schema, all))
 }
 
-fn too_long(timeout: Duration) -> Error {
+pub(crate) fn too_long(timeout: Duration) -> Error {
     let detail = format!("the statement took more than {} ms", timeout.as_millis());
     Error::new(ErrorCode::QueryTooLong, detail)
 }

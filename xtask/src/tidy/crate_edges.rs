@@ -19,11 +19,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-client", &["isogrid-proto", "isogrid-core", "isogrid-node"]),
     ("isogrid-value", &["isogrid-core"]),
     ("isogrid-query", &["isogrid-value", "isogrid-core"]),
+    ("isogrid-pg", &["isogrid-query", "isogrid-core"]),
     ("isogrid-resp", &["isogrid-core"]),
     ("isogrid-console", &["isogrid-core"]),
     (
         "isogrid-node",
         &[
+            "isogrid-pg",
             "isogrid-query",
             "isogrid-value",
             "isogrid-resp",

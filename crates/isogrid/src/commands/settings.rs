@@ -32,6 +32,10 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "HOST:PORT")]
     http_addr: Option<String>,
 
+    /// Where PostgreSQL's clients connect [node.pg_addr]
+    #[arg(long, value_name = "HOST:PORT")]
+    pg_addr: Option<String>,
+
     /// The folder of what must survive a restart [node.data_dir]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -86,6 +90,7 @@ impl SettingArgs {
             ("--grpc-addr", "node.grpc_addr", &self.grpc_addr),
             ("--gossip-addr", "node.gossip_addr", &self.gossip_addr),
             ("--http-addr", "node.http_addr", &self.http_addr),
+            ("--pg-addr", "node.pg_addr", &self.pg_addr),
             ("--data-dir", "node.data_dir", &self.data_dir),
         ];
         let mut flags: Vec<FlagSource> = named

@@ -36,6 +36,9 @@ pub(crate) struct RunningNode {
     pub(crate) grpc: String,
     /// Where it serves HTTP.
     pub(crate) http: String,
+    /// Where PostgreSQL's clients connect, if they can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pg: Option<String>,
 }
 
 pub(crate) fn run(args: &StartArgs, format: Format) -> CommandResult {
@@ -53,6 +56,7 @@ pub(crate) fn run(args: &StartArgs, format: Format) -> CommandResult {
         grpc = config.node.grpc_addr,
         gossip = config.node.gossip_addr,
         http = config.node.http_addr,
+        pg = config.node.pg_addr,
         "isogrid starting"
     );
     let node = Node::start(config)?;
@@ -93,6 +97,7 @@ fn describe(node: &Node) -> RunningNode {
         pid: std::process::id(),
         grpc: node.grpc_addr().to_string(),
         http: node.http_addr().to_string(),
+        pg: node.pg_addr().map(|address| address.to_string()),
     }
 }
 

@@ -170,6 +170,8 @@ pub(crate) struct Node {
     pub(crate) endpoint: String,
     /// Where it serves HTTP.
     pub(crate) http: String,
+    /// Where PostgreSQL's clients connect, if it was told to let them.
+    pub(crate) pg: Option<String>,
 }
 
 impl Node {
@@ -187,7 +189,8 @@ impl Node {
             panic!("the node does not start: {}", process.stderr());
         };
         let address = |name: &str| node[name].as_str().expect("an address").to_owned();
-        Node { endpoint: address("grpc"), http: address("http"), process }
+        let pg = node["pg"].as_str().map(str::to_owned);
+        Node { endpoint: address("grpc"), http: address("http"), pg, process }
     }
 
     /// Runs a command against this node.

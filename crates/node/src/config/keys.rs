@@ -86,6 +86,11 @@ pub const KEYS: &[Key] = &[
         "Where health is served over HTTP (TCP). Port 0 takes a free one.",
     ),
     key(
+        "node.pg_addr",
+        Kind::Address,
+        "Where PostgreSQL's clients connect to ask with SQL (TCP). Port 0 takes a free one. Without it they cannot.",
+    ),
+    key(
         "node.advertise",
         Kind::Text,
         "The host name or address at which clients and other nodes reach this one, when it is not the one it listens \
@@ -221,6 +226,11 @@ pub const KEYS: &[Key] = &[
         "limits.connections_max",
         Kind::Integer { min: 1, max: 1_000_000 },
         "The most connections of one node.",
+    ),
+    key(
+        "limits.pg_connections_max",
+        Kind::Integer { min: 1, max: 100_000 },
+        "The most connections of PostgreSQL's clients.",
     ),
     key(
         "limits.output_stall_ms",

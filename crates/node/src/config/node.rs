@@ -27,6 +27,9 @@ pub struct NodeConfig {
     pub gossip_addr: String,
     /// Where health is served over HTTP (TCP). Port 0 takes a free one.
     pub http_addr: String,
+    /// Where PostgreSQL's clients connect to ask with SQL (TCP). Port 0 takes a free one. Without it they cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pg_addr: Option<String>,
     /// The host name or address at which clients and other nodes reach this one, when it is not the one it listens at:
     /// behind a translated address, or when it listens at all of the machine's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +79,7 @@ impl Default for NodeConfig {
             grpc_addr: format!("127.0.0.1:{GRPC_PORT_DEFAULT}"),
             gossip_addr: format!("127.0.0.1:{GRPC_PORT_DEFAULT}"),
             http_addr: format!("127.0.0.1:{HTTP_PORT_DEFAULT}"),
+            pg_addr: None,
             advertise: None,
             data_dir: None,
             cores: 0,

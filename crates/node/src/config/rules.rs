@@ -30,10 +30,16 @@ fn frame_holds_an_entry(loaded: &Loaded) -> Option<Error> {
 /// Two listeners cannot share one TCP address. Gossip is UDP and may.
 fn addresses_differ(loaded: &Loaded) -> Option<Error> {
     let node = &loaded.config.node;
-    if node.grpc_addr != node.http_addr || node.grpc_addr.ends_with(":0") {
-        return None;
+    let is_same = |one: &str, other: &str| one == other && !one.ends_with(":0");
+    if is_same(&node.grpc_addr, &node.http_addr) {
+        return Some(invalid(loaded, "node.http_addr", "another address than node.grpc_addr"));
     }
-    Some(invalid(loaded, "node.http_addr", "another address than node.grpc_addr"))
+    let pg = node.pg_addr.as_deref()?;
+    if is_same(pg, &node.grpc_addr) || is_same(pg, &node.http_addr) {
+        let allowed = "another address than node.grpc_addr and node.http_addr";
+        return Some(invalid(loaded, "node.pg_addr", allowed));
+    }
+    None
 }
 
 fn invalid(loaded: &Loaded, key: &str, allowed: &str) -> Error {
@@ -67,5 +73,7 @@ mod tests {
     fn two_listeners_need_two_addresses() {
         let detail = refused("node.http_addr = \"127.0.0.1:7700\"");
         assert!(detail.ends_with("allowed: another address than node.grpc_addr"), "{detail}");
+        let detail = refused("node.pg_addr = \"127.0.0.1:7780\"");
+        assert!(detail.starts_with("`node.pg_addr` = "), "{detail}");
     }
 }

@@ -17,21 +17,21 @@ use crate::relay::{Relay, reply_bytes};
 const DEFAULT_DEADLINE_MS: u64 = 10_000;
 
 /// An operation on its way.
-pub(super) struct Typed<'a> {
-    pub(super) map: &'a str,
-    pub(super) op: Op<'a>,
-    pub(super) options: OpOptions,
+pub(crate) struct Typed<'a> {
+    pub(crate) map: &'a str,
+    pub(crate) op: Op<'a>,
+    pub(crate) options: OpOptions,
 }
 
 impl<'a> Typed<'a> {
     /// Nothing special is asked.
-    pub(super) fn plain(map: &'a str, op: Op<'a>) -> Self {
+    pub(crate) fn plain(map: &'a str, op: Op<'a>) -> Self {
         Typed { map, op, options: OpOptions::NONE }
     }
 }
 
 /// Executes typed operations and gives back their replies in the same order.
-pub(super) async fn execute(
+pub(crate) async fn execute(
     relay: &Relay,
     core: usize,
     operations: &[pb::Operation],
@@ -85,15 +85,15 @@ fn answer_to_pb(reply: &Reply<'_>, receipt: Option<&Receipt>) -> pb::OperationRe
 
 /// Whence operations go, and until when.
 #[derive(Clone, Copy)]
-pub(super) struct Destination<'a> {
-    pub(super) relay: &'a Relay,
-    pub(super) core: usize,
-    pub(super) session: Option<SessionId>,
-    pub(super) deadline: Deadline,
+pub(crate) struct Destination<'a> {
+    pub(crate) relay: &'a Relay,
+    pub(crate) core: usize,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) deadline: Deadline,
 }
 
 /// Brings operations to their owners and makes something of each answer.
-pub(super) async fn run<T: Send + 'static>(
+pub(crate) async fn run<T: Send + 'static>(
     to: Destination<'_>,
     operations: &[Typed<'_>],
     convert: fn(&Reply<'_>, Option<&Receipt>) -> T,

@@ -1,8 +1,8 @@
 //! The services of a node over gRPC: data, admin, health, reflection. The only part of the node that knows the generated
 //! types; each service is one file.
 
-mod admin;
-mod batch;
+pub(crate) mod admin;
+pub(crate) mod batch;
 mod data;
 pub(crate) mod maps;
 mod outbox;
@@ -64,13 +64,16 @@ pub(crate) fn shared_services(shared: &Arc<Shared>, stopping: &CancellationToken
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let good = "the descriptors were compiled with the code";
-    let routes = Routes::new(admin);
-    #[cfg(feature = "sql")]
-    let routes = sql::SqlService::add_to(routes, shared);
-    routes
+    Routes::new(admin)
         .add_service(health_service)
         .add_service(reflection().build_v1().expect(good))
         .add_service(reflection().build_v1alpha().expect(good))
+}
+
+/// The same, and statements.
+#[cfg(feature = "sql")]
+pub(crate) fn with_sql(services: Routes, statements: &Arc<crate::sql::Statements>) -> Routes {
+    statements.add_door(services.add_service(sql::SqlService::server(statements)))
 }
 
 /// What a core serves beside data: the services that all share, and the door for other nodes.

@@ -146,7 +146,7 @@ fn ask_failed(status: &Status) -> (AskFailed, ChannelState) {
 }
 
 /// A cluster's id as text.
-pub(in crate::grpc) fn cluster_text(cluster: Option<ClusterId>) -> String {
+pub(crate) fn cluster_text(cluster: Option<ClusterId>) -> String {
     cluster.map(|cluster| format!("{:032x}", cluster.0)).unwrap_or_default()
 }
 

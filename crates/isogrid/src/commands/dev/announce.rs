@@ -24,11 +24,15 @@ fn text(nodes: &[RunningNode]) -> String {
     let count = if nodes.len() == 1 { "1 node".into() } else { format!("{} nodes", nodes.len()) };
     let mut text = format!("isogrid {}, {count}, ready\n\n", isogrid_node::VERSION);
     for node in nodes {
+        let pg = node.pg.as_ref().map(|pg| format!("  pg {pg}")).unwrap_or_default();
         text.push_str(&format!(
-            "  {}  grpc {}  http {}  pid {}\n",
+            "  {}  grpc {}  http {}{pg}  pid {}\n",
             node.name, node.grpc, node.http, node.pid
         ));
     }
+    let psql = first.pg.as_ref().and_then(|pg| pg.rsplit_once(':'));
+    let psql = psql.map(|(host, port)| format!("  psql      psql -h {host} -p {port}\n"));
+    let psql = psql.unwrap_or_default();
     text.push_str(&format!(
         "
   Rust      let grid = Grid::connect(\"isogrid://{grpc}\").await?;
@@ -37,7 +41,7 @@ fn text(nodes: &[RunningNode]) -> String {
             isogrid status{endpoint}
   grpcurl   grpcurl -plaintext {grpc} list
             grpcurl -plaintext {grpc} isogrid.v1.Admin/Status
-
+{psql}
 Ctrl-C stops it.
 "
     ));

@@ -72,6 +72,9 @@ impl Blueprint {
         arguments.extend(["--grpc-addr".into(), own.grpc_addr()]);
         arguments.extend(["--gossip-addr".into(), own.grpc_addr()]);
         arguments.extend(["--http-addr".into(), own.http_addr()]);
+        if cfg!(feature = "sql") {
+            arguments.extend(["--pg-addr".into(), own.pg_addr()]);
+        }
         arguments
     }
 
@@ -114,6 +117,7 @@ mod tests {
     #[test]
     fn each_node_has_its_name_ports_and_folder() {
         let line = blueprint().arguments(1, &ports()).join(" ");
+        let line = line.trim_end_matches(" --pg-addr 127.0.0.1:7841");
         assert!(
             line.ends_with(
                 "--set node.cores=1 --data-dir data/node-1 --name node-1 --grpc-addr 127.0.0.1:7801 --gossip-addr \

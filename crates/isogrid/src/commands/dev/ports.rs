@@ -14,6 +14,9 @@ pub(super) const BASE_DEFAULT: u16 = 7_700;
 /// How far the HTTP ports lie above the gRPC ports.
 const HTTP_OFFSET: u16 = 80;
 
+/// How far the ports for PostgreSQL's clients lie above them.
+const PG_OFFSET: u16 = 40;
+
 /// Where free ports are looked for: below those that systems give to outgoing connections, so that a node that is started
 /// again finds its own still free.
 const FREE_FIRST: u16 = 20_000;
@@ -25,6 +28,7 @@ pub(super) struct Ports {
     base: u16,
     grpc: u16,
     http: u16,
+    pg: u16,
 }
 
 impl Ports {
@@ -38,18 +42,19 @@ impl Ports {
         let grpc = base.checked_add(index);
         let http = grpc.and_then(|grpc| grpc.checked_add(HTTP_OFFSET));
         match (grpc, http) {
-            (Some(grpc), Some(http)) => Ok(Ports { base, grpc, http }),
+            // What lies between them is in range too.
+            (Some(grpc), Some(http)) => Ok(Ports { base, grpc, http, pg: grpc + PG_OFFSET }),
             _ => Err(wrong_argument(format!("--port-base {base}; ports end at 65535"))),
         }
     }
 
-    /// Two free ports, the first of them in UDP too, looked for from this place on.
+    /// Three free ports, the first of them in UDP too, looked for from this place on.
     fn free_from(start: u16) -> Result<Ports, Failure> {
         let mut free = (0..FREE_COUNT)
             .map(|step| FREE_FIRST + (start + step) % FREE_COUNT)
             .filter(|port| is_free(*port));
-        match (free.next(), free.next()) {
-            (Some(grpc), Some(http)) => Ok(Ports { base: 0, grpc, http }),
+        match (free.next(), free.next(), free.next()) {
+            (Some(grpc), Some(http), Some(pg)) => Ok(Ports { base: 0, grpc, http, pg }),
             _ => {
                 let last = FREE_FIRST + FREE_COUNT - 1;
                 let detail = format!("no free ports from {FREE_FIRST} to {last}");
@@ -60,7 +65,11 @@ impl Ports {
 
     /// Whether another node has one of them.
     pub(super) fn overlaps(self, other: Ports) -> bool {
-        [self.grpc, self.http].iter().any(|port| *port == other.grpc || *port == other.http)
+        [self.grpc, self.http, self.pg].iter().any(|port| other.has(*port))
+    }
+
+    fn has(self, port: u16) -> bool {
+        [self.grpc, self.http, self.pg].contains(&port)
     }
 
     pub(super) fn grpc_addr(self) -> String {
@@ -71,9 +80,13 @@ impl Ports {
         format!("127.0.0.1:{}", self.http)
     }
 
+    pub(super) fn pg_addr(self) -> String {
+        format!("127.0.0.1:{}", self.pg)
+    }
+
     /// Says which port is taken and how to choose others, before a node is started in vain.
     pub(super) fn check_free(self) -> Result<(), Failure> {
-        for address in [self.grpc_addr(), self.http_addr()] {
+        for address in [self.grpc_addr(), self.http_addr(), self.pg_addr()] {
             let bound = TcpListener::bind(&address).map(|_| ());
             let bound = match address == self.grpc_addr() {
                 true => bound.and_then(|()| UdpSocket::bind(&address).map(|_| ())),
@@ -107,6 +120,7 @@ mod tests {
         let ports = Ports::of_node(7_700, 2).expect("in range");
         assert_eq!(ports.grpc_addr(), "127.0.0.1:7702");
         assert_eq!(ports.http_addr(), "127.0.0.1:7782");
+        assert_eq!(ports.pg_addr(), "127.0.0.1:7742");
         let free = Ports::of_node(0, 2).expect("free ones");
         assert!(free.check_free().is_ok() && free.grpc >= FREE_FIRST && free.http != free.grpc);
         assert!(Ports::of_node(65_500, 0).is_err());
@@ -116,7 +130,7 @@ mod tests {
     fn a_taken_port_is_named_with_a_way_out() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let taken = listener.local_addr().expect("bound").port();
-        let ports = Ports { base: taken, grpc: taken, http: 0 };
+        let ports = Ports { base: taken, grpc: taken, http: 0, pg: 0 };
         let text = ports.check_free().expect_err("taken").text().unwrap_or_default();
         assert!(text.contains("IG-0604"), "{text}");
         assert!(text.contains(&format!("127.0.0.1:{taken}")) && text.contains("--port-base"));

@@ -111,7 +111,7 @@ fn read_schema(schema: &pb::MapSchema) -> Result<Option<MapSchema>> {
 }
 
 /// Columns as operators see them.
-pub(in crate::grpc) fn described_schema(schema: &MapSchema) -> pb::MapSchema {
+pub(crate) fn described_schema(schema: &MapSchema) -> pb::MapSchema {
     let column = |one: &MapColumn| pb::MapColumn {
         name: one.name.clone(),
         r#type: one.holds.name().to_owned(),
@@ -121,7 +121,7 @@ pub(in crate::grpc) fn described_schema(schema: &MapSchema) -> pb::MapSchema {
 }
 
 /// A map as operators see it.
-pub(in crate::grpc) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapStatus {
+pub(crate) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapStatus {
     let (read, read_lag_ms_max) = match map.mode.read {
         ReadMode::Lease => ("lease", 0),
         ReadMode::Confirmed => ("confirmed", 0),

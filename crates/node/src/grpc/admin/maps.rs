@@ -13,7 +13,7 @@ use crate::node::Shared;
 use crate::report::{ReportQuestion, Reports};
 
 /// Creates a map or changes it.
-pub(in crate::grpc) async fn put(
+pub(crate) async fn put(
     shared: &Shared,
     request: &pb::PutMapRequest,
 ) -> Result<pb::PutMapReply, Error> {

@@ -1,0 +1,77 @@
+//! Statements of SQL, whichever door they come through: on threads of their own, so many at once, over the maps of the cluster.
+
+mod definition;
+mod door;
+mod peers;
+mod source;
+mod threads;
+
+use std::sync::Arc;
+
+use isogrid_core::{Error, ErrorCode, Result};
+use isogrid_query::{QueryLimits, Sql};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::service::Routes;
+
+use self::door::Door;
+use self::peers::GridPeers;
+use crate::node::Shared;
+use source::GridSource;
+use threads::Threads;
+
+/// How many statements run at once; others are refused.
+const STATEMENTS_MAX: usize = 16;
+
+/// What runs statements.
+pub(crate) struct Statements {
+    pub(crate) sql: Sql,
+    threads: Threads,
+    free: Arc<Semaphore>,
+    shared: Arc<Shared>,
+}
+
+impl Statements {
+    /// What runs the statements of a node.
+    pub(crate) fn start(shared: &Arc<Shared>) -> Arc<Self> {
+        let source = Arc::new(GridSource::new(Arc::clone(shared)));
+        let sql = Sql::new(source, Arc::clone(&shared.queries), QueryLimits::default())
+            .spread_over(Arc::new(GridPeers::new(Arc::clone(shared))));
+        let free = Arc::new(Semaphore::new(STATEMENTS_MAX));
+        let (threads, shared) = (Threads::start(shared.cores), Arc::clone(shared));
+        Arc::new(Statements { sql, threads, free, shared })
+    }
+
+    /// Lets one more statement run until what this gives is dropped.
+    ///
+    /// # Errors
+    /// The node has no cluster yet, or too many statements run.
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit> {
+        if self.shared.engine.partitions().is_none() {
+            let detail = "the node has not joined its cluster yet";
+            return Err(Error::new(ErrorCode::StillJoining, detail));
+        }
+        Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
+            let detail = format!("{STATEMENTS_MAX} statements run");
+            Error::new(ErrorCode::TooManyQueries, detail)
+        })
+    }
+
+    /// Adds the door for parts of statements of other nodes.
+    pub(crate) fn add_door(&self, services: Routes) -> Routes {
+        match self.sql.worker().zip(self.threads.handle()) {
+            None => services,
+            Some((worker, threads)) => {
+                let peers = Arc::clone(&self.shared.peers);
+                services.add_service(Door::new(worker.into_worker_server(), threads, peers))
+            }
+        }
+    }
+
+    /// Does something on the threads of statements.
+    ///
+    /// # Errors
+    /// There are none.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        self.threads.spawn(work)
+    }
+}

@@ -1,0 +1,94 @@
+//! An answer on its way out: batches are written as rows as the client takes them, all of them or so many at a time.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use isogrid_query::arrow::datatypes::SchemaRef;
+use isogrid_query::pg::{Prepared, Refused};
+use isogrid_query::{Answer, ScalarValue};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::Connection;
+use crate::encode::Rows;
+use crate::fault::Fault;
+use crate::message::Formats;
+
+/// How many rows are written between looks at whether the client has asked to stop.
+const ROWS_AT_ONCE: usize = 256;
+
+/// An answer of which some rows have been written.
+pub(crate) struct Running {
+    answer: Answer,
+    told: SchemaRef,
+    formats: Formats,
+    rows: Option<Rows>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
+    /// Begins a statement.
+    pub(crate) async fn begin_statement(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        values: Vec<ScalarValue>,
+        formats: Formats,
+        token: &CancellationToken,
+    ) -> Result<Running, Fault> {
+        let (session, until) = (self.session(), self.until());
+        let (runner, stopping) = (Arc::clone(&self.runner), self.stopping().clone());
+        let begun = runner.run(prepared, values, &session);
+        let begun = Self::wait(self.wire, (token, &stopping), until, begun).await?;
+        Ok(Running { answer: begun?, told: prepared.schema(), formats, rows: None })
+    }
+
+    /// Writes rows until there are no more or `rows_max` have been written, 0 for all: how many, and whether that was all.
+    pub(crate) async fn write_rows(
+        &mut self,
+        running: &mut Running,
+        rows_max: usize,
+        token: &CancellationToken,
+    ) -> Result<(u64, bool), Fault> {
+        let (until, stopping) = (self.until(), self.stopping().clone());
+        let mut written = 0;
+        loop {
+            if rows_max != 0 && written >= rows_max as u64 {
+                return Ok((written, false));
+            }
+            if let Some(rows) = &mut running.rows {
+                let some = match rows_max {
+                    0 => ROWS_AT_ONCE,
+                    _ => ROWS_AT_ONCE.min(rows_max - written as usize),
+                };
+                let mut left = some;
+                while left > 0 && rows.write(&mut self.wire.outbox) {
+                    left -= 1;
+                    // Rows may be large: what waits stays a piece.
+                    self.wire.send_piece().await?;
+                }
+                written += (some - left) as u64;
+                if left > 0 {
+                    running.rows = None;
+                } else if token.is_cancelled() {
+                    let never = std::future::pending::<()>();
+                    Self::wait(self.wire, (token, &stopping), until, never).await?;
+                }
+                continue;
+            }
+            let next = running.answer.batches.next();
+            let next = Self::wait(self.wire, (token, &stopping), until, next).await?;
+            match next {
+                None => return Ok((written, true)),
+                Some(batch) => {
+                    let batch = batch.map_err(Refused::from)?;
+                    let rows = Rows::new(&batch, &running.told, &running.formats);
+                    running.rows = Some(rows.map_err(Refused::from)?);
+                }
+            }
+        }
+    }
+
+    /// When the client's own patience is over.
+    pub(crate) fn until(&self) -> Option<tokio::time::Instant> {
+        self.settings.statement_timeout().map(|timeout| tokio::time::Instant::now() + timeout)
+    }
+}

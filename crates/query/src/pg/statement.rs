@@ -1,0 +1,226 @@
+//! [`PgStatement`]: one statement of PostgreSQL's dialect. What concerns the session is told by its first words, because
+//! it is said in more ways than parsers know.
+
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use isogrid_core::{Error, ErrorCode};
+
+use super::refused::Refused;
+use crate::guard;
+
+/// The most statements of one text.
+const STATEMENTS_MAX: usize = 100;
+
+/// One statement.
+#[derive(Clone, Debug)]
+pub enum PgStatement {
+    /// It is about the session.
+    Session(Command),
+    /// It asks for rows.
+    Query(Box<Statement>),
+}
+
+/// What a client says about its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// BEGIN
+    Begin,
+    /// COMMIT
+    Commit,
+    /// ROLLBACK
+    Rollback,
+    /// ROLLBACK TO
+    RollbackTo,
+    /// SET, with the value unless it is DEFAULT.
+    Set(String, Option<String>),
+    /// RESET, of one setting or all.
+    Reset(Option<String>),
+    /// SHOW
+    Show(String),
+    /// DEALLOCATE, of one statement or all.
+    Deallocate(Option<String>),
+    /// DISCARD
+    Discard,
+    /// What needs nothing to be done, and how that is told.
+    Nothing(&'static str),
+}
+
+impl PgStatement {
+    /// The statements of a text, which may be none.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn parse(text: &str) -> Result<Vec<PgStatement>, Refused> {
+        guard::check(text).map_err(Refused::syntax)?;
+        let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+            .tokenize()
+            .map_err(|error| invalid(error.to_string()))?;
+        let is_blank = |token: &Token| matches!(token, Token::Whitespace(_) | Token::EOF);
+        let texts: Vec<&[Token]> = tokens
+            .split(|token| *token == Token::SemiColon)
+            .filter(|tokens| !tokens.iter().all(is_blank))
+            .collect();
+        if texts.len() > STATEMENTS_MAX {
+            let detail =
+                format!("{} statements in one text, at most {STATEMENTS_MAX}", texts.len());
+            return Err(invalid(detail));
+        }
+        texts.into_iter().map(parse_one).collect()
+    }
+}
+
+fn parse_one(tokens: &[Token]) -> Result<PgStatement, Refused> {
+    let said: Vec<&Token> =
+        tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_) | Token::EOF)).collect();
+    if let Some(command) = command(&said) {
+        return Ok(PgStatement::Session(command));
+    }
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).with_tokens(tokens.to_vec());
+    let statement = parser.parse_statement().map_err(|error| invalid(error.to_string()))?;
+    match parser.peek_token().token {
+        Token::EOF => Ok(PgStatement::Query(Box::new(statement))),
+        other => Err(invalid(format!("syntax error at or near \"{other}\""))),
+    }
+}
+
+fn invalid(detail: String) -> Refused {
+    Refused::syntax(Error::new(ErrorCode::QueryInvalid, detail))
+}
+
+/// The command in these words, if they are one.
+fn command(said: &[&Token]) -> Option<Command> {
+    let word = |place: usize| said.get(place).map(|token| token.to_string().to_uppercase());
+    let second = word(1).unwrap_or_default();
+    let rest = said.get(1..).unwrap_or_default();
+    Some(match word(0)?.as_str() {
+        "BEGIN" => Command::Begin,
+        "START" if second == "TRANSACTION" => Command::Begin,
+        "COMMIT" | "END" => Command::Commit,
+        "ROLLBACK" if said.iter().any(|token| token.to_string().eq_ignore_ascii_case("to")) => {
+            Command::RollbackTo
+        }
+        "ROLLBACK" | "ABORT" => Command::Rollback,
+        "SAVEPOINT" => Command::Nothing("SAVEPOINT"),
+        "RELEASE" => Command::Nothing("RELEASE"),
+        "UNLISTEN" => Command::Nothing("UNLISTEN"),
+        "CLOSE" => Command::Nothing("CLOSE CURSOR"),
+        "DISCARD" => Command::Discard,
+        "DEALLOCATE" => {
+            let name = said.last().map(|token| text(token)).unwrap_or_default();
+            Command::Deallocate((!name.eq_ignore_ascii_case("all")).then_some(name))
+        }
+        "RESET" => Command::Reset((second != "ALL").then(|| setting(rest).0)),
+        "SHOW" if matches!(second.as_str(), "TABLES" | "COLUMNS" | "FUNCTIONS") => return None,
+        "SHOW" => Command::Show(setting(rest).0),
+        "SET" => set(rest),
+        _ => return None,
+    })
+}
+
+fn set(said: &[&Token]) -> Command {
+    let is = |token: &Token, word: &str| token.to_string().eq_ignore_ascii_case(word);
+    let said = match said {
+        [scope, next, ..] if is(scope, "session") && is(next, "characteristics") => {
+            return Command::Nothing("SET");
+        }
+        [scope, rest @ ..] if is(scope, "session") || is(scope, "local") => rest,
+        _ => said,
+    };
+    if said.first().is_some_and(|token| is(token, "transaction") || is(token, "constraints")) {
+        return Command::Nothing("SET");
+    }
+    let (name, value) = setting(said);
+    let words: Vec<String> = value
+        .iter()
+        .filter(|token| !(matches!(token, Token::Eq) || is(token, "to")))
+        .map(|token| text(token))
+        .collect();
+    let value = words.concat().replace(',', ", ").replace(",  ", ", ");
+    Command::Set(name, (!value.eq_ignore_ascii_case("default")).then_some(value))
+}
+
+/// The name of a setting at the beginning of these words, and what follows it.
+fn setting<'a, 'b>(said: &'a [&'b Token]) -> (String, &'a [&'b Token]) {
+    let lower = |token: &Token| text(token).to_lowercase();
+    let words: Vec<String> = said.iter().take(3).map(|token| lower(token)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["time", "zone", ..] => ("timezone".to_owned(), &said[2..]),
+        ["names", ..] => ("client_encoding".to_owned(), &said[1..]),
+        ["session", "authorization", ..] => ("session_authorization".to_owned(), &said[2..]),
+        ["transaction", "isolation", "level"] => ("transaction_isolation".to_owned(), &said[3..]),
+        [first, ".", second] => (format!("{first}.{second}"), &said[3..]),
+        [first, ..] => ((*first).to_owned(), &said[1..]),
+        [] => (String::new(), said),
+    }
+}
+
+/// What a word or literal stands for.
+fn text(token: &Token) -> String {
+    match token {
+        Token::Word(word) => word.value.clone(),
+        Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text.clone(),
+        Token::DoubleQuotedString(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands(text: &str) -> Vec<Command> {
+        let command = |statement| match statement {
+            PgStatement::Session(command) => command,
+            PgStatement::Query(query) => panic!("{query}"),
+        };
+        PgStatement::parse(text).expect("it is read").into_iter().map(command).collect()
+    }
+
+    #[test]
+    fn what_concerns_the_session_is_told_by_its_words() {
+        let set = |name: &str, value: &str| Command::Set(name.to_owned(), Some(value.to_owned()));
+        assert_eq!(
+            commands("begin isolation level repeatable read; COMMIT; rollback; rollback to s"),
+            [Command::Begin, Command::Commit, Command::Rollback, Command::RollbackTo]
+        );
+        assert_eq!(
+            commands("SET DateStyle = 'ISO, MDY'; set local statement_timeout to 5000;"),
+            [set("datestyle", "ISO, MDY"), set("statement_timeout", "5000")]
+        );
+        assert_eq!(
+            commands("SET TIME ZONE 'UTC'; SET NAMES 'utf8'; SET search_path TO public, \"$user\""),
+            [
+                set("timezone", "UTC"),
+                set("client_encoding", "utf8"),
+                set("search_path", "public, $user")
+            ]
+        );
+        assert_eq!(
+            commands("SET x.y TO DEFAULT; RESET ALL; SHOW transaction isolation level"),
+            [
+                Command::Set("x.y".to_owned(), None),
+                Command::Reset(None),
+                Command::Show("transaction_isolation".to_owned())
+            ]
+        );
+        assert_eq!(
+            commands("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; DEALLOCATE \"s1\""),
+            [Command::Nothing("SET"), Command::Deallocate(Some("s1".to_owned()))]
+        );
+    }
+
+    #[test]
+    fn a_text_has_none_one_or_several_statements() {
+        let count = |text| PgStatement::parse(text).map(|statements| statements.len());
+        assert_eq!(count(" ;; -- nothing\n;").ok(), Some(0));
+        assert_eq!(count("SELECT ';' ; SELECT 2").ok(), Some(2));
+        assert_eq!(count("SHOW TABLES").ok(), Some(1));
+        for wrong in ["SELEC 1", "SELECT 1 1 1", "SELECT 'open", &"SELECT 1;".repeat(101)] {
+            assert_eq!(count(wrong).expect_err("it is refused").state, "42601", "{wrong}");
+        }
+    }
+}
