@@ -1,4 +1,4 @@
-//! `isogrid bench kv`: what it measures and how it says so.
+//! `isogrid bench`: what it measures and how it says so.
 
 mod common;
 
@@ -88,4 +88,34 @@ fn the_figures_are_readable_too() {
     for said in ["operations/s", "p99.9", "client CPU", "errors         0"] {
         assert!(ran.text().contains(said), "{said}: {}", ran.text());
     }
+}
+
+#[test]
+fn a_statement_is_measured() {
+    let node = Node::start(&[]);
+    let statement = "SELECT n FROM (VALUES (1), (2), (3)) AS t(n) WHERE n < $1";
+    let ran = node.run(&[
+        "bench",
+        "sql",
+        statement,
+        "--bind",
+        "3",
+        "--callers",
+        "4",
+        "--seconds",
+        "1",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let report = ran.json();
+    let statements = number(&report, "statements");
+    assert!(statements > 0.0 && number(&report, "statements_per_second") > 0.0, "{report}");
+    assert_eq!(number(&report, "rows"), statements * 2.0);
+    assert_eq!((number(&report, "errors"), report["callers"].as_u64()), (0.0, Some(4)));
+    for figure in ["p50", "p99", "max"] {
+        assert!(number(&report["latency_us"], figure) > 0.0, "{figure}: {report}");
+    }
+    let wrong = node.run(&["bench", "sql", "SELEC"]);
+    assert!(wrong.code == 1 && wrong.stderr.contains("IG-0115"), "{}", wrong.stderr);
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::common::Result;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::table::{Grid, GridSchema};
@@ -32,15 +32,25 @@ const GROWING_FUNCTIONS: [&str; 9] = [
     "generate_series",
 ];
 
-/// What a statement runs in, with so much memory.
-pub(crate) fn context(grid: &Grid, memory_bytes: usize) -> Result<SessionContext> {
-    let state = SessionStateBuilder::new()
-        .with_config(config())
-        .with_runtime_env(runtime(memory_bytes)?)
-        .with_default_features()
-        .build();
+/// What all statements have in common: functions and rules. To make these takes longer than to run a small statement.
+pub(crate) fn common() -> SessionState {
+    let state = SessionStateBuilder::new().with_config(config()).with_default_features().build();
     let context = SessionContext::new_with_state(state);
     GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));
+    context.state()
+}
+
+/// What a statement runs in, with so much memory.
+pub(crate) fn context(
+    common: &SessionState,
+    grid: &Grid,
+    memory_bytes: usize,
+) -> Result<SessionContext> {
+    let state = SessionStateBuilder::new_from_existing(common.clone())
+        .with_runtime_env(runtime(memory_bytes)?)
+        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+        .build();
+    let context = SessionContext::new_with_state(state);
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::new(GridSchema::new(grid.clone())))?;
     context.register_catalog(CATALOG, Arc::new(catalog));

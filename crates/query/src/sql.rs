@@ -10,7 +10,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionContext};
@@ -45,11 +45,12 @@ impl Default for QueryLimits {
 }
 
 /// What answers statements.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sql {
     pub(crate) grid: Grid,
     pub(crate) limits: QueryLimits,
     spread: Option<Arc<Spread>>,
+    common: Arc<SessionState>,
 }
 
 /// The rows of an answer as they come.
@@ -66,10 +67,17 @@ impl fmt::Debug for Answer {
     }
 }
 
+impl fmt::Debug for Sql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sql").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
 impl Sql {
     /// What answers statements about these maps.
     pub fn new(source: Arc<dyn Source>, counts: Arc<QueryCounts>, limits: QueryLimits) -> Self {
-        Sql { grid: Grid { source, counts }, limits, spread: None }
+        let common = Arc::new(session::common());
+        Sql { grid: Grid { source, counts }, limits, spread: None, common }
     }
 
     /// The same, and parts of statements run at these nodes.
@@ -162,7 +170,7 @@ impl Sql {
     }
 
     pub(crate) fn context(&self) -> Result<SessionContext, DataFusionError> {
-        session::context(&self.grid, self.limits.memory_bytes)
+        session::context(&self.common, &self.grid, self.limits.memory_bytes)
     }
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn run(args: &SqlArgs, global: &Global) -> CommandResult {
 }
 
 /// What a text on the command line stands for.
-fn value(text: &str) -> SqlValue {
+pub(super) fn value(text: &str) -> SqlValue {
     match text {
         "true" | "false" => (text == "true").into(),
         "null" => SqlValue::NULL,

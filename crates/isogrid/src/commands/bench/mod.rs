@@ -11,6 +11,7 @@
 //! | [`clock`] | the time, cheaply |
 //! | [`tally`] | what a thread has seen |
 //! | [`report`] | the figures, as JSON or for people |
+//! | `sql` | a statement, asked again and again |
 //! | [`cpu`] | the processor time of this process |
 
 mod clock;
@@ -23,6 +24,8 @@ mod load;
 mod open;
 mod plan;
 mod report;
+#[cfg(feature = "sql")]
+mod sql;
 mod tally;
 
 use clap::Subcommand;
@@ -35,10 +38,15 @@ use crate::exit::CommandResult;
 pub(crate) enum BenchCommand {
     /// Gets and puts of one map
     Kv(kv::KvArgs),
+    /// How long a statement of SQL takes
+    #[cfg(feature = "sql")]
+    Sql(sql::BenchSqlArgs),
 }
 
 pub(crate) fn run(command: BenchCommand, global: &Global) -> CommandResult {
     match command {
         BenchCommand::Kv(args) => kv::run(&args, global),
+        #[cfg(feature = "sql")]
+        BenchCommand::Sql(args) => sql::run(&args, global),
     }
 }

@@ -1,0 +1,161 @@
+//! Statements over several real nodes: where their parts run, what is told of what goes wrong there, and who may ask for parts.
+
+mod common;
+
+use common::data::{grid, runtime};
+use common::{Node, Running, http_get, isogrid};
+use serde_json::{Value, json};
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Endpoint;
+use tonic::{Code, Request};
+use tonic_prost::ProstCodec;
+
+/// Three nodes with 3,000 orders of 300 tenants.
+struct Cluster {
+    process: Running,
+    grpc: Vec<String>,
+    http: Vec<String>,
+}
+
+impl Cluster {
+    fn start() -> Cluster {
+        let dev = ["dev", "--port-base", "0", "-o", "json", "--set", "node.cores=1"];
+        let (process, line) = Running::start(&dev);
+        let announced: Value = serde_json::from_str(&line).expect("it starts");
+        let each = |what: &str| -> Vec<String> {
+            let nodes = announced["nodes"].as_array().expect("nodes").iter();
+            nodes.map(|node| node[what].as_str().expect("an address").to_owned()).collect()
+        };
+        let cluster = Cluster { grpc: each("grpc"), http: each("http"), process };
+        let columns = "CREATE MAP orders (tenant TEXT, n BIGINT, note TEXT) PARTITION BY tenant";
+        assert_eq!(cluster.rows(0, columns), ["created"]);
+        runtime().block_on(async {
+            let grid = grid(&cluster.grpc[0]).await;
+            let map = grid.map::<String, Value>("orders");
+            let order = |n: i64| {
+                let tenant = format!("t{}", n % 300);
+                let order = json!({"tenant": tenant, "n": n, "note": format!("note {n}")});
+                (format!("{{{tenant}}}:{n}"), order)
+            };
+            map.put_many((0..3_000).map(order)).await.expect("it answers").all().expect("all");
+        });
+        cluster
+    }
+
+    /// What a node answers, as CSV without its header line.
+    fn rows(&self, node: usize, statement: &str) -> Vec<String> {
+        let ran = isogrid(&["sql", statement, "--format", "csv", "--endpoint", &self.grpc[node]]);
+        assert_eq!(ran.code, 0, "{statement}: {}", ran.stderr);
+        ran.text().lines().skip(1).map(str::to_owned).collect()
+    }
+
+    /// How many records each node has looked at for statements.
+    fn scanned(&self) -> Vec<u64> {
+        let scanned = |http: &String| {
+            let metrics = http_get(http, "/metrics").expect("it listens");
+            let line = metrics.lines().find(|line| line.starts_with("isogrid_query_rows_scanned"));
+            let figure = line.and_then(|line| line.split_whitespace().next_back());
+            figure.and_then(|figure| figure.parse::<f64>().ok()).expect("a figure") as u64
+        };
+        self.http.iter().map(scanned).collect()
+    }
+
+    fn stop(mut self) {
+        self.process.signal("TERM");
+        assert_eq!(self.process.wait().code(), Some(0), "{}", self.process.stderr());
+    }
+}
+
+#[test]
+fn each_node_looks_at_what_it_leads() {
+    let cluster = Cluster::start();
+    for (statement, expected) in [
+        ("SELECT count(*), sum(n) FROM orders WHERE n >= 1000", vec!["2000,3999000"]),
+        (
+            "SELECT tenant, count(*), max(n) FROM orders GROUP BY tenant ORDER BY tenant LIMIT 2",
+            vec!["t0,10,2700", "t1,10,2701"],
+        ),
+        ("SELECT note FROM orders ORDER BY n DESC LIMIT 2", vec!["note 2999", "note 2998"]),
+        (
+            "SELECT count(*) FROM orders a JOIN orders b ON a.n = b.n + 300 AND a.tenant = b.tenant",
+            vec!["2700"],
+        ),
+        ("SELECT count(*) FROM orders WHERE n > (SELECT avg(n) FROM orders)", vec!["1500"]),
+        ("SELECT count(DISTINCT tenant) FROM orders", vec!["300"]),
+        ("SELECT count(*) FROM (SELECT n FROM orders LIMIT 70)", vec!["70"]),
+        (
+            "SELECT sum(s) FROM (SELECT sum(n) OVER (PARTITION BY tenant) AS s FROM orders)",
+            vec!["44985000"],
+        ),
+    ] {
+        let before = cluster.scanned();
+        assert_eq!(cluster.rows(1, statement), expected, "{statement}");
+        let after = cluster.scanned();
+        let looked_at = |node: usize| after[node] - before[node];
+        assert!((0..3).all(|node| looked_at(node) > 0), "{statement}: {before:?} {after:?}");
+    }
+    let before = cluster.scanned();
+    let pruned = "SELECT count(*) FROM orders WHERE tenant = 't7'";
+    assert_eq!(cluster.rows(2, pruned), ["10"]);
+    let after = cluster.scanned();
+    assert!((0..2).all(|node| before[node] == after[node]), "one node is enough: {after:?}");
+    let looked_at = after[2] - before[2];
+    assert!((10..100).contains(&looked_at), "one partition of 3,000 records: {looked_at}");
+    let plan = cluster.rows(0, "EXPLAIN SELECT tenant, count(*) FROM orders GROUP BY tenant");
+    let plan = plan.join("\n");
+    for part in ["distributed_plan", "NetworkShuffleExec", "t2: GridScan: map=orders"] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    let pruned = cluster.rows(0, &format!("EXPLAIN {pruned}")).join("\n");
+    assert!(pruned.contains("partitions: 1/256, nodes: 1/3"), "{pruned}");
+    assert!(!pruned.contains("distributed_plan"), "{pruned}");
+    let measured = cluster.rows(0, "EXPLAIN ANALYZE SELECT count(*) FROM orders").join("\n");
+    assert!(measured.contains("rows_scanned=3.00 K"), "{measured}");
+    cluster.stop();
+}
+
+#[test]
+fn what_goes_wrong_at_another_node_is_told_as_it_is() {
+    let cluster = Cluster::start();
+    let refused = |statement: &str| {
+        let ran = isogrid(&["sql", statement, "--endpoint", &cluster.grpc[0]]);
+        assert_ne!(ran.code, 0, "{statement}: {}", ran.text());
+        ran.stderr
+    };
+    // A column that the records do not hold: each of them is wrong, whoever leads it.
+    assert_eq!(cluster.rows(0, "ALTER MAP orders DROP COLUMN note"), ["changed"]);
+    assert_eq!(cluster.rows(0, "ALTER MAP orders ADD COLUMN note BIGINT"), ["changed"]);
+    let error = refused("SELECT max(note) FROM orders");
+    for part in ["IG-0118", "the field note of key", "is TEXT"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let error = refused("SELECT sum(1 / (n - 5)) FROM orders");
+    assert!(error.contains("IG-0118") && error.contains("zero"), "{error}");
+    let wide = "SELECT a.n, b.n, count(*) FROM orders a, orders b WHERE a.n % 3 = 0 GROUP BY 1, 2";
+    let error = refused(wide);
+    assert!(error.contains("IG-0116") || error.contains("IG-0117"), "{error}");
+    assert_eq!(cluster.rows(1, "SELECT count(*) FROM orders"), ["3000"], "it failed alone");
+    cluster.stop();
+}
+
+#[test]
+fn parts_are_run_for_nodes_of_the_same_cluster_only() {
+    let node = Node::start(&[]);
+    runtime().block_on(async {
+        let endpoint = Endpoint::from_shared(format!("http://{}", node.endpoint)).expect("one");
+        let mut client = Grpc::new(endpoint.connect().await.expect("it listens"));
+        for cluster in [None, Some("00000000000000000000000000000000")] {
+            client.ready().await.expect("it is connected");
+            let mut request = Request::new(());
+            if let Some(cluster) = cluster {
+                let cluster = cluster.parse().expect("a value");
+                request.metadata_mut().insert("isogrid-cluster", cluster);
+            }
+            let method = PathAndQuery::from_static("/worker.WorkerService/GetWorkerInfo");
+            let answer = client.unary(request, method, ProstCodec::<(), ()>::default()).await;
+            let refused = answer.expect_err("it is no node of the cluster");
+            assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+        }
+    });
+}
