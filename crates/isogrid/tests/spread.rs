@@ -88,13 +88,36 @@ fn each_node_looks_at_what_it_leads() {
             "SELECT sum(s) FROM (SELECT sum(n) OVER (PARTITION BY tenant) AS s FROM orders)",
             vec!["44985000"],
         ),
+        // These have a walk in a stage of one task.
+        (
+            "SELECT count(*), sum(n) FROM (SELECT n FROM orders UNION ALL SELECT count(*) FROM orders)",
+            vec!["3001,4501500"],
+        ),
+        (
+            "SELECT count(*) FROM orders WHERE n NOT IN (SELECT n FROM orders WHERE n % 2 = 0)",
+            vec!["1500"],
+        ),
+        (
+            "SELECT count(*) FROM (SELECT n FROM orders UNION ALL SELECT n FROM (SELECT n FROM orders ORDER BY n DESC LIMIT 5) t)",
+            vec!["3005"],
+        ),
+        // And this cannot travel: one node does it.
+        (
+            "WITH RECURSIVE d(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM d WHERE x < 4) SELECT count(*) FROM d JOIN orders o ON o.n % 5 = d.x",
+            vec!["3000"],
+        ),
     ] {
         let before = cluster.scanned();
         assert_eq!(cluster.rows(1, statement), expected, "{statement}");
         let after = cluster.scanned();
         let looked_at = |node: usize| after[node] - before[node];
-        assert!((0..3).all(|node| looked_at(node) > 0), "{statement}: {before:?} {after:?}");
+        let is_spread = !statement.contains("RECURSIVE");
+        let each_looked = (0..3).all(|node| looked_at(node) > 0);
+        assert_eq!(each_looked, is_spread, "{statement}: {before:?} {after:?}");
     }
+    let two =
+        "SELECT n FROM orders WHERE tenant IN ('t1', 't2') UNION ALL SELECT count(*) FROM orders";
+    assert_eq!(cluster.rows(0, two).len(), 21);
     let before = cluster.scanned();
     let pruned = "SELECT count(*) FROM orders WHERE tenant = 't7'";
     assert_eq!(cluster.rows(2, pruned), ["10"]);

@@ -22,6 +22,7 @@ pub(crate) struct Walk {
     pub(crate) columns: Columns,
     /// What each part of the plan walks over.
     pub(crate) parts: Vec<Vec<u16>>,
+    pub(crate) pruned: u64,
     pub(crate) fetch: Option<u64>,
 }
 
@@ -62,7 +63,7 @@ impl PhysicalExtensionCodec for GridCodec {
         let fetch = walk.fetch.map(|fetch| usize::try_from(fetch).unwrap_or(usize::MAX));
         let scan =
             GridScan::of_parts((self.grid.clone(), walk.map.into()), walk.columns, parts, fetch);
-        Ok(Arc::new(scan))
+        Ok(Arc::new(scan.with_pruned(walk.pruned)))
     }
 
     fn try_encode(

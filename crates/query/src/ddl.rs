@@ -92,7 +92,7 @@ impl Definition {
 async fn alter(source: &dyn Source, map: &str, what: Alteration) -> Result<Answer> {
     let known = source.map(map).ok_or_else(|| unknown(map))?;
     let (schema, settings) = match what {
-        Alteration::Set(settings) => (known.schema, settings),
+        Alteration::Set(settings) => (None, settings),
         Alteration::Add { column, if_absent } => {
             let mut schema =
                 known.schema.unwrap_or(MapSchema { columns: Vec::new(), partition_by: None });
@@ -120,7 +120,7 @@ async fn alter(source: &dyn Source, map: &str, what: Alteration) -> Result<Answe
                 return Err(refused(format!("{map:?} is partitioned by {column:?}")));
             }
             columns.columns.retain(|one| one.name != column);
-            (schema.filter(|schema| !schema.columns.is_empty()), Vec::new())
+            (schema, Vec::new())
         }
     };
     source.change_map(map, schema, &settings).await?;

@@ -45,6 +45,8 @@ pub(crate) struct GridScan {
     parts: Vec<Vec<PartitionId>>,
     /// How many nodes lead these partitions, and how many lead any, when the plan was made.
     nodes: (usize, usize),
+    /// How many partitions a predicate left out: told once, by the first of its parts.
+    pruned: u64,
     /// The most rows that are wanted of each part.
     fetch: Option<usize>,
     properties: Arc<PlanProperties>,
@@ -61,7 +63,15 @@ impl GridScan {
         fetch: Option<usize>,
     ) -> Self {
         let count = partitions.len().clamp(1, parts_max.max(1));
-        GridScan::of_parts((grid, map), columns, deal(partitions.iter().copied(), count), fetch)
+        let all = usize::from(grid.source.partitions().get());
+        let pruned = all.saturating_sub(partitions.len()) as u64;
+        let parts = deal(partitions.iter().copied(), count);
+        GridScan { pruned, ..GridScan::of_parts((grid, map), columns, parts, fetch) }
+    }
+
+    /// The same, as the one that tells how many partitions were left out.
+    pub(crate) fn with_pruned(self, pruned: u64) -> Self {
+        GridScan { pruned, ..self }
     }
 
     /// A walk whose parts are these.
@@ -89,6 +99,7 @@ impl GridScan {
             columns,
             parts,
             nodes,
+            pruned: 0,
             fetch,
             properties: Arc::new(properties),
             metrics,
@@ -116,7 +127,9 @@ impl GridScan {
             let parts = deal(pile.into_iter(), PARTS_AT_OWNER);
             GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
         };
-        piles.into_iter().map(scan).collect()
+        let mut scans: Vec<GridScan> = piles.into_iter().map(scan).collect();
+        scans[0].pruned = self.pruned;
+        scans
     }
 
     /// As it travels.
@@ -126,6 +139,7 @@ impl GridScan {
             map: self.map.to_string(),
             columns: self.columns.clone(),
             parts: self.parts.iter().map(part).collect(),
+            pruned: self.pruned,
             fetch: self.fetch.map(|fetch| fetch as u64),
         }
     }
@@ -205,9 +219,7 @@ impl ExecutionPlan for GridScan {
         let mut left = self.parts[partition].clone();
         left.reverse();
         if partition == 0 {
-            let walked: usize = self.parts.iter().map(Vec::len).sum();
-            let all = usize::from(self.grid.source.partitions().get());
-            self.grid.counts.prunes(all.saturating_sub(walked) as u64);
+            self.grid.counts.prunes(self.pruned);
         }
         let walk = Walk {
             grid: self.grid.clone(),

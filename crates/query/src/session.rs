@@ -3,13 +3,30 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
-use datafusion::common::Result;
+use datafusion::common::{Result, plan_err};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use object_store::ObjectStore;
+use url::Url;
 
 use crate::table::{Grid, GridSchema};
+
+/// Statements, and parts of those of other nodes, read no files and write none.
+#[derive(Debug)]
+struct NoFiles;
+
+impl ObjectStoreRegistry for NoFiles {
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        plan_err!("{url}: statements read no files")
+    }
+}
 
 const CATALOG: &str = "isogrid";
 
@@ -77,5 +94,6 @@ pub(crate) fn runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
     RuntimeEnvBuilder::new()
         .with_memory_limit(memory_bytes, 1.0)
         .with_disk_manager_builder(no_disk)
+        .with_object_store_registry(Arc::new(NoFiles))
         .build_arc()
 }

@@ -63,7 +63,7 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         settings: &[(String, String)],
     ) -> Result<bool>;
 
-    /// Gives a map these columns, and changes these settings.
+    /// Gives a map these columns, where none at all take away those that it has and `None` leaves them, and changes these settings.
     ///
     /// # Errors
     /// There is no such map, these cannot be, or the cluster cannot decide now.

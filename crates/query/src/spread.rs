@@ -17,10 +17,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion_distributed::{
     ChannelResolver, DesiredTaskCountEvent, DesiredTaskCountEventResponse, DistributedExt,
-    DistributedLeafExec, RouteTasksEvent, RouteTasksEventResponse, ScaleUpLeafNodeEvent,
-    ScaleUpLeafNodeEventResponse, SessionStateBuilderExt, Worker, WorkerQueryContext,
-    WorkerResolver, display_plan_ascii,
+    DistributedLeafExec, NetworkBoundaryExt, RouteTasksEvent, RouteTasksEventResponse,
+    ScaleUpLeafNodeEvent, ScaleUpLeafNodeEventResponse, SessionStateBuilderExt, Worker,
+    WorkerQueryContext, WorkerResolver, display_plan_ascii,
 };
+use datafusion_proto::physical_plan::AsExecutionPlan;
+use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::StreamExt;
 use url::Url;
 
@@ -28,6 +30,12 @@ use crate::codec::GridCodec;
 use crate::scan::GridScan;
 use crate::sql::Begun;
 use crate::table::Grid;
+
+/// How much of a part's rows waits for who takes them. It counts as memory of the statement.
+const BUFFER_BYTES: usize = 2 << 20;
+
+/// In how many stages a statement may run. Each keeps streams to each node open, of which a connection has a limited number.
+const STAGES_MAX: usize = 24;
 
 /// A node that can run parts of statements.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,8 +119,8 @@ impl Spread {
         if let LogicalPlan::Explain(explain) = logical {
             let inner = state.create_physical_plan(&explain.plan).await?;
             let mut begun = Begun::new(plan, state.task_ctx(), false)?;
-            if is_worthwhile(&inner) {
-                let (inner, _) = self.plan(state, (&explain.plan, inner), grid).await?;
+            let spread = self.plan(state, (&explain.plan, inner), grid).await;
+            if let Ok(Some((inner, _))) = spread {
                 begun.stream = with_row(
                     begun.stream,
                     "distributed_plan",
@@ -121,25 +129,32 @@ impl Spread {
             }
             return Ok(begun);
         }
-        if !is_worthwhile(&plan) {
-            return Begun::new(plan, state.task_ctx(), false);
+        let (alone, context) = (Arc::clone(&plan), state.task_ctx());
+        match self.plan(state, (logical, plan), grid).await {
+            Ok(Some((plan, state))) => Begun::new(plan, state.task_ctx(), true),
+            Ok(None) => Begun::new(alone, context, false),
+            Err(error) => {
+                tracing::warn!(%error, "a statement is not spread over the nodes");
+                Begun::new(alone, context, false)
+            }
         }
-        let (plan, state) = self.plan(state, (logical, plan), grid).await?;
-        Begun::new(plan, state.task_ctx(), true)
     }
 
-    /// The same plan, spread over the nodes.
+    /// The same plan, spread over the nodes; `None` where one node does it better, or only one can.
     async fn plan(
         &self,
         state: SessionState,
         (logical, plan): (&LogicalPlan, Arc<dyn ExecutionPlan>),
         grid: &Grid,
-    ) -> Result<(Arc<dyn ExecutionPlan>, SessionState)> {
+    ) -> Result<Option<(Arc<dyn ExecutionPlan>, SessionState)>> {
+        if !is_worthwhile(&plan) || !travels(&plan, grid) {
+            return Ok(None);
+        }
         let ready = Arc::new(Ready(plan));
         let builder = SessionStateBuilder::new_from_existing(state).with_query_planner(ready);
         let state = spread(builder, grid, &*self.peers, &self.worker)?.build();
         let plan = state.query_planner().create_physical_plan(logical, &state).await?;
-        Ok((plan, state))
+        Ok((stages(&plan) <= STAGES_MAX).then_some((plan, state)))
     }
 }
 
@@ -179,6 +194,18 @@ fn is_worthwhile(plan: &Arc<dyn ExecutionPlan>) -> bool {
     }
 }
 
+/// Whether all of a plan can be sent to another node. What cannot, such as a recursion, would be noticed by nobody before the statement's time is over.
+fn travels(plan: &Arc<dyn ExecutionPlan>, grid: &Grid) -> bool {
+    let codec = GridCodec::new(grid.clone());
+    PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), &codec).is_ok()
+}
+
+/// In how many stages a plan runs.
+fn stages(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let below: usize = plan.children().into_iter().map(stages).sum();
+    below + usize::from(plan.is_network_boundary())
+}
+
 /// What plans statements that are spread over the nodes.
 fn spread(
     builder: SessionStateBuilder,
@@ -199,12 +226,14 @@ fn spread(
         .with_distributed_children_isolator_unions(false)?
         .with_distributed_dynamic_task_count(false)?
         .with_distributed_compression(None)?
+        .with_distributed_worker_connection_buffer_budget_bytes(BUFFER_BYTES)?
         .with_distributed_desired_task_count_handler(move |event: DesiredTaskCountEvent<'_>| {
             event.plan.downcast_ref::<GridScan>()?;
             Some(Ok(DesiredTaskCountEventResponse::desired(count)))
         })
         .with_distributed_scale_up_leaf_node_handler(move |event: ScaleUpLeafNodeEvent<'_>| {
-            let scan = event.plan.downcast_ref::<GridScan>()?;
+            // One task may be run as a part of its consumer, where nobody chooses among variants.
+            let scan = event.plan.downcast_ref::<GridScan>().filter(|_| event.task_count > 1)?;
             Some(variants(event.plan, scan, &names, event.task_count))
         })
         .with_distributed_route_tasks_handler(move |event: RouteTasksEvent<'_>| {

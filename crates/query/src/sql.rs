@@ -102,7 +102,9 @@ impl Sql {
         counts.begins();
         guard::check(statement).inspect_err(|_| counts.fails())?;
         if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
-            return definition.run(&self.grid).await.inspect_err(|_| counts.fails());
+            let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
+            let done = done.unwrap_or_else(|_| Err(too_long(timeout)));
+            return done.inspect_err(|_| counts.fails());
         }
         let begun = tokio::time::timeout_at(until, self.begin(statement, parameters)).await;
         let begun = begun.map_err(|_| too_long(timeout));

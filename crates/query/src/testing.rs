@@ -97,10 +97,12 @@ impl Source for Maps {
         schema: Option<MapSchema>,
         settings: &[(String, String)],
     ) -> Result<()> {
-        schema.iter().try_for_each(MapSchema::check)?;
         let mut defined = self.defined();
         let map = defined.get_mut(name).expect("it was there");
-        map.schema = schema;
+        if let Some(schema) = schema {
+            map.schema = Some(schema).filter(|schema| !schema.columns.is_empty());
+            map.schema.iter().try_for_each(MapSchema::check)?;
+        }
         map.settings.extend_from_slice(settings);
         Ok(())
     }

@@ -53,6 +53,7 @@ fn what_does_not_fit_is_refused_with_why() {
         ("{t1}:7", r#"{"tenant": "t1", "at": "soon"}"#, "at is TEXT, and the column TIMESTAMP"),
         ("{t1}:7", r#"{"tenant": "t1", "paid": 1}"#, "paid is BIGINT"),
         ("{t1}:7", r#"{"tenant": "t1", "raw": [1]}"#, "raw is JSON"),
+        ("{t1}:7", r#"{"tenant": "t1", "items": 1e999}"#, "cannot be read"),
         ("{t1}:7", r#"{"tenant": 1}"#, "tenant is BIGINT"),
         ("{t1}:7", r#"{"total": 1}"#, "partitioned by tenant, which the value lacks"),
         ("{t1}:7", r#"{"tenant": null}"#, "which the value lacks"),

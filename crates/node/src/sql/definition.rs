@@ -46,14 +46,14 @@ pub(super) async fn create(
     Ok(true)
 }
 
-/// Gives a map these columns, and changes these settings.
+/// Gives a map these columns, if any are said, and changes these settings.
 pub(super) async fn change(
     shared: &Shared,
     name: &str,
     schema: Option<MapSchema>,
     settings: &[(String, String)],
 ) -> Result<()> {
-    let schema = Some(schema.as_ref().map(described_schema).unwrap_or_default());
+    let schema = schema.as_ref().map(described_schema);
     put_map(shared, name, pb::MapChange { schema, ..change_of(settings)? }, "existing").await
 }
 

@@ -11,7 +11,7 @@ use isogrid_backup::manifest::MapDefinition;
 use isogrid_backup::verify::verify;
 use isogrid_backup::{Chain, Image};
 use isogrid_client::{Grid, Map, MapChange, MapExpect, Operator, Raw};
-use isogrid_core::{Timestamp, limits};
+use isogrid_core::{MapSchema, Timestamp, limits};
 use serde_json::json;
 
 use super::place::{StoreArgs, backup_or_newest};
@@ -87,6 +87,10 @@ pub(super) async fn run(
         bar.inc(1);
     }
     bar.finish_and_clear();
+    for map in maps.iter().filter(|map| created.contains(&map.name) && map.schema.is_some()) {
+        let columns = MapChange { schema: map.schema.clone(), ..MapChange::default() };
+        operator.put_map(&map.name, columns, MapExpect::Existing, false).await?;
+    }
     match format {
         Format::Json => print_json(&json!({
             "backup": id,
@@ -167,8 +171,15 @@ fn change(map: &MapDefinition) -> MapChange {
         read: Some(map.read.clone()),
         read_lag_ms_max: Some(map.read_lag_ms_max),
         durability: Some(map.durability.clone()),
-        schema: map.schema.clone(),
+        schema: map.schema.as_ref().and_then(partitioning),
     }
+}
+
+/// What of a map's columns its records fit for sure. A column that was added later may not fit those that were there, so it comes
+/// after them.
+fn partitioning(schema: &MapSchema) -> Option<MapSchema> {
+    let column = schema.column(schema.partition_by.as_ref()?)?.clone();
+    Some(MapSchema { columns: vec![column], partition_by: schema.partition_by.clone() })
 }
 
 /// The entries of the wanted maps in batches, and how many of them have expired.
