@@ -1,18 +1,18 @@
 //! The SQL door over gRPC: answers go out in pieces as their client takes them.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Result};
 use isogrid_proto::pb;
 use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
 use isogrid_proto::pb::sql_value::Value;
 use isogrid_proto::status::error_to_status;
-use isogrid_query::{Parameter, Sql};
+use isogrid_query::{Parameter, QueryLimits, Sql};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::admitted;
@@ -23,6 +23,9 @@ const PIECES_WAITING: usize = 2;
 
 /// For how long a piece waits for a client that does not read: statements that wait keep others out.
 const TAKEN_MAX: Duration = Duration::from_secs(30);
+
+/// For how much longer than a statement may take a piece is waited for. Threads that are busy notice late that its time is over.
+const LATE_MAX: Duration = Duration::from_secs(1);
 
 /// A piece of an answer on its way out.
 type Piece = Result<pb::SqlReply, Status>;
@@ -39,7 +42,7 @@ impl SqlService {
 
 #[tonic::async_trait]
 impl SqlDoor for SqlService {
-    type RunStream = ReceiverStream<Piece>;
+    type RunStream = Pin<Box<dyn Stream<Item = Piece> + Send>>;
 
     async fn run(
         &self,
@@ -65,8 +68,24 @@ impl SqlDoor for SqlService {
             }
         };
         self.0.spawn(answering).map_err(|error| error_to_status(&error))?;
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        let patience = QueryLimits::default().timeout + LATE_MAX;
+        Ok(Response::new(Box::pin(pieces(receiver, patience))))
     }
+}
+
+/// The pieces as they come. It is looked at here, on the connection's thread, that the next one does not take for ever.
+fn pieces(receiver: mpsc::Receiver<Piece>, patience: Duration) -> impl Stream<Item = Piece> {
+    futures::stream::unfold(Some(receiver), move |receiver| async move {
+        let mut receiver = receiver?;
+        match tokio::time::timeout(patience, receiver.recv()).await {
+            Ok(piece) => Some((piece?, Some(receiver))),
+            Err(_) => {
+                let detail = format!("no row came for {} ms", patience.as_millis());
+                let late = Error::new(ErrorCode::QueryTooLong, detail);
+                Some((Err(error_to_status(&late)), None))
+            }
+        }
+    })
 }
 
 /// Answers a statement, piece by piece.

@@ -35,6 +35,9 @@ pub(crate) struct BenchSqlArgs {
     seconds: u64,
 }
 
+/// What takes longer counts as this: an hour.
+const LONGEST_US: u64 = 3_600_000_000;
+
 /// What one caller has seen.
 struct Seen {
     micros: Histogram<u64>,
@@ -91,7 +94,7 @@ pub(super) fn run(args: &BenchSqlArgs, global: &Global) -> CommandResult {
 
 impl Seen {
     fn new() -> Self {
-        let micros = Histogram::new(3).expect("three digits are possible");
+        let micros = Histogram::new_with_bounds(1, LONGEST_US, 3).expect("these are possible");
         Seen { micros, statements: 0, rows: 0, errors: 0, error: None }
     }
 

@@ -41,7 +41,7 @@ pub(crate) async fn put(
     let after = changed(base, &change, (copies, durability))?;
     let by = |map: &MapRecord| map.schema.as_ref().and_then(|schema| schema.partition_by.clone());
     if let Some(before) = before.as_ref().filter(|before| by(before) != by(&after)) {
-        let now = by(before).map_or_else(|| "no column".to_owned(), |name| name);
+        let now = by(before).unwrap_or_else(|| "no column".to_owned());
         let why = format!("map {name} is partitioned by {now}, which cannot change: drop it first");
         return Err(Error::new(ErrorCode::ChangeRefused, why));
     }
