@@ -11,7 +11,7 @@ pub(crate) mod peer_client;
 pub(crate) mod recovering;
 mod session;
 #[cfg(feature = "sql")]
-mod sql;
+pub(crate) mod sql;
 mod topology;
 mod watch;
 

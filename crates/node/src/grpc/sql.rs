@@ -1,5 +1,7 @@
 //! The SQL door over gRPC: answers go out in pieces as their client takes them.
 
+pub(crate) mod definition;
+
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;

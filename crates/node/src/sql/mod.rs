@@ -1,6 +1,5 @@
 //! Statements of SQL, whichever door they come through: on threads of their own, so many at once, over the maps of the cluster.
 
-mod definition;
 mod door;
 mod peers;
 mod source;

@@ -12,9 +12,9 @@ use isogrid_core::{
 };
 use isogrid_query::{MapDefinition, Page, Row, Source};
 
-use super::definition;
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
+use crate::grpc::sql::definition;
 use crate::node::Shared;
 
 /// The core whose links to other nodes are used.

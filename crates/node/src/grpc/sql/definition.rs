@@ -12,7 +12,7 @@ use crate::node::Shared;
 const KNOWN: &str = "backups, acknowledge, min_in_sync, read, read_lag_ms_max, durability, eviction, entries_max and bytes_max";
 
 /// A map as a statement shows it.
-pub(super) fn of(name: &str, map: &MapRecord, copies: usize) -> MapDefinition {
+pub(crate) fn of(name: &str, map: &MapRecord, copies: usize) -> MapDefinition {
     let status = described(name, map, copies);
     let number =
         |name: &str, value: u64| (value != 0).then(|| (name.to_owned(), value.to_string()));
@@ -32,7 +32,7 @@ pub(super) fn of(name: &str, map: &MapRecord, copies: usize) -> MapDefinition {
 }
 
 /// Makes a map. Says whether there was none of this name.
-pub(super) async fn create(
+pub(crate) async fn create(
     shared: &Shared,
     name: &str,
     schema: Option<MapSchema>,
@@ -47,7 +47,7 @@ pub(super) async fn create(
 }
 
 /// Gives a map these columns, if any are said, and changes these settings.
-pub(super) async fn change(
+pub(crate) async fn change(
     shared: &Shared,
     name: &str,
     schema: Option<MapSchema>,
