@@ -9,6 +9,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `statement` | [`PgStatement`]: one statement, and [`Command`]: one about the session |
+//! | `dialect` | how a statement is read |
 //! | `rewrite` | from what clients write to what DataFusion takes |
 //! | `names` | what the columns of an answer are called |
 //! | `prepare` | [`Prepared`]: a statement with its parameters and columns |
@@ -18,6 +19,7 @@
 //! | `tables`, `rows` | the tables of `pg_catalog`, and what is in them |
 //! | `oids` | the numbers that PostgreSQL gives to types and tables |
 
+mod dialect;
 mod functions;
 mod names;
 pub mod oids;
