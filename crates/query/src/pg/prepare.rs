@@ -65,7 +65,7 @@ impl Sql {
     ) -> Result<Prepared, Refused> {
         let mut statement = statement.clone();
         names::give(&mut statement);
-        rewrite::rewrite(&mut statement, &given);
+        rewrite::rewrite(&mut statement, &given)?;
         self.plan(Arc::new(statement), given.into(), session).await
     }
 
