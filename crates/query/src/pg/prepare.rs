@@ -53,6 +53,11 @@ impl Prepared {
 }
 
 impl Sql {
+    /// How long a statement may take.
+    pub fn patience(&self) -> Duration {
+        self.limits.timeout
+    }
+
     /// Plans a statement that reads. `given`: the types of its parameters, as far as the client says them.
     ///
     /// # Errors
