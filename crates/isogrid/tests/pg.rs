@@ -203,6 +203,11 @@ fn what_is_wrong_has_the_code_that_clients_know() {
             ("SELECT 1/0", "22012", "IG-0118"),
             ("SELECT CAST(tenant AS INT) FROM orders", "22P02", "IG-0118"),
             ("DELETE FROM orders", "25006", "DML"),
+            ("SHOW MAPS", "25006", "isogrid sql"),
+            ("SELECT ARRAY(SELECT tenant FROM orders)", "42883", "array"),
+            ("SELECT (tenant).a FROM orders", "0A000", ""),
+            ("SELECT 'missing'::regclass", "42P01", "missing"),
+            ("SELECT tenant::inet FROM orders", "42704", "inet"),
             ("SET client_encoding TO 'LATIN1'", "22023", "LATIN1"),
             ("SHOW nothing", "42704", "nothing"),
             ("SELECT $1", "42P02", "$1"),
@@ -313,20 +318,19 @@ fn both_doors_share_sixteen_statements() {
             let portal = client.prepare(LARGE).await.expect("it is prepared");
             clients.push((client, portal));
         }
-        let mut unread = Vec::new();
-        let mut open = Vec::new();
-        for (client, prepared) in &mut clients {
+        let grid = common::data::grid(&node.endpoint).await;
+        let other = connect(&node).await;
+        // All at once: a statement's time goes on while nobody takes its rows.
+        let taken = clients.iter_mut().map(async |(client, prepared)| {
             let transaction = client.transaction().await.expect("it begins");
             let portal = transaction.bind(prepared, &[]).await.expect("it is bound");
             let rows = transaction.query_portal(&portal, 1).await.expect("one of sixteen");
             assert_eq!(rows.len(), 1);
-            open.push((transaction, portal));
-        }
-        let grid = common::data::grid(&node.endpoint).await;
-        for _ in 0..8 {
-            unread.push(grid.sql(LARGE).run().await.expect("one of sixteen"));
-        }
-        let other = connect(&node).await;
+            (transaction, portal)
+        });
+        let unread = (0..8).map(async |_| grid.sql(LARGE).run().await.expect("one of sixteen"));
+        let (_open, mut unread) =
+            tokio::join!(futures::future::join_all(taken), futures::future::join_all(unread));
         let error = other.simple_query("SELECT 1").await.expect_err("one too many");
         let (code, said) = told(&error);
         assert!(code == "53300" && said.contains("IG-0313"), "{said}");
@@ -475,5 +479,28 @@ fn what_clients_ask_of_the_catalogue_is_answered() {
         assert!(
             rows.contains(&row("total", "bigint")) && rows.contains(&row("is_paid", "boolean"))
         );
+    });
+}
+
+#[test]
+fn what_is_asked_as_postgres_has_it_is_answered_as_it_does() {
+    let node = start();
+    runtime().block_on(async {
+        let client = connect(&node).await;
+        for (text, answer) in [
+            ("SELECT abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(-1))))))))))))", "1"),
+            ("SELECT 1>-1", "t"),
+            ("SELECT 1<>-1", "t"),
+            ("SELECT 2 = ANY('{1,2}'::int[])", "t"),
+            ("SELECT ('{1,2}'::int[])[2] + 1", "3"),
+            ("SELECT 'abcd'::varchar(3)", "abc"),
+            ("SELECT 'abcd'::char", "a"),
+            ("SELECT to_regclass('missing') IS NULL", "t"),
+            ("SELECT (SELECT count(*) > 0 FROM pg_trigger)", "f"),
+            ("SELECT (SELECT count(*)::int FROM pg_trigger)", "0"),
+            ("SELECT 'orders'::text::regclass IS NULL", "f"),
+        ] {
+            assert_eq!(one(&client, text).await, answer, "{text}");
+        }
     });
 }

@@ -37,9 +37,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut wire = Wire::new(io);
-    let ended = converse(&mut wire, &door, is_refused).await;
-    if let Err(Fault::Fatal(refused) | Fault::Refused(refused)) = ended {
-        reply::error(&mut wire.outbox, Severity::Fatal, &refused);
+    match converse(&mut wire, &door, is_refused).await {
+        // Nobody reads what would be said.
+        Err(Fault::Gone) => return,
+        Err(Fault::Fatal(refused) | Fault::Refused(refused)) => {
+            reply::error(&mut wire.outbox, Severity::Fatal, &refused);
+        }
+        Ok(()) => {}
     }
     wire.close().await;
 }
@@ -143,7 +147,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             if self.is_skipping && message != Message::Sync {
                 continue;
             }
-            let is_simple = matches!(message, Message::Query(_));
+            let is_simple = matches!(message, Message::Query(_) | Message::Call);
             match self.handle(message).await {
                 Ok(()) => {}
                 Err(Fault::Refused(refused)) => self.tell(&refused, is_simple).await?,
@@ -166,6 +170,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             }
             Message::Flush => self.wire.send().await,
             Message::Sync => self.sync().await,
+            Message::Call => {
+                Err(refused("0A000", "functions are called within statements only").into())
+            }
             Message::Terminate | Message::Other => Ok(()),
         }
     }
@@ -210,8 +217,23 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             () = running.cancelled() => Err(canceled("the client asked for it")),
             () = stopped.cancelled() => Err(stopping()),
             done = work => Ok(done),
-            () = sleep_until(until) => Err(canceled("statement_timeout is over")),
+            () = sleep_until(until) => Err(canceled(TIME_IS_OVER)),
             () = wire.gone() => Err(Fault::Gone),
+        }
+    }
+
+    /// Sends a piece of an answer, under the same conditions. What was not sent is still there to be sent.
+    pub(crate) async fn send_piece(
+        wire: &mut Wire<S>,
+        (running, stopped): (&CancellationToken, &CancellationToken),
+        until: Option<Instant>,
+    ) -> Result<(), Fault> {
+        tokio::select! {
+            biased;
+            () = running.cancelled() => Err(canceled("the client asked for it")),
+            () = stopped.cancelled() => Err(stopping()),
+            () = sleep_until(until) => Err(canceled(TIME_IS_OVER)),
+            sent = wire.send_piece() => sent,
         }
     }
 
@@ -219,6 +241,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
         &self.stopping
     }
 }
+
+const TIME_IS_OVER: &str = "statement_timeout, or the time that statements have, is over";
 
 async fn sleep_until(until: Option<Instant>) {
     match until {
@@ -231,3 +255,7 @@ fn canceled(why: &str) -> Fault {
     let error = Error::new(ErrorCode::QueryTooLong, format!("the statement was cancelled: {why}"));
     Fault::Refused(Refused { state: "57014", error })
 }
+
+#[cfg(test)]
+#[path = "connection_test.rs"]
+mod tests;

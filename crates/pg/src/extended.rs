@@ -1,6 +1,7 @@
 //! Extended queries: a statement is parsed once, bound to values, described, and executed, all of its rows at once or some
 //! at a time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use isogrid_query::arrow::datatypes::{DataType, SchemaRef};
@@ -14,10 +15,13 @@ use crate::command;
 use crate::connection::Connection;
 use crate::decode;
 use crate::fault::{Fault, refused};
-use crate::limits::{COLUMNS_MAX, PORTALS_MAX, STATEMENT_BYTES_MAX, STATEMENTS_MAX, SUSPENDED_MAX};
+use crate::limits::{
+    COLUMNS_MAX, HELD_BYTES_MAX, PORTALS_MAX, STATEMENT_BYTES_MAX, STATEMENT_WEIGHT,
+    STATEMENTS_MAX, SUSPENDED_MAX,
+};
 use crate::message::{Bind, Formats, Target, is_too_many};
 use crate::reply;
-use crate::rows::Running;
+use crate::rows::{Running, earlier};
 use crate::simple::tag;
 
 /// A statement that was parsed.
@@ -41,6 +45,8 @@ pub(crate) struct Portal {
     values: Vec<ScalarValue>,
     formats: Formats,
     state: State,
+    /// How long the message with its values was.
+    bytes: usize,
 }
 
 /// How far a portal is.
@@ -57,7 +63,9 @@ impl Portal {
     /// When its rows will have waited too long.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
         match &self.state {
-            State::Suspended(_, since) => Some(*since + SUSPENDED_MAX),
+            State::Suspended(running, since) => {
+                earlier(running.until(), Some(*since + SUSPENDED_MAX))
+            }
             _ => None,
         }
     }
@@ -90,6 +98,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         if is_too_many(types.len()) {
             return Err(refused("54000", format!("{} parameters", types.len())).into());
         }
+        if text.len() > STATEMENT_BYTES_MAX {
+            let (bytes, most) = (text.len(), STATEMENT_BYTES_MAX);
+            let detail = format!("a prepared statement of {bytes} bytes, at most {most}");
+            return Err(refused("54000", detail).into());
+        }
         let mut statements = PgStatement::parse(text)?;
         if statements.len() > 1 {
             let detail = format!("{} statements where one is prepared", statements.len());
@@ -99,8 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             return Err(refused("42P05", format!("{name:?} is prepared already")).into());
         }
         self.statements.remove(&name);
-        let held: usize = self.statements.values().map(|known| known.bytes).sum();
-        if self.statements.len() >= STATEMENTS_MAX || held + text.len() > STATEMENT_BYTES_MAX {
+        let bytes = text.len() * STATEMENT_WEIGHT;
+        if self.statements.len() >= STATEMENTS_MAX || self.held(None) + bytes > HELD_BYTES_MAX {
             let count = self.statements.len();
             let detail = format!("{count} statements are prepared here: close some of them");
             return Err(refused("53400", detail).into());
@@ -118,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 (What::Query(statement, Arc::new(prepared)), numbers)
             }
         };
-        let known = Known { what, types, bytes: text.len() };
+        let known = Known { what, types, bytes };
         self.statements.insert(name, Arc::new(known));
         reply::plain(&mut self.wire.outbox, b'1');
         Ok(())
@@ -143,6 +156,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         Ok(prepared)
     }
 
+    /// How many bytes are held: by values, and by statements, of which a portal may be the last to know. `without`: the
+    /// portal that is about to go.
+    fn held(&self, without: Option<&str>) -> usize {
+        let portals = || {
+            let stays = |(name, _): &(&String, &Portal)| Some(name.as_str()) != without;
+            self.portals.iter().filter(stays).map(|(_, portal)| portal)
+        };
+        let values: usize = portals().map(|portal| portal.bytes).sum();
+        let known = self.statements.values().chain(portals().map(|portal| &portal.known));
+        let known: HashMap<*const Known, usize> =
+            known.map(|known| (Arc::as_ptr(known), known.bytes)).collect();
+        values + known.values().sum::<usize>()
+    }
+
     fn known(&self, name: &str) -> Result<Arc<Known>, Refused> {
         let known = self.statements.get(name).map(Arc::clone);
         known.ok_or_else(|| refused("26000", format!("no statement {name:?} is prepared")))
@@ -157,6 +184,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         if self.portals.len() >= PORTALS_MAX && !self.portals.contains_key(&bind.portal) {
             return Err(refused("53400", format!("{PORTALS_MAX} portals are open")).into());
         }
+        if self.held(Some(&bind.portal)) + bind.bytes > HELD_BYTES_MAX {
+            let detail = "what is prepared and bound here is too much: close some of it";
+            return Err(refused("53400", detail).into());
+        }
         let wanted = match &known.what {
             What::Query(_, prepared) => prepared.parameters(),
             _ => &[],
@@ -166,8 +197,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             decode::value(bind.values[place].as_ref(), written, wanted)
         };
         let values = wanted.iter().enumerate().map(value).collect::<Result<Vec<_>, _>>()?;
-        let formats = bind.results;
-        let portal = Portal { known, values, formats, state: State::Bound };
+        let (formats, bytes) = (bind.results, bind.bytes);
+        let portal = Portal { known, values, formats, state: State::Bound, bytes };
         self.portals.insert(bind.portal, portal);
         reply::plain(&mut self.wire.outbox, b'2');
         Ok(())
@@ -233,8 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 return Ok(());
             }
             State::Expired => {
-                let seconds = SUSPENDED_MAX.as_secs();
-                let detail = format!("nobody took the rest of the rows for {seconds} s");
+                let detail = "nobody took the rest of the rows in time";
                 return Err(refused("57014", detail).into());
             }
         };

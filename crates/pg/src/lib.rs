@@ -40,6 +40,7 @@ mod startup;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use isogrid_query::arrow::datatypes::DataType;
@@ -52,6 +53,9 @@ pub use connection::{Door, serve};
 /// What runs statements.
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
+    /// How long a statement may take, with all that its client takes for the rows.
+    fn patience(&self) -> Duration;
+
     /// Plans a statement. `given`: the types of its parameters, as far as the client says them.
     ///
     /// # Errors

@@ -20,10 +20,23 @@ pub const WRITE_MAX: Duration = Duration::from_secs(30);
 /// How many bytes are read ahead while a statement runs.
 pub const READ_AHEAD_BYTES: usize = 64 << 10;
 
-/// The most prepared statements of a connection, and the most bytes that their texts have together.
+/// How long a message may take from its first byte to its last.
+pub const MESSAGE_MAX: Duration = Duration::from_secs(30);
+
+/// How long the last words of a connection may take.
+pub const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// The most prepared statements of a connection.
 pub const STATEMENTS_MAX: usize = 256;
-/// See [`STATEMENTS_MAX`].
-pub const STATEMENT_BYTES_MAX: usize = 4 << 20;
+
+/// The longest text of a prepared statement.
+pub const STATEMENT_BYTES_MAX: usize = 256 << 10;
+
+/// The most bytes that prepared statements and the values of open portals have together on one connection.
+pub const HELD_BYTES_MAX: usize = 4 << 20;
+
+/// How many bytes are counted for each of a prepared statement's text: its plan is larger than that.
+pub const STATEMENT_WEIGHT: usize = 4;
 
 /// The most portals of a connection.
 pub const PORTALS_MAX: usize = 64;

@@ -23,6 +23,8 @@ pub(crate) enum Message {
     Close(Target, String),
     Flush,
     Sync,
+    /// A call of a function by its number.
+    Call,
     Terminate,
     /// Something that nobody asked for, such as data to copy.
     Other,
@@ -36,6 +38,8 @@ pub(crate) struct Bind {
     pub(crate) formats: Formats,
     pub(crate) values: Vec<Option<Bytes>>,
     pub(crate) results: Formats,
+    /// How long the message is.
+    pub(crate) bytes: usize,
 }
 
 /// What is described or closed.
@@ -80,11 +84,12 @@ impl Body {
                 Message::Parse { name, text, types }
             }
             b'B' => {
+                let bytes = self.0.len();
                 let (portal, statement) = (self.text()?, self.text()?);
                 let formats = Formats(self.list(2, |body| Some(body.short()? == 1))?);
                 let values = self.list(4, Body::value)?;
                 let results = Formats(self.list(2, |body| Some(body.short()? == 1))?);
-                Message::Bind(Bind { portal, statement, formats, values, results })
+                Message::Bind(Bind { portal, statement, formats, values, results, bytes })
             }
             b'D' => Message::Describe(self.target()?, self.text()?),
             b'C' => Message::Close(self.target()?, self.text()?),
@@ -96,6 +101,7 @@ impl Body {
             }
             b'H' => Message::Flush,
             b'S' => Message::Sync,
+            b'F' => Message::Call,
             b'X' => Message::Terminate,
             _ => Message::Other,
         })

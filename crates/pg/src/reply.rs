@@ -6,6 +6,9 @@ use isogrid_query::pg::{Prepared, Refused, oids};
 
 use crate::message::Formats;
 
+/// The version that is spoken, as messages have it.
+const PROTOCOL: u32 = 3 << 16;
+
 /// Where a session stands: outside of a transaction, within one, or within one that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -39,7 +42,7 @@ pub(crate) fn authenticated(out: &mut BytesMut) {
 /// Which version of the protocol is spoken, and what of the client's wishes is not known.
 pub(crate) fn negotiated(out: &mut BytesMut, unknown: &[&str]) {
     message(out, b'v', |out| {
-        out.put_u32(0);
+        out.put_u32(PROTOCOL);
         out.put_u32(unknown.len() as u32);
         unknown.iter().for_each(|name| text(out, name));
     });

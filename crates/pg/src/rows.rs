@@ -7,6 +7,7 @@ use isogrid_query::arrow::datatypes::SchemaRef;
 use isogrid_query::pg::{Prepared, Refused};
 use isogrid_query::{Answer, ScalarValue};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Connection;
@@ -23,6 +24,14 @@ pub(crate) struct Running {
     told: SchemaRef,
     formats: Formats,
     rows: Option<Rows>,
+    /// When the statement's time is over, however slowly its rows are taken.
+    until: Option<Instant>,
+}
+
+impl Running {
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
@@ -34,11 +43,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         formats: Formats,
         token: &CancellationToken,
     ) -> Result<Running, Fault> {
-        let (session, until) = (self.session(), self.until());
+        let granted = Instant::now().checked_add(self.runner.patience());
+        let (session, until) = (self.session(), earlier(self.until(), granted));
         let (runner, stopping) = (Arc::clone(&self.runner), self.stopping().clone());
         let begun = runner.run(prepared, values, &session);
         let begun = Self::wait(self.wire, (token, &stopping), until, begun).await?;
-        Ok(Running { answer: begun?, told: prepared.schema(), formats, rows: None })
+        Ok(Running { answer: begun?, told: prepared.schema(), formats, rows: None, until })
     }
 
     /// Writes rows until there are no more or `rows_max` have been written, 0 for all: how many, and whether that was all.
@@ -48,13 +58,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         rows_max: usize,
         token: &CancellationToken,
     ) -> Result<(u64, bool), Fault> {
-        let (until, stopping) = (self.until(), self.stopping().clone());
+        let (until, stopping) = (running.until, self.stopping().clone());
+        let ends = (token, &stopping);
         let mut written = 0;
         loop {
             if rows_max != 0 && written >= rows_max as u64 {
                 return Ok((written, false));
             }
             if let Some(rows) = &mut running.rows {
+                // A client that takes its rows in time is no reason to go on for ever.
+                if token.is_cancelled() || until.is_some_and(|until| until <= Instant::now()) {
+                    let never = std::future::pending::<()>();
+                    Self::wait(self.wire, ends, until, never).await?;
+                }
                 let some = match rows_max {
                     0 => ROWS_AT_ONCE,
                     _ => ROWS_AT_ONCE.min(rows_max - written as usize),
@@ -63,19 +79,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 while left > 0 && rows.write(&mut self.wire.outbox) {
                     left -= 1;
                     // Rows may be large: what waits stays a piece.
-                    self.wire.send_piece().await?;
+                    Self::send_piece(self.wire, ends, until).await?;
                 }
                 written += (some - left) as u64;
                 if left > 0 {
                     running.rows = None;
-                } else if token.is_cancelled() {
-                    let never = std::future::pending::<()>();
-                    Self::wait(self.wire, (token, &stopping), until, never).await?;
                 }
                 continue;
             }
             let next = running.answer.batches.next();
-            let next = Self::wait(self.wire, (token, &stopping), until, next).await?;
+            let next = Self::wait(self.wire, ends, until, next).await?;
             match next {
                 None => return Ok((written, true)),
                 Some(batch) => {
@@ -88,7 +101,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     }
 
     /// When the client's own patience is over.
-    pub(crate) fn until(&self) -> Option<tokio::time::Instant> {
-        self.settings.statement_timeout().map(|timeout| tokio::time::Instant::now() + timeout)
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.settings.statement_timeout().and_then(|timeout| Instant::now().checked_add(timeout))
     }
+}
+
+/// The earlier of two points in time, of which either may be never.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    [one, other].into_iter().flatten().min()
 }

@@ -2,9 +2,12 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::fault::{Fault, broken};
-use crate::limits::{MESSAGE_BYTES_MAX, PIECE_BYTES, READ_AHEAD_BYTES, WRITE_MAX};
+use crate::limits::{
+    CLOSE_MAX, MESSAGE_BYTES_MAX, MESSAGE_MAX, PIECE_BYTES, READ_AHEAD_BYTES, WRITE_MAX,
+};
 
 /// How much room there is to read into: little, because most connections wait.
 const ROOM_BYTES: usize = 4 << 10;
@@ -13,13 +16,15 @@ const ROOM_BYTES: usize = 4 << 10;
 pub(crate) struct Wire<S> {
     io: S,
     inbox: BytesMut,
+    /// Until when the message that has begun must be here. Kept, because reading is begun again and again.
+    until: Option<Instant>,
     /// What is to be sent.
     pub(crate) outbox: BytesMut,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(crate) fn new(io: S) -> Self {
-        Wire { io, inbox: BytesMut::new(), outbox: BytesMut::new() }
+        Wire { io, inbox: BytesMut::new(), until: None, outbox: BytesMut::new() }
     }
 
     /// The length and body of a message without a type, as those before the first statement are. `None`: the client went.
@@ -40,6 +45,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if !self.fill(1).await? {
             return Ok(None);
         }
+        let until = *self.until.get_or_insert_with(|| Instant::now() + MESSAGE_MAX);
+        let rest = tokio::time::timeout_at(until, self.begun()).await;
+        let message = rest.map_err(|_| {
+            let seconds = MESSAGE_MAX.as_secs();
+            broken(format!("a message was not finished within {seconds} s"))
+        })??;
+        self.until = None;
+        Ok(message)
+    }
+
+    /// A message whose first byte is there.
+    async fn begun(&mut self) -> Result<Option<(u8, Bytes)>, Fault> {
         let letter = self.inbox[0];
         if !b"QPBDECHSXFdcfp".contains(&letter) {
             return Err(broken(format!("a message of type {letter:#04x}")));
@@ -109,8 +126,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Says good-bye.
     pub(crate) async fn close(&mut self) {
-        let _ = self.send().await;
-        let _ = tokio::time::timeout(WRITE_MAX, self.io.shutdown()).await;
+        let closing = async {
+            let _ = self.send().await;
+            let _ = self.io.shutdown().await;
+        };
+        let _ = tokio::time::timeout(CLOSE_MAX, closing).await;
     }
 }
 
@@ -123,4 +143,33 @@ fn length(bytes: &[u8], bytes_max: usize) -> Result<usize, Fault> {
         return Err(broken(format!("a message of {length} bytes, at most {bytes_max}")));
     }
     Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_has_begun_is_finished_in_time() {
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        let mut wire = Wire::new(server);
+        let patient = tokio::time::timeout(10 * MESSAGE_MAX, wire.typed()).await;
+        assert!(patient.is_err(), "nothing has begun");
+        client.write_all(b"Q\0").await.expect("it is written");
+        // Reading is given up and begun again, and the time goes on.
+        let early = tokio::time::timeout(MESSAGE_MAX / 2, wire.typed()).await;
+        assert!(early.is_err());
+        let late = tokio::time::timeout(MESSAGE_MAX, wire.typed()).await;
+        assert!(matches!(late, Ok(Err(Fault::Fatal(_)))), "{late:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_words_are_short() {
+        let (_client, server) = tokio::io::duplex(16);
+        let mut wire = Wire::new(server);
+        wire.outbox.extend_from_slice(&[0; 1 << 10]);
+        let began = Instant::now();
+        wire.close().await;
+        assert!(began.elapsed() <= CLOSE_MAX * 2, "{:?}", began.elapsed());
+    }
 }

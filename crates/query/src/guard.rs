@@ -12,28 +12,59 @@ const BYTES_MAX: usize = 1 << 20;
 /// The most operators in one, words such as AND and UNION among them.
 const OPERATORS_MAX: usize = 500;
 
+/// The most brackets within each other. Those of types are counted by nobody else.
+const BRACKETS_MAX: usize = 64;
+
 /// The least stack that a thread needs on which a statement is planned.
 pub const STACK_BYTES: usize = 32 << 20;
 
 /// Refuses what is too long or too deep. What cannot be read at all is told by the parser.
 pub(crate) fn check(statement: &str) -> Result<()> {
-    let refused = |why: String| Err(Error::new(ErrorCode::QueryInvalid, why));
-    if statement.len() > BYTES_MAX {
-        return refused(format!("it has {} bytes, at most {BYTES_MAX}", statement.len()));
+    check_bytes(statement.len())?;
+    match Tokenizer::new(&GenericDialect {}, statement).tokenize() {
+        Ok(tokens) => check_tokens(&tokens, BRACKETS_MAX),
+        Err(_) => Ok(()),
     }
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, statement).tokenize() else {
-        return Ok(());
-    };
+}
+
+/// Refuses what is too long.
+pub(crate) fn check_bytes(bytes: usize) -> Result<()> {
+    match bytes {
+        0..=BYTES_MAX => Ok(()),
+        _ => refused(format!("it has {bytes} bytes, at most {BYTES_MAX}")),
+    }
+}
+
+/// Refuses what is too deep: `tokens` are those that the parser gets.
+pub(crate) fn check_tokens(tokens: &[Token], brackets_max: usize) -> Result<()> {
     let operators = tokens.iter().filter(|token| deepens(token)).count();
     if operators > OPERATORS_MAX {
         return refused(format!(
             "it has {operators} operators, at most {OPERATORS_MAX}: alternatives of one column fit in a list, column IN (…)"
         ));
     }
+    let (mut open, mut deepest) = (0usize, 0);
+    for token in tokens {
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => open += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    if deepest > brackets_max {
+        return refused(format!(
+            "it has {deepest} brackets within each other, at most {brackets_max}"
+        ));
+    }
     Ok(())
 }
 
-/// Whether a token may make a statement's tree deeper. Lists do not, and brackets are counted by the parser.
+fn refused(why: String) -> Result<()> {
+    Err(Error::new(ErrorCode::QueryInvalid, why))
+}
+
+/// Whether a token may make a statement's tree deeper. Lists do not, and brackets are counted by themselves.
 fn deepens(token: &Token) -> bool {
     match token {
         Token::Word(word) => matches!(
@@ -54,6 +85,24 @@ fn deepens(token: &Token) -> bool {
                 | Keyword::CASE
                 | Keyword::COLLATE
                 | Keyword::AT
+                | Keyword::STRAIGHT_JOIN
+                | Keyword::NOTNULL
+                | Keyword::XOR
+                | Keyword::OVERLAPS
+                | Keyword::RLIKE
+                | Keyword::REGEXP
+                | Keyword::SIMILAR
+                | Keyword::MEMBER
+                | Keyword::MINUS
+                | Keyword::INTERVAL
+                | Keyword::DIV
+                | Keyword::MATCH
+                | Keyword::OPERATOR
+                | Keyword::QUALIFY
+                | Keyword::PIVOT
+                | Keyword::UNPIVOT
+                | Keyword::APPLY
+                | Keyword::PRIOR
         ),
         Token::Number(..)
         | Token::SingleQuotedString(_)
@@ -93,5 +142,43 @@ mod tests {
         assert!(check(&list).is_ok());
         assert!(check(&"x".repeat(BYTES_MAX + 1)).is_err());
         assert!(check("SELECT 'open").is_ok(), "that is for the parser to tell");
+    }
+
+    #[test]
+    fn every_word_that_deepens_is_counted() {
+        for word in [
+            "NOTNULL",
+            "XOR",
+            "OVERLAPS",
+            "RLIKE",
+            "REGEXP",
+            "SIMILAR TO",
+            "MEMBER OF",
+            "MINUS",
+            "INTERVAL",
+            "DIV",
+            "MATCH",
+            "OPERATOR",
+            "QUALIFY",
+            "PIVOT",
+            "UNPIVOT",
+            "STRAIGHT_JOIN",
+            "GLOBAL IN",
+        ] {
+            let deep = format!("SELECT a{}", format!(" {word} a").repeat(OPERATORS_MAX));
+            assert!(check(&deep).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn brackets_are_bounded_whatever_they_are_of() {
+        let nested = |open: &str, close: &str, count: usize| {
+            check(&format!("SELECT {}1{}", open.repeat(count), close.repeat(count)))
+        };
+        for (open, close) in [("(", ")"), ("[", "]"), ("{a: ", "}"), ("Nullable(", ")")] {
+            assert!(nested(open, close, BRACKETS_MAX).is_ok(), "{open}");
+            assert!(nested(open, close, BRACKETS_MAX + 1).is_err(), "{open}");
+        }
+        assert!(check(&format!("SELECT 1{}", ", (1)".repeat(1_000))).is_ok());
     }
 }

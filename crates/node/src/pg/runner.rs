@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
@@ -19,6 +20,10 @@ pub(super) struct StatementRunner(pub(super) Arc<Statements>);
 
 #[async_trait]
 impl Runner for StatementRunner {
+    fn patience(&self) -> Duration {
+        self.0.sql.patience()
+    }
+
     async fn prepare(
         &self,
         statement: &Statement,

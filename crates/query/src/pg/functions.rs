@@ -150,15 +150,18 @@ fn register_tables(add: &dyn Fn(&str, DataType, Body), source: &Arc<dyn Source>)
     let maps = Arc::new(oids::of_maps(&source.maps()));
     let names: Arc<BTreeMap<u32, String>> =
         Arc::new(maps.iter().map(|(name, oid)| (*oid, quoted(name, '"'))).collect());
-    let to_number = move |args: &[ScalarValue]| {
+    let known = Arc::clone(&maps);
+    let if_there = move |args: &[ScalarValue]| Ok(number(args, |name| table_oid(&known, name)));
+    add("to_regclass", DataType::UInt32, Arc::new(if_there));
+    // A cast says that it is there.
+    let cast = move |args: &[ScalarValue]| {
         let Some(name) = text(args, 0) else { return Ok(ScalarValue::UInt32(None)) };
-        let oid = name.parse().ok().or_else(|| table_oid(&maps, &name));
-        match oid {
+        match name.parse().ok().or_else(|| table_oid(&maps, &name)) {
             Some(oid) => Ok(ScalarValue::UInt32(Some(oid))),
             None => Err(DataFusionError::Plan(format!("table '{name}' not found"))),
         }
     };
-    add("to_regclass", DataType::UInt32, Arc::new(to_number));
+    add("pg_regclass_oid", DataType::UInt32, Arc::new(cast));
     let to_name = move |args: &[ScalarValue]| {
         Ok(named(args, |oid| names.get(&oid).cloned().unwrap_or_else(|| oid.to_string())))
     };

@@ -9,16 +9,22 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `statement` | [`PgStatement`]: one statement, and [`Command`]: one about the session |
+//! | `dialect` | how a statement is read |
 //! | `rewrite` | from what clients write to what DataFusion takes |
+//! | `casts`, `subqueries` | parts of that: casts, and questions about the catalogue within a question |
 //! | `names` | what the columns of an answer are called |
 //! | `prepare` | [`Prepared`]: a statement with its parameters and columns |
 //! | `parameters` | the types of a statement's parameters |
 //! | `refused` | [`Refused`]: an error with PostgreSQL's code for it |
+//! | `lists` | [`list_items`]: the items of a list that is written as text |
 //! | `functions` | the functions of PostgreSQL that clients call |
 //! | `tables`, `rows` | the tables of `pg_catalog`, and what is in them |
 //! | `oids` | the numbers that PostgreSQL gives to types and tables |
 
+mod casts;
+mod dialect;
 mod functions;
+mod lists;
 mod names;
 pub mod oids;
 mod parameters;
@@ -27,11 +33,13 @@ mod refused;
 mod rewrite;
 mod rows;
 mod statement;
+mod subqueries;
 mod tables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use lists::list_items;
 pub use prepare::Prepared;
 pub use refused::Refused;
 pub use statement::{Command, PgStatement};

@@ -53,6 +53,11 @@ impl Prepared {
 }
 
 impl Sql {
+    /// How long a statement may take.
+    pub fn patience(&self) -> Duration {
+        self.limits.timeout
+    }
+
     /// Plans a statement that reads. `given`: the types of its parameters, as far as the client says them.
     ///
     /// # Errors
@@ -65,7 +70,7 @@ impl Sql {
     ) -> Result<Prepared, Refused> {
         let mut statement = statement.clone();
         names::give(&mut statement);
-        rewrite::rewrite(&mut statement, &given);
+        rewrite::rewrite(&mut statement, &given)?;
         self.plan(Arc::new(statement), given.into(), session).await
     }
 

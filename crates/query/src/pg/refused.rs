@@ -62,6 +62,7 @@ impl From<Error> for Refused {
             ErrorCode::TooManyQueries | ErrorCode::TooManyConnections => "53300",
             ErrorCode::StillJoining | ErrorCode::NotReady => "57P03",
             ErrorCode::ShuttingDown => "57P01",
+            ErrorCode::QueryInvalid if detail.contains("planning: table '") => "42P01",
             ErrorCode::QueryInvalid => "42000",
             ErrorCode::QueryFailed if detail.contains("Divide by zero") => "22012",
             ErrorCode::QueryFailed if detail.contains("Cannot cast") => "22P02",

@@ -5,46 +5,59 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr,
     Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
-    TableFactor, TimezoneInfo, Value, ValueWithSpan, VisitMut, VisitorMut,
+    ObjectName, ObjectNamePart, Statement, TableFactor, TimezoneInfo, Value, ValueWithSpan,
+    VisitMut, VisitorMut,
 };
 
-use super::tables;
+use super::refused::Refused;
+use super::subqueries::{catalog_table, first_row, is_of_catalog, is_over_nothing};
+use super::{casts, tables};
 
 /// The schema that PostgreSQL's clients ask.
 pub(crate) const CATALOG: &str = "pg_catalog";
 
 /// Makes a statement one that DataFusion takes. `types`: those that the client says its parameters have.
-pub(crate) fn rewrite(statement: &mut Statement, types: &[Option<ArrowType>]) {
-    let _ = VisitMut::visit(statement, &mut Rewriter { types });
+///
+/// # Errors
+/// It has a cast to a type that nobody here knows.
+pub(crate) fn rewrite(
+    statement: &mut Statement,
+    types: &[Option<ArrowType>],
+) -> Result<(), Refused> {
+    let is_of_catalog = is_of_catalog(statement);
+    match VisitMut::visit(statement, &mut Rewriter { types, is_of_catalog }) {
+        ControlFlow::Break(refused) => Err(refused),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 struct Rewriter<'a> {
     types: &'a [Option<ArrowType>],
+    /// Whether the whole statement reads the catalogue, and nothing else.
+    is_of_catalog: bool,
 }
 
 impl VisitorMut for Rewriter<'_> {
-    type Break = ();
+    type Break = Refused;
 
     /// `pg_class` is `pg_catalog.pg_class`, and so it is in whatever database it is said to be.
-    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Refused> {
         let parts: Vec<String> = relation.0.iter().map(part).collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        match parts.as_slice() {
-            [table] | [_, CATALOG, table] | [CATALOG, table] if tables::exists(table) => {
-                *relation = ObjectName::from(vec![Ident::new(CATALOG), Ident::new(*table)]);
-            }
+        if let Some(table) = catalog_table(relation) {
+            *relation = ObjectName::from(vec![Ident::new(CATALOG), Ident::new(table)]);
+        } else if let [schema, function] = parts.as_slice()
+            && schema == CATALOG
+        {
             // A function that gives rows.
-            [CATALOG, function] => *relation = ObjectName::from(Ident::new(*function)),
-            _ => {}
+            *relation = ObjectName::from(Ident::new(function));
         }
         ControlFlow::Continue(())
     }
 
     /// Functions of the catalogue that give rows are tables here.
-    fn pre_visit_table_factor(&mut self, relation: &mut TableFactor) -> ControlFlow<()> {
+    fn pre_visit_table_factor(&mut self, relation: &mut TableFactor) -> ControlFlow<Refused> {
         if let TableFactor::Table { name, args, .. } = relation
             && name.0.last().map(part).is_some_and(|name| tables::exists(&name))
         {
@@ -53,7 +66,7 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Refused> {
         match expr {
             Expr::Subquery(query) if is_over_nothing(query) => *expr = null(),
             Expr::Subquery(query) => first_row(query),
@@ -61,13 +74,16 @@ impl VisitorMut for Rewriter<'_> {
                 *expr = Expr::Value(Value::Boolean(*negated).into());
             }
             // ARRAY(SELECT …): only of rights and members, which nobody has.
-            Expr::Function(Function { args: FunctionArguments::Subquery(_), .. }) => {
+            Expr::Function(Function { args: FunctionArguments::Subquery(query), .. })
+                if is_of_catalog(&**query) =>
+            {
                 let list = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
                 *expr = cast_to(null(), DataType::Array(list));
             }
-            // A field of a row: no value here is one.
+            // A field of a row: no value of the catalogue is one.
             Expr::CompoundFieldAccess { root, access_chain }
-                if matches!(**root, Expr::Nested(_) | Expr::Function(_))
+                if self.is_of_catalog
+                    && matches!(**root, Expr::Nested(_) | Expr::Function(_))
                     && matches!(access_chain.as_slice(), [AccessExpr::Dot(_)]) =>
             {
                 *expr = null();
@@ -77,7 +93,7 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Refused> {
         match expr {
             Expr::BinaryOp { op, .. } => plain_operator(op),
             Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
@@ -91,11 +107,11 @@ impl VisitorMut for Rewriter<'_> {
                     *expr = cast_to(expr.clone(), DataType::BigInt(None));
                 }
             }
-            Expr::Cast { expr: inner, data_type, .. } => {
-                if let Some(cast) = cast(inner, data_type) {
-                    *expr = cast;
-                }
-            }
+            Expr::Cast { expr: inner, data_type, .. } => match casts::cast(inner, data_type) {
+                Ok(Some(cast)) => *expr = cast,
+                Ok(None) => {}
+                Err(refused) => return ControlFlow::Break(refused),
+            },
             Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
                 if let Expr::Nested(inner) = &**right {
                     **right = (**inner).clone();
@@ -167,12 +183,8 @@ fn plain_operator(op: &mut BinaryOperator) {
 /// `LIKE 'a/_b' ESCAPE '/'`: here a backslash escapes, and nothing else.
 fn plain_escape(pattern: &mut Box<Expr>, escape: &mut Option<ValueWithSpan>) {
     if let Some(escape) = escape.take() {
-        let mut escaped = call("pg_like_escaped", (**pattern).clone());
-        if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut escaped {
-            let escape = FunctionArgExpr::Expr(Expr::Value(escape));
-            list.args.push(FunctionArg::Unnamed(escape));
-        }
-        **pattern = escaped;
+        let escape = Expr::Value(escape);
+        **pattern = call_with("pg_like_escaped", vec![(**pattern).clone(), escape]);
     }
 }
 
@@ -192,131 +204,20 @@ fn plain_function(function: &mut Function) {
     }
 }
 
-/// A cast to a type that only PostgreSQL has.
-fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
-    let name = match data_type {
-        DataType::Regclass => "regclass".to_owned(),
-        DataType::Custom(name, _) => name.0.last().map(part)?,
-        DataType::CharacterVarying(_) | DataType::Character(_) | DataType::Char(_) => {
-            return Some(cast_to(inner.clone(), DataType::Text));
-        }
-        DataType::JSON | DataType::JSONB | DataType::Uuid => {
-            return Some(cast_to(inner.clone(), DataType::Text));
-        }
-        DataType::Array(_) => return list_of_text(inner),
-        _ => return None,
-    };
-    let is_named = matches!(inner, Expr::Value(value) if matches!(
-        value.value, Value::SingleQuotedString(_) | Value::Placeholder(_)
-    ));
-    let of = |function: &str| Some(call(function, inner.clone()));
-    match name.as_str() {
-        "regclass" if is_named => of("to_regclass"),
-        "regclass" => of("pg_regclass_name"),
-        "regtype" if is_named => of("to_regtype"),
-        "regtype" => of("pg_regtype_name"),
-        "regproc" | "regprocedure" | "regoper" | "regoperator" if is_named => {
-            Some(cast_to(null(), DataType::IntUnsigned(None)))
-        }
-        "regnamespace" if is_named => of("to_regnamespace"),
-        "regnamespace" => of("pg_regnamespace_name"),
-        "oid" | "xid" => Some(cast_to(inner.clone(), DataType::IntUnsigned(None))),
-        "int4" | "int" => Some(cast_to(inner.clone(), DataType::Int(None))),
-        "int8" => Some(cast_to(inner.clone(), DataType::BigInt(None))),
-        "int2" => Some(cast_to(inner.clone(), DataType::SmallInt(None))),
-        "bool" => Some(cast_to(inner.clone(), DataType::Boolean)),
-        "float8" => Some(cast_to(inner.clone(), DataType::Double(ExactNumberInfo::None))),
-        _ => Some(cast_to(inner.clone(), DataType::Text)),
-    }
+/// A call of a function of one argument.
+pub(super) fn call(function: &str, argument: Expr) -> Expr {
+    call_with(function, vec![argument])
 }
 
-/// `'{a,b}'::text[]`
-fn list_of_text(inner: &Expr) -> Option<Expr> {
-    let Expr::Value(value) = inner else { return None };
-    let Value::SingleQuotedString(text) = &value.value else { return None };
-    let items = text.strip_prefix('{')?.strip_suffix('}')?;
-    let item = |item: &str| {
-        let text = item.trim().trim_matches('"').to_owned();
-        Expr::Value(Value::SingleQuotedString(text).into())
-    };
-    let elem = items.split(',').filter(|item| !item.is_empty()).map(item).collect();
-    Some(Expr::Array(Array { elem, named: true }))
-}
-
-/// Whether a query has no rows because it asks for what is never there.
-fn is_over_nothing(query: &Query) -> bool {
-    let SetExpr::Select(select) = &*query.body else { return false };
-    !counts(select)
-        && select.from.iter().any(|from| {
-            let needs = |join: &&datafusion::sql::sqlparser::ast::Join| {
-                matches!(join.join_operator, JoinOperator::Join(_) | JoinOperator::Inner(_))
-            };
-            is_nothing(&from.relation)
-                || from.joins.iter().filter(needs).any(|join| is_nothing(&join.relation))
-        })
-}
-
-/// A question about one thing of the catalogue, which DataFusion does not know to have one row: the first is taken.
-fn first_row(query: &mut Query) {
-    let SetExpr::Select(select) = &mut *query.body else { return };
-    let of_catalog = |relation: &TableFactor| match relation {
-        TableFactor::Table { name, .. } => {
-            name.0.last().map(part).is_some_and(|table| tables::exists(&table))
-        }
-        _ => false,
-    };
-    let is_of_catalog = !select.from.is_empty()
-        && select.from.iter().all(|from| {
-            of_catalog(&from.relation) && from.joins.iter().all(|join| of_catalog(&join.relation))
-        });
-    if !is_of_catalog || has_aggregate(select) {
-        return;
-    }
-    if let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
-        select.projection.as_mut_slice()
-    {
-        *expr = call("first_value", expr.clone());
-        (query.order_by, query.limit_clause) = (None, None);
-    }
-}
-
-/// A count has a row although there is nothing to count. What other aggregates say of nothing is NULL.
-fn counts(select: &Select) -> bool {
-    calls(select, &["count"])
-}
-
-fn has_aggregate(select: &Select) -> bool {
-    calls(select, &["count", "max", "min", "string_agg", "array_agg", "bool_or"])
-}
-
-fn calls(select: &Select, functions: &[&str]) -> bool {
-    select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(Expr::Function(function))
-        | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => {
-            let name = function.name.0.last().map(part);
-            name.is_some_and(|name| functions.contains(&name.as_str()))
-        }
-        _ => false,
-    })
-}
-
-fn is_nothing(relation: &TableFactor) -> bool {
-    match relation {
-        TableFactor::Table { name, .. } => {
-            let parts: Vec<String> = name.0.iter().map(part).collect();
-            parts.last().is_some_and(|table| tables::is_empty(table))
-        }
-        _ => false,
-    }
-}
-
-fn call(function: &str, argument: Expr) -> Expr {
-    let argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(argument));
+/// A call of a function.
+pub(super) fn call_with(function: &str, args: Vec<Expr>) -> Expr {
+    let argument = |argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument));
+    let args = args.into_iter().map(argument).collect();
     Expr::Function(Function {
         name: ObjectName::from(Ident::new(function)),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
-        args: FunctionArguments::List(arguments(vec![argument])),
+        args: FunctionArguments::List(arguments(args)),
         filter: None,
         null_treatment: None,
         over: None,
@@ -328,16 +229,16 @@ fn arguments(args: Vec<FunctionArg>) -> FunctionArgumentList {
     FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }
 }
 
-fn cast_to(expr: Expr, data_type: DataType) -> Expr {
+pub(super) fn cast_to(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
-fn null() -> Expr {
+pub(super) fn null() -> Expr {
     Expr::Value(Value::Null.into())
 }
 
 /// A part of a name, in small letters unless it is quoted.
-fn part(part: &ObjectNamePart) -> String {
+pub(super) fn part(part: &ObjectNamePart) -> String {
     match part.as_ident() {
         Some(name) if name.quote_style.is_some() => name.value.clone(),
         Some(name) => name.value.to_lowercase(),
@@ -355,8 +256,10 @@ mod tests {
         let Some(PgStatement::Query(mut statement)) = statements.into_iter().next() else {
             panic!("{text}");
         };
-        rewrite(&mut statement, &[Some(ArrowType::Int32)]);
-        statement.to_string()
+        match rewrite(&mut statement, &[Some(ArrowType::Int32), Some(ArrowType::Utf8)]) {
+            Ok(()) => statement.to_string(),
+            Err(refused) => refused.state.to_owned(),
+        }
     }
 
     #[test]
@@ -364,17 +267,22 @@ mod tests {
         for (before, after) in [
             ("SELECT 1 FROM pg_class", "SELECT 1 FROM pg_catalog.pg_class"),
             ("SELECT 1 FROM pg_orders", "SELECT 1 FROM pg_orders"),
-            ("SELECT 'a'::regclass", "SELECT to_regclass('a')"),
+            ("SELECT 'a'::regclass", "SELECT pg_regclass_oid('a')"),
             ("SELECT c.oid::pg_catalog.regclass", "SELECT pg_regclass_name(c.oid)"),
             ("SELECT a OPERATOR(pg_catalog.~) 'b' COLLATE pg_catalog.default", "SELECT a ~ 'b'"),
             ("SELECT pg_catalog.version()", "SELECT version()"),
             ("SELECT current_user", "SELECT current_user()"),
-            ("SELECT $1 + $2", "SELECT CAST($1 AS INT) + $2"),
+            ("SELECT $1 + $3", "SELECT CAST($1 AS INT) + $3"),
             ("SELECT a = ANY('{b,c}'::text[])", "SELECT a = ANY(ARRAY['b', 'c'])"),
             ("SELECT (SELECT d FROM pg_description x)", "SELECT NULL"),
             ("SELECT a NOT LIKE 'b/_' ESCAPE '/'", "SELECT a NOT LIKE pg_like_escaped('b/_', '/')"),
             ("SELECT word FROM pg_get_keywords()", "SELECT word FROM pg_catalog.pg_get_keywords"),
             ("SELECT EXISTS (SELECT 1 FROM pg_trigger)", "SELECT false"),
+            (
+                "SELECT (SELECT pg_get_expr(a, b) FROM pg_attrdef JOIN pg_class ON true)",
+                "SELECT NULL",
+            ),
+            ("SELECT $2::regclass", "SELECT pg_regclass_oid(CAST($2 AS TEXT))"),
             (
                 "SELECT (SELECT count(*) FROM pg_trigger)",
                 "SELECT (SELECT count(*) FROM pg_catalog.pg_trigger)",
@@ -388,5 +296,75 @@ mod tests {
         ] {
             assert_eq!(rewritten(before).replace(" AS i", " i"), after, "{before}");
         }
+    }
+
+    #[test]
+    fn casts_are_what_they_are_in_postgres_or_refused() {
+        for (before, after) in [
+            ("'{1,2}'::int[]", "ARRAY[CAST('1' AS INT), CAST('2' AS INT)]"),
+            ("'{1,NULL}'::int8[]", "ARRAY[CAST('1' AS INT8), CAST(NULL AS INT8)]"),
+            ("'{\"a,b\",\"null\",null}'::text[]", "ARRAY['a,b', 'null', NULL]"),
+            ("'{abc,d}'::varchar(2)[]", "ARRAY['ab', 'd']"),
+            ("'{}'::int[]", "CAST(ARRAY[] AS INT[])"),
+            ("x::oid[]", "CAST(x AS INT UNSIGNED[])"),
+            ("x::varchar(3)", "left(CAST(x AS TEXT), 3)"),
+            ("x::character varying(3)", "left(CAST(x AS TEXT), 3)"),
+            ("x::char", "left(CAST(x AS TEXT), 1)"),
+            ("x::char(4)", "left(CAST(x AS TEXT), 4)"),
+            ("x::\"char\"", "left(CAST(x AS TEXT), 1)"),
+            ("x::varchar", "CAST(x AS TEXT)"),
+            ("x::uuid", "CAST(x AS TEXT)"),
+            ("x::pg_catalog.int8", "CAST(x AS BIGINT)"),
+        ] {
+            assert_eq!(rewritten(&format!("SELECT {before}")), format!("SELECT {after}"));
+        }
+        for (refused, state) in [
+            ("x::inet", "42704"),
+            ("'(1,2)'::my_type", "42704"),
+            ("'{1}'::inet[]", "42704"),
+            ("'{1'::int[]", "22P02"),
+            ("'{{1},{2}}'::int[]", "22P02"),
+            ("'{{1},{2}}'::int[][]", "0A000"),
+            ("x::varchar(2)[]", "0A000"),
+        ] {
+            assert_eq!(rewritten(&format!("SELECT {refused}")), state, "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_reads_maps_is_left_to_be_refused() {
+        for left in [
+            "SELECT ARRAY(SELECT a FROM orders)",
+            "SELECT ARRAY(SELECT a FROM public.pg_trigger)",
+            "SELECT (a).b FROM orders",
+            "SELECT (f(a)).b FROM orders JOIN pg_catalog.pg_class ON true",
+            "SELECT (SELECT (o.a).b FROM pg_catalog.pg_class) FROM orders AS o",
+        ] {
+            assert!(!rewritten(left).contains("NULL"), "{left}: {}", rewritten(left));
+        }
+        for empty in [
+            "SELECT ARRAY(SELECT rolname FROM pg_roles)",
+            "SELECT ARRAY(SELECT x FROM pg_catalog.unnest(a) AS x) FROM pg_class",
+        ] {
+            assert!(rewritten(empty).contains("CAST(NULL AS TEXT[])"), "{}", rewritten(empty));
+        }
+    }
+
+    #[test]
+    fn subqueries_about_nothing_keep_what_they_say_of_it() {
+        for kept in [
+            "(SELECT count(*) > 0 FROM pg_catalog.pg_trigger)",
+            "(SELECT CAST(count(*) AS INT) FROM pg_catalog.pg_trigger)",
+            "(SELECT coalesce(max(a), 1) FROM pg_catalog.pg_trigger)",
+            "(SELECT 1 FROM pg_catalog.pg_trigger HAVING true)",
+            "(SELECT c.oid FROM pg_catalog.pg_class AS c ORDER BY c.oid LIMIT 1)",
+            "(SELECT c.oid FROM pg_catalog.pg_class AS c LIMIT 0)",
+            "(SELECT c.oid FROM pg_catalog.pg_class AS c LIMIT 1 OFFSET 1)",
+        ] {
+            assert_eq!(rewritten(&format!("SELECT {kept}")), format!("SELECT {kept}"));
+        }
+        let right =
+            "SELECT EXISTS (SELECT 1 FROM pg_trigger AS t RIGHT JOIN pg_class AS c ON true)";
+        assert!(rewritten(right).contains("EXISTS"), "{}", rewritten(right));
     }
 }

@@ -2,16 +2,19 @@
 //! it is said in more ways than parsers know.
 
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use isogrid_core::{Error, ErrorCode};
 
+use super::dialect::PgDialect;
 use super::refused::Refused;
 use crate::guard;
 
 /// The most statements of one text.
 const STATEMENTS_MAX: usize = 100;
+
+/// The most brackets within each other.
+const BRACKETS_MAX: usize = 32;
 
 /// One statement.
 #[derive(Clone, Debug)]
@@ -53,10 +56,11 @@ impl PgStatement {
     /// # Errors
     /// One of them cannot be read.
     pub fn parse(text: &str) -> Result<Vec<PgStatement>, Refused> {
-        guard::check(text).map_err(Refused::syntax)?;
-        let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        guard::check_bytes(text.len()).map_err(Refused::syntax)?;
+        let tokens = Tokenizer::new(&PgDialect::new(0), text)
             .tokenize()
             .map_err(|error| invalid(error.to_string()))?;
+        guard::check_tokens(&tokens, BRACKETS_MAX).map_err(Refused::syntax)?;
         let is_blank = |token: &Token| matches!(token, Token::Whitespace(_) | Token::EOF);
         let texts: Vec<&[Token]> = tokens
             .split(|token| *token == Token::SemiColon)
@@ -74,10 +78,15 @@ impl PgStatement {
 fn parse_one(tokens: &[Token]) -> Result<PgStatement, Refused> {
     let said: Vec<&Token> =
         tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_) | Token::EOF)).collect();
+    if defines(&said) {
+        let detail = "maps are made, changed, dropped, described and listed by `isogrid sql`";
+        let error = Error::new(ErrorCode::QueryInvalid, detail);
+        return Err(Refused { state: "25006", error });
+    }
     if let Some(command) = command(&said) {
         return Ok(PgStatement::Session(command));
     }
-    let dialect = PostgreSqlDialect {};
+    let dialect = PgDialect::new(tokens.len());
     let mut parser = Parser::new(&dialect).with_tokens(tokens.to_vec());
     let statement = parser.parse_statement().map_err(|error| invalid(error.to_string()))?;
     match parser.peek_token().token {
@@ -88,6 +97,23 @@ fn parse_one(tokens: &[Token]) -> Result<PgStatement, Refused> {
 
 fn invalid(detail: String) -> Refused {
     Refused::syntax(Error::new(ErrorCode::QueryInvalid, detail))
+}
+
+/// Whether these words are about what maps there are, in the grid's own way to say it.
+fn defines(said: &[&Token]) -> bool {
+    let word = |token: &&Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_uppercase(),
+        _ => String::new(),
+    };
+    let words: Vec<String> = said.iter().take(3).map(word).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    matches!(
+        words.as_slice(),
+        ["SHOW", "MAPS"]
+            | ["SHOW", "CREATE", "MAP" | "TABLE"]
+            | ["CREATE" | "ALTER" | "DROP", "MAP" | "TABLE", ..]
+            | ["DESCRIBE", ..]
+    )
 }
 
 /// The command in these words, if they are one.
@@ -221,6 +247,79 @@ mod tests {
         assert_eq!(count("SHOW TABLES").ok(), Some(1));
         for wrong in ["SELEC 1", "SELECT 1 1 1", "SELECT 'open", &"SELECT 1;".repeat(101)] {
             assert_eq!(count(wrong).expect_err("it is refused").state, "42601", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_is_read_in_no_time_or_refused() {
+        let thread = std::thread::Builder::new().stack_size(guard::STACK_BYTES);
+        thread.spawn(read_nested).expect("it begins").join().expect("it ends");
+    }
+
+    fn read_nested() {
+        let began = std::time::Instant::now();
+        let nested = |word: &str, end: &str, count: usize| {
+            format!("SELECT {}{end}{}", format!("{word}(").repeat(count), ")".repeat(count))
+        };
+        for depth in [20, 30, 40] {
+            let state = |text: &str| PgStatement::parse(text).err().map(|refused| refused.state);
+            let calls = state(&nested("abs", "1", depth));
+            assert_eq!(calls, (depth > 32).then_some("42601"), "{depth}");
+            assert_eq!(state(&nested("ceil", "1", depth)), calls, "{depth}");
+            for word in ["ceil", "position", "NOT ", "case", "cast", "ceil(1+(box"] {
+                assert_eq!(state(&nested(word, "1 1", depth)), Some("42601"), "{word} {depth}");
+            }
+            let tables = format!("SELECT FROM {}!", "((SELECT FROM ".repeat(depth / 2));
+            assert_eq!(state(&tables), Some("42601"), "{depth}");
+        }
+        let intervals = format!("SELECT {}!", "interval ".repeat(400));
+        drop(PgStatement::parse(&intervals));
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn what_maps_there_are_is_not_said_here() {
+        for text in [
+            "SHOW MAPS",
+            "show create map orders",
+            "SHOW CREATE TABLE orders",
+            "DESCRIBE orders",
+            "CREATE MAP orders (a BIGINT) PARTITION BY a",
+            "CREATE TABLE orders (a BIGINT)",
+            "ALTER MAP orders ADD COLUMN a BIGINT",
+            "DROP MAP IF EXISTS orders",
+        ] {
+            assert_eq!(PgStatement::parse(text).expect_err(text).state, "25006", "{text}");
+        }
+    }
+
+    #[test]
+    fn signs_and_comments_follow_operators() {
+        for (text, read) in [
+            ("SELECT a>-1", "SELECT a > -1"),
+            ("SELECT a>=-1", "SELECT a >= -1"),
+            ("SELECT a<>-1", "SELECT a <> -1"),
+            ("SELECT a=+1", "SELECT a = +1"),
+            ("SELECT a>-- more\n1", "SELECT a > 1"),
+            ("SELECT a>/* more */1", "SELECT a > 1"),
+            ("SELECT a->>'b'", "SELECT a ->> 'b'"),
+        ] {
+            let statements = PgStatement::parse(text).expect("it is read");
+            let [PgStatement::Query(query)] = statements.as_slice() else { panic!("{text}") };
+            assert_eq!(query.to_string(), read);
+        }
+    }
+
+    #[test]
+    fn the_guard_sees_what_is_parsed() {
+        for hidden in ["q'('", "`"] {
+            let text = format!("SELECT '{hidden}', 1{}", " + 1".repeat(600));
+            assert!(PgStatement::parse(&text).is_err(), "{hidden}");
+            let text = format!("SELECT {hidden} 1{}", " + 1".repeat(600));
+            let refused = PgStatement::parse(&text).expect_err("it is too deep");
+            if hidden != "`" {
+                assert!(refused.error.detail().contains("operators"), "{}", refused.error.detail());
+            }
         }
     }
 }
