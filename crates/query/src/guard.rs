@@ -15,6 +15,9 @@ const OPERATORS_MAX: usize = 500;
 /// The most brackets within each other. Those of types are counted by nobody else.
 const BRACKETS_MAX: usize = 64;
 
+/// The most dots of a name that count for nothing: of a catalogue, a schema, a table and a field within a column.
+const DOTS_MAX: usize = 4;
+
 /// The least stack that a thread needs on which a statement is planned.
 pub const STACK_BYTES: usize = 32 << 20;
 
@@ -37,7 +40,7 @@ pub(crate) fn check_bytes(bytes: usize) -> Result<()> {
 
 /// Refuses what is too deep: `tokens` are those that the parser gets.
 pub(crate) fn check_tokens(tokens: &[Token], brackets_max: usize) -> Result<()> {
-    let operators = tokens.iter().filter(|token| deepens(token)).count();
+    let operators = tokens.iter().filter(|token| deepens(token)).count() + chained(tokens);
     if operators > OPERATORS_MAX {
         return refused(format!(
             "it has {operators} operators, at most {OPERATORS_MAX}: alternatives of one column fit in a list, column IN (…)"
@@ -62,6 +65,39 @@ pub(crate) fn check_tokens(tokens: &[Token], brackets_max: usize) -> Result<()> 
 
 fn refused(why: String) -> Result<()> {
     Err(Error::new(ErrorCode::QueryInvalid, why))
+}
+
+/// How many commas and dots make a statement's tree deeper. The tables of FROM are joined one after the other, and of a name with many parts
+/// each is a part of the one before; other lists are flat, and so are names of a table and a column.
+fn chained(tokens: &[Token]) -> usize {
+    let (mut count, mut dots) = (0, 0);
+    // For each open bracket, whether tables follow.
+    let mut is_from = vec![false];
+    for token in tokens {
+        match token {
+            Token::LParen => is_from.push(false),
+            Token::RParen if is_from.len() > 1 => drop(is_from.pop()),
+            Token::Comma if is_from.last() == Some(&true) => count += 1,
+            Token::Word(word) => match (word.keyword, is_from.last_mut()) {
+                (Keyword::FROM, Some(is_from)) => *is_from = true,
+                (
+                    Keyword::WHERE | Keyword::GROUP | Keyword::ORDER | Keyword::SELECT,
+                    Some(is_from),
+                ) => {
+                    *is_from = false;
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        match token {
+            Token::Period => dots += 1,
+            Token::Word(_) | Token::Whitespace(_) => {}
+            _ => dots = 0,
+        }
+        count += usize::from(dots > DOTS_MAX && *token == Token::Period);
+    }
+    count
 }
 
 /// Whether a token may make a statement's tree deeper. Lists do not, and brackets are counted by themselves.
@@ -142,6 +178,23 @@ mod tests {
         assert!(check(&list).is_ok());
         assert!(check(&"x".repeat(BYTES_MAX + 1)).is_err());
         assert!(check("SELECT 'open").is_ok(), "that is for the parser to tell");
+    }
+
+    #[test]
+    fn tables_and_parts_of_names_are_counted_and_other_lists_are_not() {
+        let tables = |count| format!("SELECT a, b FROM t{}", ", t".repeat(count));
+        assert!(check(&tables(OPERATORS_MAX - 1)).is_ok());
+        assert!(check(&tables(OPERATORS_MAX)).is_err());
+        let inner = format!("SELECT a FROM (SELECT b FROM t{}) s", ", t".repeat(OPERATORS_MAX));
+        assert!(check(&inner).is_err());
+        let dots = format!("SELECT a{}", ".a".repeat(OPERATORS_MAX + 10));
+        assert!(check(&dots).is_err());
+        let flat = format!(
+            "SELECT t.a{} FROM t GROUP BY t.a{}",
+            ", t.a".repeat(5_000),
+            ", t.a".repeat(5_000)
+        );
+        assert!(check(&flat).is_ok());
     }
 
     #[test]
