@@ -16,7 +16,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion_distributed::Worker;
 use futures::{Stream, StreamExt};
-use isogrid_core::{Error, ErrorCode, Result};
+use isogrid_core::{Error, ErrorCode, Outcome, Result};
 use tokio::time::Instant;
 
 use crate::counts::QueryCounts;
@@ -103,7 +103,9 @@ impl Sql {
         guard::check(statement).inspect_err(|_| counts.fails())?;
         if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
             let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
-            let done = done.unwrap_or_else(|_| Err(too_long(timeout)));
+            // The cluster may decide it yet.
+            let unknown = || too_long(timeout).with_outcome(Outcome::Unknown);
+            let done = done.unwrap_or_else(|_| Err(unknown()));
             return done.inspect_err(|_| counts.fails());
         }
         let begun = tokio::time::timeout_at(until, self.begin(statement, parameters)).await;

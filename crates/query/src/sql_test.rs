@@ -226,6 +226,9 @@ async fn time_runs_out_for_a_walk_that_never_waits_too() {
         let error = rows(&sql, statement).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::QueryTooLong, "{statement}: {error}");
     }
+    let error = rows(&sql, "DROP MAP endless").await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::QueryTooLong, "{error}");
+    assert_eq!(error.outcome(), Outcome::Unknown, "the cluster may still do it");
 }
 
 #[tokio::test]

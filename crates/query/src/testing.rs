@@ -128,7 +128,7 @@ impl Source for Maps {
     }
 }
 
-/// A map that never ends, and never waits.
+/// A map that never ends, and never waits. To drop it never ends either.
 #[derive(Debug)]
 pub(crate) struct Endless;
 
@@ -169,7 +169,7 @@ impl Source for Endless {
     }
 
     async fn drop_map(&self, _: &str) -> Result<bool> {
-        Ok(false)
+        std::future::pending().await
     }
 
     async fn page(&self, _: &str, (_, cursor): (PartitionId, u64), _: u32) -> Result<Page> {

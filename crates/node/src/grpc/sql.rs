@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt};
-use isogrid_core::{Error, ErrorCode, Result};
+use isogrid_core::{Error, ErrorCode, Outcome, Result};
 use isogrid_proto::pb;
 use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
 use isogrid_proto::pb::sql_value::Value;
@@ -84,6 +84,7 @@ fn pieces(receiver: mpsc::Receiver<Piece>, patience: Duration) -> impl Stream<It
             Err(_) => {
                 let detail = format!("no row came for {} ms", patience.as_millis());
                 let late = Error::new(ErrorCode::QueryTooLong, detail);
+                let late = late.with_outcome(Outcome::Unknown);
                 Some((Err(error_to_status(&late)), None))
             }
         }
