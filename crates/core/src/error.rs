@@ -105,6 +105,10 @@ pub enum ErrorCode {
     QueryFailed = 118,
     /// A value does not fit its map's columns.
     ValueMisfit = 119,
+    /// A statement inserts a key that is there.
+    KeyPresent = 130,
+    /// A record that a statement writes was changed by others again and again.
+    RecordChanged = 131,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.

@@ -30,6 +30,10 @@ pub(crate) enum Shows {
     ExpiresAt,
     /// The partition it is in.
     Partition,
+    /// The bytes of the key, for what writes.
+    KeyBytes,
+    /// The bytes of the value, for what writes.
+    ValueBytes,
 }
 
 /// A column.
@@ -43,6 +47,16 @@ pub(crate) struct Column {
 pub(crate) const KEY: &str = "_key";
 /// The name of the column with the partition.
 pub(crate) const PARTITION: &str = "_partition";
+/// The name of the column with the whole value.
+pub(crate) const VALUE: &str = "_value";
+/// The name of the column with the version.
+pub(crate) const VERSION: &str = "_version";
+/// The name of the column with the moment of expiry.
+pub(crate) const EXPIRES_AT: &str = "_expires_at";
+/// The name of the column with the key's bytes. Fields that begin so are no columns.
+pub(crate) const KEY_BYTES: &str = "__key";
+/// The name of the column with the value's bytes.
+pub(crate) const VALUE_BYTES: &str = "__value";
 
 /// Columns in order, all of a table's or some of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,11 +70,27 @@ impl Columns {
             fields.into_iter().map(|(name, kind)| Column { name, shows: Shows::Field(kind) });
         let mut all = vec![column(KEY, Shows::Key)];
         all.extend(fields);
-        all.push(column("_value", Shows::Value));
-        all.push(column("_version", Shows::Version));
-        all.push(column("_expires_at", Shows::ExpiresAt));
+        all.push(column(VALUE, Shows::Value));
+        all.push(column(VERSION, Shows::Version));
+        all.push(column(EXPIRES_AT, Shows::ExpiresAt));
         all.push(column(PARTITION, Shows::Partition));
         Columns(all)
+    }
+
+    /// The same, and the bytes of key and value.
+    pub(crate) fn with_bytes(mut self) -> Self {
+        let column = |name: &str, shows| Column { name: name.to_owned(), shows };
+        self.0.push(column(KEY_BYTES, Shows::KeyBytes));
+        self.0.push(column(VALUE_BYTES, Shows::ValueBytes));
+        self
+    }
+
+    /// What a field's column holds, if the field has one.
+    pub(crate) fn holds(&self, name: &str) -> Option<ColumnType> {
+        self.0.iter().find(|column| column.name == name).and_then(|column| match column.shows {
+            Shows::Field(kind) => Some(kind),
+            _ => None,
+        })
     }
 
     /// The name and the type of each, and whether it is a field of the value.
@@ -69,6 +99,7 @@ impl Columns {
             let (holds, is_field) = match column.shows {
                 Shows::Field(kind) => (kind, true),
                 Shows::Key | Shows::Value => (ColumnType::Text, false),
+                Shows::KeyBytes | Shows::ValueBytes => (ColumnType::Bytes, false),
                 Shows::Version | Shows::Partition => (ColumnType::BigInt, false),
                 Shows::ExpiresAt => (ColumnType::Timestamp, false),
             };
@@ -89,6 +120,7 @@ impl Columns {
         let field = |column: &Column| {
             let (data_type, is_nullable) = match column.shows {
                 Shows::Key | Shows::Value => (DataType::Utf8, false),
+                Shows::KeyBytes | Shows::ValueBytes => (DataType::Binary, false),
                 Shows::Field(kind) => (data_type(kind), true),
                 Shows::Version | Shows::Partition => (DataType::Int64, false),
                 Shows::ExpiresAt => (time_type(), true),
@@ -100,7 +132,7 @@ impl Columns {
 }
 
 /// As Arrow calls it.
-fn data_type(kind: ColumnType) -> DataType {
+pub(crate) fn data_type(kind: ColumnType) -> DataType {
     match kind {
         ColumnType::Boolean => DataType::Boolean,
         ColumnType::BigInt => DataType::Int64,
@@ -111,7 +143,7 @@ fn data_type(kind: ColumnType) -> DataType {
     }
 }
 
-fn time_type() -> DataType {
+pub(crate) fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
@@ -130,6 +162,7 @@ impl Values {
     fn new(shows: &Shows) -> Self {
         match shows {
             Shows::Key | Shows::Value => Values::Text(StringBuilder::new()),
+            Shows::KeyBytes | Shows::ValueBytes => Values::Bytes(BinaryBuilder::new()),
             Shows::Version | Shows::Partition => Values::BigInt(Int64Builder::new()),
             Shows::ExpiresAt => Values::time(),
             Shows::Field(kind) => match kind {
@@ -232,6 +265,8 @@ impl Builder {
                 Shows::Field(_) => cell,
                 Shows::Key => Cell::Text(key_text(&row.key).into()),
                 Shows::Value => Cell::Text(isogrid_value::text(&row.value).into()),
+                Shows::KeyBytes => Cell::Bytes(row.key[..].into()),
+                Shows::ValueBytes => Cell::Bytes(row.value[..].into()),
                 Shows::Version => Cell::BigInt(row.version as i64),
                 Shows::ExpiresAt => {
                     row.expires_at_ms.map_or(Cell::Null, |at| Cell::BigInt(at as i64))

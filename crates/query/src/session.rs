@@ -28,7 +28,8 @@ impl ObjectStoreRegistry for NoFiles {
     }
 }
 
-const CATALOG: &str = "isogrid";
+/// The one catalogue that there is.
+pub(crate) const CATALOG: &str = "isogrid";
 
 /// The one schema that there is.
 pub(crate) const SCHEMA: &str = "public";

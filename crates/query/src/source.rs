@@ -1,10 +1,11 @@
 //! [`Source`]: what holds the maps, declared here and implemented by a node.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use isogrid_core::{MapSchema, PartitionCount, PartitionId, Result};
+use isogrid_core::{Condition, Expiry, MapSchema, PartitionCount, PartitionId, Result};
 
 /// One record of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,42 @@ pub struct MapDefinition {
     pub schema: Option<MapSchema>,
     /// Its settings, as operators write them.
     pub settings: Vec<(String, String)>,
+}
+
+/// One record to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The key.
+    pub key: Bytes,
+    /// What becomes of the record.
+    pub change: Change,
+    /// When this may happen.
+    pub condition: Condition,
+}
+
+/// What becomes of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It has this value.
+    Put {
+        /// The value.
+        value: Bytes,
+        /// When the record expires.
+        expiry: Expiry,
+    },
+    /// It goes.
+    Delete,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It happened; this is the version.
+    Done(u64),
+    /// Its condition did not hold, so nothing was written, and there is another record of this key.
+    Other,
+    /// The same, and there is no record of this key.
+    Absent,
 }
 
 /// What holds the maps.
@@ -91,4 +128,8 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         (partition, cursor): (PartitionId, u64),
         rows_max: u32,
     ) -> Result<Page>;
+
+    /// Writes records of a map, each alone: what became of each, in their order. A key occurs once. An error says of its record whether
+    /// that was written; one whose fate nobody knows says that.
+    async fn write(&self, map: &str, writes: &[Write], patience: Duration) -> Vec<Result<Written>>;
 }

@@ -180,10 +180,15 @@ fn with_row(
     text: &str,
 ) -> Result<SendableRecordBatchStream> {
     let schema = rows.schema();
-    let column = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
-    let row = RecordBatch::try_new(Arc::clone(&schema), vec![column(kind), column(text)])?;
+    let row = text_row(&schema, kind, text)?;
     let all = rows.chain(futures::stream::once(std::future::ready(Ok(row))));
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, all)))
+}
+
+/// A row of what EXPLAIN says.
+pub(crate) fn text_row(schema: &SchemaRef, kind: &str, text: &str) -> Result<RecordBatch> {
+    let column = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    Ok(RecordBatch::try_new(Arc::clone(schema), vec![column(kind), column(text)])?)
 }
 
 /// Whether a plan walks over partitions of several nodes, so that it is worth its way to them.

@@ -28,7 +28,7 @@ const SAMPLE_PAGE_ROWS: u32 = 32;
 
 /// A map as a table.
 #[derive(Debug)]
-struct GridTable {
+pub(crate) struct GridTable {
     grid: Grid,
     map: Arc<str>,
     columns: Columns,
@@ -42,6 +42,13 @@ struct GridTable {
 pub(crate) struct Grid {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) counts: Arc<QueryCounts>,
+}
+
+impl GridTable {
+    /// Its columns.
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
+    }
 }
 
 #[async_trait]
@@ -82,11 +89,20 @@ impl TableProvider for GridTable {
 }
 
 /// All maps, as tables.
-pub(crate) struct GridSchema(Grid);
+pub(crate) struct GridSchema {
+    grid: Grid,
+    /// The map whose records are written: it shows their bytes too.
+    written: Option<String>,
+}
 
 impl GridSchema {
     pub(crate) fn new(grid: Grid) -> Self {
-        GridSchema(grid)
+        GridSchema { grid, written: None }
+    }
+
+    /// The same, for a statement that changes records of this map.
+    pub(crate) fn writing(grid: Grid, map: &str) -> Self {
+        GridSchema { grid, written: Some(map.to_owned()) }
     }
 }
 
@@ -137,20 +153,23 @@ impl fmt::Debug for GridSchema {
 #[async_trait]
 impl SchemaProvider for GridSchema {
     fn table_names(&self) -> Vec<String> {
-        self.0.source.maps()
+        self.grid.source.maps()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         if !self.table_exist(name) {
             return Ok(None);
         }
-        let columns = columns(&self.0, name).await.map_err(fault::of_grid)?;
-        let given = self.0.source.map(name).and_then(|map| map.schema);
+        let mut columns = columns(&self.grid, name).await.map_err(fault::of_grid)?;
+        if self.written.as_deref() == Some(name) {
+            columns = columns.with_bytes();
+        }
+        let given = self.grid.source.map(name).and_then(|map| map.schema);
         let partition_by = given.and_then(|schema| {
             let by = schema.partition_by.as_ref()?;
             schema.column(by).cloned()
         });
-        let (grid, schema) = (self.0.clone(), columns.schema());
+        let (grid, schema) = (self.grid.clone(), columns.schema());
         Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema, partition_by })))
     }
 
@@ -159,6 +178,6 @@ impl SchemaProvider for GridSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.0.source.maps().iter().any(|map| map == name)
+        self.grid.source.maps().iter().any(|map| map == name)
     }
 }

@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 128;
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     /// An object of JSON.
     Json,
     /// A map of MessagePack.
@@ -24,7 +24,7 @@ enum Form {
     Plain,
 }
 
-fn form(value: &[u8]) -> Form {
+pub(crate) fn form(value: &[u8]) -> Form {
     match value {
         [b'{', ..] => Form::Json,
         // These two begin text when such a byte follows, and a map then would have more than 32,767 fields.

@@ -1,7 +1,7 @@
 //! Requests that break a rule or a limit: IG-01nn.
 
-use super::{Explanation, invalid};
-use crate::error::ErrorCode;
+use super::{Explanation, cluster, invalid};
+use crate::error::{ErrorCode, NextStep};
 
 pub(super) const EXPLANATIONS: &[Explanation] = &[
     invalid(
@@ -123,5 +123,19 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The map was made with columns: its values are objects of JSON or MessagePack whose fields hold what the columns say, and the partition \
          key of each key, which is what stands in its braces, is the value of the column that the map is partitioned by.",
         "mend what the message names, or look at the columns with SHOW CREATE MAP",
+    ),
+    invalid(
+        ErrorCode::KeyPresent,
+        "key is there already",
+        "INSERT makes records and replaces none, so a row whose key is there is not written.",
+        "use UPSERT to replace, or ON CONFLICT DO NOTHING to pass over what is there",
+    ),
+    cluster(
+        ErrorCode::RecordChanged,
+        NextStep::RetryLater,
+        "record keeps changing",
+        "UPDATE and DELETE write a record only if it is the one that they read. Others changed this one in between, each time \
+         that it was read again.",
+        "run the statement again when fewer write the same record",
     ),
 ];

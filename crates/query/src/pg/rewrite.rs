@@ -238,7 +238,7 @@ pub(super) fn null() -> Expr {
 }
 
 /// A part of a name, in small letters unless it is quoted.
-pub(super) fn part(part: &ObjectNamePart) -> String {
+pub(crate) fn part(part: &ObjectNamePart) -> String {
     match part.as_ident() {
         Some(name) if name.quote_style.is_some() => name.value.clone(),
         Some(name) => name.value.to_lowercase(),
