@@ -1,4 +1,4 @@
-//! BEGIN, SET, SHOW and the like. Nothing is ever written, so transactions have nothing to keep together: they are told of
+//! BEGIN, SET, SHOW and the like. Nothing is written in a transaction, so transactions have nothing to keep together: they are told of
 //! as clients expect, and that is all.
 
 use std::sync::Arc;

@@ -83,7 +83,7 @@ impl Known {
         match &self.what {
             What::Nothing => None,
             What::Session(command) => command::columns(command),
-            What::Query(_, prepared) => Some(prepared.schema()),
+            What::Query(_, prepared) => (!prepared.is_silent()).then(|| prepared.schema()),
         }
     }
 }

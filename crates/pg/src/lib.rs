@@ -1,4 +1,4 @@
-//! The PostgreSQL protocol, version 3, as far as clients that read need it: simple and extended queries, values as text and
+//! The PostgreSQL protocol, version 3, as far as clients need it that read and write without transactions: simple and extended queries, values as text and
 //! in binary, cancelling. How a statement is run is for whoever opens the door to say: [`Runner`].
 //!
 //! ```text

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use isogrid_core::{Error, Outcome};
 use isogrid_query::arrow::datatypes::SchemaRef;
 use isogrid_query::pg::{Prepared, Refused};
 use isogrid_query::{Answer, ScalarValue};
@@ -12,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::Connection;
 use crate::encode::Rows;
-use crate::fault::Fault;
+use crate::fault::{Fault, refused};
 use crate::message::Formats;
+use crate::reply::Standing;
 
 /// How many rows are written between looks at whether the client has asked to stop.
 const ROWS_AT_ONCE: usize = 256;
@@ -24,6 +26,8 @@ pub(crate) struct Running {
     told: SchemaRef,
     formats: Formats,
     rows: Option<Rows>,
+    /// Whether its rows are not told, but only how many were written.
+    is_silent: bool,
     /// When the statement's time is over, however slowly its rows are taken.
     until: Option<Instant>,
 }
@@ -31,6 +35,24 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn until(&self) -> Option<Instant> {
         self.until
+    }
+
+    /// How many rows were written, if it is a statement that writes.
+    pub(crate) fn written(&self) -> Option<u64> {
+        self.answer.progress.as_ref().map(|progress| progress.written())
+    }
+
+    /// What ends it in the middle, with what it wrote until then.
+    fn ended(&self, fault: Fault) -> Fault {
+        let told = self.answer.progress.as_ref().and_then(|progress| progress.told());
+        match (fault, told) {
+            (Fault::Refused(Refused { state, error }), Some(told)) => {
+                let detail = format!("{}; {told}", error.detail());
+                let error = Error::new(error.code(), detail).with_outcome(Outcome::Unknown);
+                Fault::Refused(Refused { state, error })
+            }
+            (fault, _) => fault,
+        }
     }
 }
 
@@ -43,12 +65,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         formats: Formats,
         token: &CancellationToken,
     ) -> Result<Running, Fault> {
+        if prepared.writes() && self.standing != Standing::Idle {
+            let detail = "statements that write cannot be taken back, so they run outside of transactions only: switch autocommit on";
+            return Err(refused("25001", detail).into());
+        }
         let granted = Instant::now().checked_add(self.runner.patience());
         let (session, until) = (self.session(), earlier(self.until(), granted));
         let (runner, stopping) = (Arc::clone(&self.runner), self.stopping().clone());
         let begun = runner.run(prepared, values, &session);
         let begun = Self::wait(self.wire, (token, &stopping), until, begun).await?;
-        Ok(Running { answer: begun?, told: prepared.schema(), formats, rows: None, until })
+        let (answer, told, is_silent) = (begun?, prepared.schema(), prepared.is_silent());
+        Ok(Running { answer, told, formats, rows: None, is_silent, until })
     }
 
     /// Writes rows until there are no more or `rows_max` have been written, 0 for all: how many, and whether that was all.
@@ -88,9 +115,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 continue;
             }
             let next = running.answer.batches.next();
-            let next = Self::wait(self.wire, ends, until, next).await?;
-            match next {
-                None => return Ok((written, true)),
+            let next = Self::wait(self.wire, ends, until, next).await;
+            match next.map_err(|fault| running.ended(fault))? {
+                None => return Ok((running.written().unwrap_or(written), true)),
+                Some(Ok(_)) if running.is_silent => {}
                 Some(batch) => {
                     let batch = batch.map_err(Refused::from)?;
                     let rows = Rows::new(&batch, &running.told, &running.formats);

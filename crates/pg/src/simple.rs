@@ -43,7 +43,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         }
         let none: Vec<ScalarValue> = Vec::new();
         let mut running = self.begin_statement(&prepared, none, Formats::default(), &token).await?;
-        reply::columns(&mut self.wire.outbox, &prepared.schema(), &Formats::default());
+        if !prepared.is_silent() {
+            reply::columns(&mut self.wire.outbox, &prepared.schema(), &Formats::default());
+        }
         let (rows, _) = self.write_rows(&mut running, 0, &token).await?;
         self.cancel.end();
         reply::complete(&mut self.wire.outbox, &tag(statement, rows));
@@ -56,6 +58,9 @@ pub(crate) fn tag(statement: &Statement, rows: u64) -> String {
     match statement {
         Statement::Explain { .. } | Statement::ExplainTable { .. } => "EXPLAIN".to_owned(),
         Statement::Query(_) => format!("SELECT {rows}"),
+        Statement::Insert(_) => format!("INSERT 0 {rows}"),
+        Statement::Update(_) => format!("UPDATE {rows}"),
+        Statement::Delete(_) => format!("DELETE {rows}"),
         _ => "SHOW".to_owned(),
     }
 }

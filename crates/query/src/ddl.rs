@@ -193,7 +193,7 @@ fn table(names: &[&str], rows: &[Vec<String>]) -> Answer {
     let arrays = (0..names.len()).map(column).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
         .map_err(|error| Error::new(ErrorCode::Internal, error.to_string()));
-    Answer { schema, batches: Box::pin(stream::iter([batch])) }
+    Answer { schema, batches: Box::pin(stream::iter([batch])), progress: None }
 }
 
 fn refused(why: String) -> Error {

@@ -40,7 +40,7 @@ pub(crate) fn check_bytes(bytes: usize) -> Result<()> {
 
 /// Refuses what is too deep: `tokens` are those that the parser gets.
 pub(crate) fn check_tokens(tokens: &[Token], brackets_max: usize) -> Result<()> {
-    let operators = tokens.iter().filter(|token| deepens(token)).count() + chained(tokens);
+    let operators = tokens.iter().filter(|token| deepens(token)).count() - signs(tokens) + chained(tokens);
     if operators > OPERATORS_MAX {
         return refused(format!(
             "it has {operators} operators, at most {OPERATORS_MAX}: alternatives of one column fit in a list, column IN (…)"
@@ -61,6 +61,20 @@ pub(crate) fn check_tokens(tokens: &[Token], brackets_max: usize) -> Result<()> 
         ));
     }
     Ok(())
+}
+
+/// How many signs stand before the numbers of lists: each is of its own item, as in `VALUES (-1, -2)`.
+fn signs(tokens: &[Token]) -> usize {
+    let mut said = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
+    let (mut before, mut count) = (said.next(), 0);
+    let mut rest = said.peekable();
+    while let Some(token) = rest.next() {
+        let begins = matches!(before, Some(Token::LParen | Token::Comma));
+        let is_sign = matches!(token, Token::Minus | Token::Plus);
+        count += usize::from(begins && is_sign && matches!(rest.peek(), Some(Token::Number(..))));
+        before = Some(token);
+    }
+    count
 }
 
 fn refused(why: String) -> Result<()> {
@@ -176,6 +190,10 @@ mod tests {
         }
         let list = format!("SELECT 1 WHERE 1 IN (1{})", ", 1".repeat(100_000));
         assert!(check(&list).is_ok());
+        let rows = format!("INSERT INTO m (_key, n) VALUES (1, -1){}", ", (1, -1)".repeat(10_000));
+        assert!(check(&rows).is_ok(), "a sign is of its item");
+        let signs = format!("SELECT 1, {}1", "-".repeat(OPERATORS_MAX).replace('-', "- "));
+        assert!(check(&signs).is_err());
         assert!(check(&"x".repeat(BYTES_MAX + 1)).is_err());
         assert!(check("SELECT 'open").is_ok(), "that is for the parser to tell");
     }

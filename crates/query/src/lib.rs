@@ -19,6 +19,7 @@
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
 //! | `ddl` | statements that make, change, drop and show maps |
+//! | `write` | statements that write |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
 //! | [`pg`] | PostgreSQL's dialect and catalogue |
@@ -44,13 +45,15 @@ mod sql;
 mod table;
 #[cfg(test)]
 mod testing;
+mod write;
 
 pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
-pub use source::{MapDefinition, Page, Row, Source};
+pub use source::{Change, MapDefinition, Page, Row, Source, Write, Written};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};
+pub use write::Progress;
 
 /// Batches in Arrow's format, and single values.
 pub use datafusion::arrow;

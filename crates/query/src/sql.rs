@@ -28,6 +28,7 @@ use crate::session;
 use crate::source::Source;
 use crate::spread::{Peers, Spread};
 use crate::table::Grid;
+use crate::write::{Progress, Writing};
 
 /// What one statement may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// The rows. Dropped, the statement ends.
     pub batches: Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>,
+    /// How far a statement that writes is; it goes on as its rows are taken.
+    pub progress: Option<Arc<Progress>>,
 }
 
 impl fmt::Debug for Answer {
@@ -91,10 +94,10 @@ impl Sql {
         self.spread.as_ref().map(|spread| spread.worker().clone())
     }
 
-    /// Begins a statement that reads, with values for `$1` and so on, or does what one wants that defines a map.
+    /// Begins a statement that reads or writes, with values for `$1` and so on, or does what one wants that defines a map.
     ///
     /// # Errors
-    /// The statement is not one, names what is not there, or would change something.
+    /// The statement is not one, or names what is not there.
     pub async fn run(&self, statement: &str, parameters: Vec<Parameter>) -> Result<Answer> {
         let timeout = self.limits.timeout;
         let until = Instant::now() + timeout;
@@ -107,6 +110,10 @@ impl Sql {
             let unknown = || too_long(timeout).with_outcome(Outcome::Unknown);
             let done = done.unwrap_or_else(|_| Err(unknown()));
             return done.inspect_err(|_| counts.fails());
+        }
+        if let Some(writing) = Writing::of_text(statement).inspect_err(|_| counts.fails())? {
+            let begun = self.write(writing, parameters, until).await;
+            return begun.inspect_err(|_| counts.fails());
         }
         let begun = tokio::time::timeout_at(until, self.begin(statement, parameters)).await;
         let begun = begun.map_err(|_| too_long(timeout));
@@ -134,7 +141,7 @@ impl Sql {
             }
             Some((next, Some((stream, counts))))
         });
-        Answer { schema, batches: Box::pin(batches) }
+        Answer { schema, batches: Box::pin(batches), progress: None }
     }
 
     async fn begin(

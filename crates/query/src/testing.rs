@@ -1,15 +1,18 @@
 //! Maps in memory for tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use isogrid_core::{
-    ColumnType, Error, ErrorCode, MapColumn, MapSchema, PartitionCount, PartitionId, Result,
+    ColumnType, Condition, Error, ErrorCode, Expiry, MapColumn, MapSchema, PartitionCount,
+    PartitionId, Result, Version,
 };
 
-use crate::source::{MapDefinition, Page, Row, Source};
+use crate::source::{Change, MapDefinition, Page, Row, Source, Write, Written};
 
 /// So few rows make a page, so that walks have several.
 const PAGE_ROWS: usize = 3;
@@ -18,26 +21,99 @@ const PAGE_ROWS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Maps {
     count: PartitionCount,
-    maps: BTreeMap<String, BTreeMap<PartitionId, Vec<Row>>>,
+    maps: Mutex<BTreeMap<String, BTreeMap<PartitionId, Vec<Row>>>>,
     /// What is defined of maps, those without rows too.
     defined: Mutex<BTreeMap<String, MapDefinition>>,
     /// How many pages may be had before the source fails.
     pub(crate) left: AtomicUsize,
+    /// What others put before the next batches of writes: a map, a key and a value each.
+    pub(crate) others: Mutex<VecDeque<(String, String, String)>>,
+    /// How many batches are written whose answers are lost.
+    pub(crate) lost: AtomicUsize,
+    /// How many writes each batch had.
+    pub(crate) batches: Mutex<Vec<usize>>,
+    versions: AtomicU64,
 }
 
 impl Maps {
     pub(crate) fn new() -> Self {
         let count = PartitionCount::new(16).unwrap();
         let left = AtomicUsize::new(usize::MAX);
-        Maps { count, maps: BTreeMap::new(), defined: Mutex::default(), left }
+        Maps {
+            count,
+            maps: Mutex::default(),
+            defined: Mutex::default(),
+            left,
+            others: Mutex::default(),
+            lost: AtomicUsize::new(0),
+            batches: Mutex::default(),
+            versions: AtomicU64::new(1),
+        }
     }
 
-    pub(crate) fn put(&mut self, map: &str, key: &str, value: &[u8]) {
-        let partition = self.count.partition_of_key(key.as_bytes());
-        let (key, value) = (key.as_bytes().to_vec().into(), value.to_vec().into());
-        let row = Row { key, value, version: 1, expires_at_ms: None };
-        self.maps.entry(map.to_owned()).or_default().entry(partition).or_default().push(row);
+    pub(crate) fn put(&self, map: &str, key: &str, value: &[u8]) {
+        self.put_bytes(map, key.as_bytes(), value);
+    }
+
+    pub(crate) fn put_bytes(&self, map: &str, key: &[u8], value: &[u8]) {
+        let value = Bytes::copy_from_slice(value);
+        let change = Change::Put { value, expiry: Expiry::Never };
+        let key = Bytes::copy_from_slice(key);
+        self.change(map, &Write { key, change, condition: Condition::Always });
         self.defined().entry(map.to_owned()).or_default();
+    }
+
+    fn maps_of(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeMap<PartitionId, Vec<Row>>>> {
+        self.maps.lock().expect("no test panics with it")
+    }
+
+    /// The record of a key.
+    pub(crate) fn get(&self, map: &str, key: &[u8]) -> Option<Row> {
+        let partition = self.count.partition_of_key(key);
+        self.maps_of().get(map)?.get(&partition)?.iter().find(|row| row.key == key).cloned()
+    }
+
+    /// The text of a value.
+    pub(crate) fn text(&self, map: &str, key: &str) -> Option<String> {
+        let row = self.get(map, key.as_bytes())?;
+        Some(String::from_utf8_lossy(&row.value).into_owned())
+    }
+
+    fn change(&self, map: &str, write: &Write) -> Written {
+        let partition = self.count.partition_of_key(&write.key);
+        let mut maps = self.maps_of();
+        let rows = maps.entry(map.to_owned()).or_default().entry(partition).or_default();
+        let place = rows.iter().position(|row| row.key == write.key);
+        let holds = match (write.condition, place) {
+            (Condition::Always, _) | (Condition::IfAbsent, None) => true,
+            (Condition::IfPresent, place) => place.is_some(),
+            (Condition::IfVersion(Version(version)), Some(place)) => rows[place].version == version,
+            (Condition::IfVersion(_), None) | (Condition::IfAbsent, Some(_)) => false,
+        };
+        if !holds {
+            return place.map_or(Written::Absent, |_| Written::Other);
+        }
+        let version = self.versions.fetch_add(1, Ordering::Relaxed);
+        match (&write.change, place) {
+            (Change::Delete, Some(place)) => drop(rows.remove(place)),
+            (Change::Delete, None) => return Written::Absent,
+            (Change::Put { value, expiry }, place) => {
+                let before = place.and_then(|place| rows[place].expires_at_ms);
+                let expires_at_ms = match expiry {
+                    Expiry::Never => None,
+                    Expiry::Keep => before,
+                    Expiry::At(at) => Some(at.0),
+                    Expiry::AfterMs(_) => panic!("no statement says that"),
+                };
+                let (key, value) = (write.key.clone(), value.clone());
+                let row = Row { key, value, version, expires_at_ms };
+                match place {
+                    Some(place) => rows[place] = row,
+                    None => rows.push(row),
+                }
+            }
+        }
+        Written::Done(version)
     }
 
     /// Says by which column of text the records of a map are spread.
@@ -120,11 +196,32 @@ impl Source for Maps {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 0 {
             return Err(Error::new(ErrorCode::NoPrimary, "partition 7"));
         }
-        let partitions = self.maps.get(map);
+        let maps = self.maps_of();
+        let partitions = maps.get(map);
         let rows = partitions.and_then(|all| all.get(&partition)).map_or(&[][..], Vec::as_slice);
         let (begin, all) = (cursor as usize, rows.len());
         let end = (begin + PAGE_ROWS).min(all);
         Ok(Page { rows: rows[begin..end].to_vec(), next: (end < all).then_some(end as u64) })
+    }
+
+    async fn write(&self, map: &str, writes: &[Write], _: Duration) -> Vec<Result<Written>> {
+        let other = self.others.lock().expect("no test panics with it").pop_front();
+        if let Some((map, key, value)) = other {
+            self.put(&map, &key, value.as_bytes());
+        }
+        self.batches.lock().expect("no test panics with it").push(writes.len());
+        let is_lost = self.lost.load(Ordering::Relaxed) > 0;
+        if is_lost {
+            self.lost.fetch_sub(1, Ordering::Relaxed);
+        }
+        let answer = |write: &Write| {
+            if write.key.len() > 100 {
+                return Err(Error::new(ErrorCode::KeyTooLong, "more than 100 bytes"));
+            }
+            let written = self.change(map, write);
+            if is_lost { Err(Error::new(ErrorCode::ConnectionLost, "node b")) } else { Ok(written) }
+        };
+        writes.iter().map(answer).collect()
     }
 }
 
@@ -176,5 +273,9 @@ impl Source for Endless {
         let row =
             Row { key: "k".into(), value: "{\"n\": 1}".into(), version: 1, expires_at_ms: None };
         Ok(Page { rows: vec![row; 500], next: Some(cursor + 1) })
+    }
+
+    async fn write(&self, _: &str, _: &[Write], _: Duration) -> Vec<Result<Written>> {
+        std::future::pending().await
     }
 }

@@ -4,6 +4,7 @@ mod door;
 mod peers;
 mod source;
 mod threads;
+mod write;
 
 use std::sync::Arc;
 

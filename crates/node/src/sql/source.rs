@@ -10,15 +10,16 @@ use isogrid_core::{
     Error, ErrorCode, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result,
     Scan,
 };
-use isogrid_query::{MapDefinition, Page, Row, Source};
+use isogrid_query::{MapDefinition, Page, Row, Source, Write, Written};
 
+use super::write::Writer;
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
 use crate::grpc::sql::definition;
 use crate::node::Shared;
 
 /// The core whose links to other nodes are used.
-const CORE: usize = 0;
+pub(super) const CORE: usize = 0;
 
 /// How long one page may take, and how often it is asked for again where its partition has nobody who leads it.
 const PAGE_MS: u32 = 2_000;
@@ -28,6 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The maps of the cluster.
 pub(super) struct GridSource {
     shared: Arc<Shared>,
+    writer: Writer,
 }
 
 impl fmt::Debug for GridSource {
@@ -38,7 +40,7 @@ impl fmt::Debug for GridSource {
 
 impl GridSource {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        GridSource { shared }
+        GridSource { shared, writer: Writer::default() }
     }
 
     async fn ask(
@@ -144,6 +146,10 @@ impl Source for GridSource {
                 other => return other,
             }
         }
+    }
+
+    async fn write(&self, map: &str, writes: &[Write], patience: Duration) -> Vec<Result<Written>> {
+        self.writer.write(&self.shared, (map, writes), patience).await
     }
 }
 

@@ -21,6 +21,7 @@ use super::tables::PgCatalog;
 use super::{DATABASE, PgSession, functions, names, parameters};
 use crate::sql::{Answer, Sql, too_long};
 use crate::table::GridSchema;
+use crate::write::{Plan, Writing};
 
 /// For how long a plan is good.
 const PLAN_AGE_MAX: Duration = Duration::from_secs(10);
@@ -31,6 +32,10 @@ pub struct Prepared {
     statement: Arc<Statement>,
     given: Arc<[Option<DataType>]>,
     plan: LogicalPlan,
+    /// What is done with the rows of that plan, if they are written.
+    writing: Option<Plan>,
+    /// What the plan explains, if that is a statement that writes.
+    explained: Option<Arc<Writing>>,
     planned: Instant,
     parameters: Vec<DataType>,
 }
@@ -43,7 +48,20 @@ impl Prepared {
 
     /// The columns of the answer. Their names are for [`Prepared::shown`].
     pub fn schema(&self) -> SchemaRef {
-        Arc::clone(self.plan.schema().inner())
+        match &self.writing {
+            Some(plan) => plan.writing.schema(),
+            None => Arc::clone(self.plan.schema().inner()),
+        }
+    }
+
+    /// Whether it writes.
+    pub fn writes(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// Whether no row is told of it, but only how many were written.
+    pub fn is_silent(&self) -> bool {
+        self.writing.as_ref().is_some_and(|plan| !plan.writing.returns_rows())
     }
 
     /// The name of a column as clients see it.
@@ -58,10 +76,10 @@ impl Sql {
         self.limits.timeout
     }
 
-    /// Plans a statement that reads. `given`: the types of its parameters, as far as the client says them.
+    /// Plans a statement that reads or writes. `given`: the types of its parameters, as far as the client says them.
     ///
     /// # Errors
-    /// The statement names what is not there, would change something, or takes too long to plan.
+    /// The statement names what is not there, or takes too long to plan.
     pub async fn prepare(
         &self,
         statement: &Statement,
@@ -87,30 +105,42 @@ impl Sql {
         let until = tokio::time::Instant::now() + self.limits.timeout;
         self.grid.counts.begins();
         let begun = async {
-            let plan = self.fresh(prepared, session).await?;
-            let context = self.pg_context(session).map_err(|e| Refused::of_plan(&e))?;
-            let frame = context.execute_logical_plan(plan).await;
-            let frame = frame.and_then(|frame| frame.with_param_values(values));
-            let stream = match frame {
-                Ok(frame) => self.stream(frame).await,
-                Err(error) => Err(error),
-            };
-            stream.map_err(|error| Refused::of_plan(&error))
+            let prepared = self.fresh(prepared, session).await?;
+            let begun = self.begin_prepared(&prepared, values, (session, until)).await;
+            begun.map_err(|error| Refused::of_plan(&error))
         };
         let begun = tokio::time::timeout_at(until, begun).await;
-        let stream = begun
+        begun
             .unwrap_or_else(|_| Err(Refused::from(too_long(self.limits.timeout))))
-            .inspect_err(|_| self.grid.counts.fails())?;
-        Ok(self.answer(stream, until))
+            .inspect_err(|_| self.grid.counts.fails())
+    }
+
+    async fn begin_prepared(
+        &self,
+        prepared: &Prepared,
+        values: Vec<ScalarValue>,
+        (session, until): (&PgSession, tokio::time::Instant),
+    ) -> Result<Answer, DataFusionError> {
+        let context = self.pg_context(session)?;
+        if let Some(plan) = &prepared.writing {
+            let query = prepared.plan.clone().with_param_values(values)?;
+            return Ok(self.run_writing(Plan { query, ..plan.clone() }, context, until));
+        }
+        let frame = context.execute_logical_plan(prepared.plan.clone()).await?;
+        let stream = self.stream(frame.with_param_values(values)?).await?;
+        Ok(match &prepared.explained {
+            Some(writing) => self.answer(writing.told(stream), until),
+            None => self.answer(stream, until),
+        })
     }
 
     async fn fresh(
         &self,
         prepared: &Prepared,
         session: &PgSession,
-    ) -> Result<LogicalPlan, Refused> {
+    ) -> Result<Prepared, Refused> {
         if prepared.planned.elapsed() < PLAN_AGE_MAX {
-            return Ok(prepared.plan.clone());
+            return Ok(prepared.clone());
         }
         let (statement, given) = (Arc::clone(&prepared.statement), Arc::clone(&prepared.given));
         let anew = self.plan(statement, given, session).await?;
@@ -119,7 +149,7 @@ impl Sql {
             let error = Error::new(ErrorCode::QueryInvalid, detail);
             return Err(Refused { state: "0A000", error });
         }
-        Ok(anew.plan)
+        Ok(anew)
     }
 
     async fn plan(
@@ -128,19 +158,45 @@ impl Sql {
         given: Arc<[Option<DataType>]>,
         session: &PgSession,
     ) -> Result<Prepared, Refused> {
+        let writing = Writing::of_statement(&statement)
+            .map_err(|error| Refused { state: "0A000", error })?;
         let planning = async {
             let context = self.pg_context(session)?;
-            let parsed = Parsed::Statement(Box::new(statement.as_ref().clone()));
-            let plan = context.state().statement_to_plan(parsed).await?;
+            let (plan, writing, explained) = match writing {
+                None => {
+                    let parsed = Parsed::Statement(Box::new(statement.as_ref().clone()));
+                    (context.state().statement_to_plan(parsed).await?, None, None)
+                }
+                Some(writing) => self.plan_pg_writing(&context, writing).await?,
+            };
             let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
             options.with_allow_statements(false).verify_plan(&plan)?;
             let parameters = parameters::types(&plan, &given)?;
-            Ok::<_, DataFusionError>((plan, parameters))
+            Ok::<_, DataFusionError>((plan, writing, explained, parameters))
         };
         let planned = tokio::time::timeout(self.limits.timeout, planning).await;
         let planned = planned.map_err(|_| Refused::from(too_long(self.limits.timeout)))?;
-        let (plan, parameters) = planned.map_err(|error| Refused::of_plan(&error))?;
-        Ok(Prepared { statement, given, plan, planned: Instant::now(), parameters })
+        let (plan, writing, explained, parameters) =
+            planned.map_err(|error| Refused::of_plan(&error))?;
+        let planned = Instant::now();
+        Ok(Prepared { statement, given, plan, writing, explained, planned, parameters })
+    }
+
+    /// What a statement that writes reads, and what is done with that or what it explains.
+    async fn plan_pg_writing(
+        &self,
+        context: &SessionContext,
+        mut writing: Writing,
+    ) -> Result<(LogicalPlan, Option<Plan>, Option<Arc<Writing>>), DataFusionError> {
+        self.show_bytes(context, &writing)?;
+        self.type_parameters(&mut writing).await?;
+        let writing = Arc::new(writing);
+        if let Some(explained) = writing.explained() {
+            let plan = context.state().statement_to_plan(explained).await?;
+            return Ok((plan, None, Some(writing)));
+        }
+        let plan = self.plan_writing(context, writing).await?;
+        Ok((plan.query.clone(), Some(plan), None))
     }
 
     /// Where PostgreSQL's catalogue and functions are known too.

@@ -43,6 +43,8 @@ impl Refused {
 fn of_plan_text(why: &str) -> &'static str {
     if why.starts_with("table '") || why.contains("not found") && why.contains("able") {
         "42P01"
+    } else if why.contains("has no column") {
+        "42703"
     } else if why.starts_with("Invalid function") {
         "42883"
     } else if why.contains("DML not supported") || why.contains("DDL not supported") {
@@ -62,6 +64,10 @@ impl From<Error> for Refused {
             ErrorCode::TooManyQueries | ErrorCode::TooManyConnections => "53300",
             ErrorCode::StillJoining | ErrorCode::NotReady => "57P03",
             ErrorCode::ShuttingDown => "57P01",
+            ErrorCode::KeyPresent => "23505",
+            ErrorCode::ValueMisfit => "23514",
+            ErrorCode::RecordChanged => "40001",
+            ErrorCode::MapUnknown => "42P01",
             ErrorCode::QueryInvalid if detail.contains("planning: table '") => "42P01",
             ErrorCode::QueryInvalid => "42000",
             ErrorCode::QueryFailed if detail.contains("Divide by zero") => "22012",

@@ -9,6 +9,7 @@ use isogrid_core::{Error, ErrorCode};
 use super::dialect::PgDialect;
 use super::refused::Refused;
 use crate::guard;
+use crate::write::{as_upsert, upsert_as_insert};
 
 /// The most statements of one text.
 const STATEMENTS_MAX: usize = 100;
@@ -21,7 +22,7 @@ const BRACKETS_MAX: usize = 32;
 pub enum PgStatement {
     /// It is about the session.
     Session(Command),
-    /// It asks for rows.
+    /// It asks for rows, or writes them.
     Query(Box<Statement>),
 }
 
@@ -87,8 +88,13 @@ fn parse_one(tokens: &[Token]) -> Result<PgStatement, Refused> {
         return Ok(PgStatement::Session(command));
     }
     let dialect = PgDialect::new(tokens.len());
-    let mut parser = Parser::new(&dialect).with_tokens(tokens.to_vec());
-    let statement = parser.parse_statement().map_err(|error| invalid(error.to_string()))?;
+    let mut tokens = tokens.to_vec();
+    let is_upsert = upsert_as_insert(&mut tokens);
+    let mut parser = Parser::new(&dialect).with_tokens(tokens);
+    let mut statement = parser.parse_statement().map_err(|error| invalid(error.to_string()))?;
+    if is_upsert {
+        as_upsert(&mut statement).map_err(|error| invalid(error.to_string()))?;
+    }
     match parser.peek_token().token {
         Token::EOF => Ok(PgStatement::Query(Box::new(statement))),
         other => Err(invalid(format!("syntax error at or near \"{other}\""))),

@@ -44,7 +44,7 @@ pub(crate) use parse::{as_upsert, upsert_as_insert};
 pub(crate) use plan::Plan;
 use returning::Returning;
 use run::Run;
-pub(crate) use tally::Progress;
+pub use tally::Progress;
 
 /// What becomes of a key that is there when it is inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,20 +112,6 @@ impl Writing {
     /// `QueryInvalid`: it wants what is not there.
     pub(crate) fn of_statement(statement: &Statement) -> Result<Option<Writing>> {
         parse::of_statement(statement).map_err(|error| unread(&error))
-    }
-
-    /// How PostgreSQL's clients are told of its end.
-    pub(crate) fn tag(&self) -> &'static str {
-        match self.what {
-            What::Insert { .. } => "INSERT 0",
-            What::Update { .. } => "UPDATE",
-            What::Delete => "DELETE",
-        }
-    }
-
-    /// Whether it is only explained.
-    pub(crate) fn is_explained(&self) -> bool {
-        self.explain.is_some()
     }
 
     /// Whether each row is told of.

@@ -28,7 +28,7 @@ pub(super) fn of_text(text: &str) -> Parsing<Option<Writing>> {
     // What cannot be read at all is told by the parser of queries.
     let Ok(mut tokens) = Tokenizer::new(&dialect, text).tokenize() else { return Ok(None) };
     let Some((explained, begin)) = begin(&tokens) else { return Ok(None) };
-    let is_upsert = upsert_as_insert(&mut tokens[begin..]);
+    let is_upsert = upsert_as_insert(&mut tokens);
     let explain: String = tokens[..begin].iter().map(Token::to_string).collect();
     let mut parser = Parser::new(&dialect).with_tokens(tokens.split_off(begin));
     let mut statement = parser.parse_statement()?;
@@ -76,11 +76,9 @@ fn begin(tokens: &[Token]) -> Option<(bool, usize)> {
 
 /// UPSERT is no word of any dialect: for the parser it is INSERT. Whether it was there.
 pub(crate) fn upsert_as_insert(tokens: &mut [Token]) -> bool {
-    let first = tokens.iter_mut().find(|token| !matches!(token, Token::Whitespace(_)));
-    match first {
-        Some(Token::Word(word))
-            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("UPSERT") =>
-        {
+    let Some((_, place)) = begin(tokens) else { return false };
+    match &mut tokens[place] {
+        Token::Word(word) if word.value.eq_ignore_ascii_case("UPSERT") => {
             let (value, keyword) = ("INSERT".to_owned(), Keyword::INSERT);
             *word = Word { value, quote_style: None, keyword };
             true
@@ -92,6 +90,7 @@ pub(crate) fn upsert_as_insert(tokens: &mut [Token]) -> bool {
 /// Makes an INSERT the UPSERT that it was.
 pub(crate) fn as_upsert(statement: &mut Statement) -> Parsing<()> {
     match statement {
+        Statement::Explain { statement, .. } => as_upsert(statement),
         Statement::Insert(insert) if insert.or.is_none() && insert.on.is_none() => {
             insert.or = Some(SqliteOnConflict::Replace);
             Ok(())

@@ -73,7 +73,7 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
 
 impl Writing {
     /// What explains it: the same for its query.
-    pub(super) fn explained(&self) -> Option<Parsed> {
+    pub(crate) fn explained(&self) -> Option<Parsed> {
         let query = || Statement::Query(self.read.clone());
         match self.explain.as_deref()? {
             Parsed::Explain(explain) => Some(Parsed::Explain(ExplainStatement {
@@ -110,7 +110,7 @@ impl Writing {
     }
 
     /// What EXPLAIN says of the query, behind a row that says what is written.
-    pub(super) fn told(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    pub(crate) fn told(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
         let schema = rows.schema();
         let what = match &self.what {
             What::Insert { present: Present::Refused, .. } => "insert: if the key is absent".to_owned(),

@@ -2,15 +2,18 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Query, SelectItem, SetExpr, TimezoneInfo,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
 };
 use isogrid_core::ColumnType;
 
 use super::{What, Writing};
 use crate::columns::{Columns, EXPIRES_AT};
+use crate::fault;
 use crate::parameter::Parameter;
+use crate::sql::Sql;
 
 /// Puts values in the places of `$1` and so on. They become literals of the parsed statement, and are not read as SQL.
 pub(super) fn fill(query: &mut Query, parameters: &[Parameter]) {
@@ -69,9 +72,25 @@ fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
+impl Sql {
+    /// Says of parameters that go to a column as they are that they have its type.
+    pub(crate) async fn type_parameters(&self, writing: &mut Writing) -> Result<(), DataFusionError> {
+        let mut has_any = false;
+        let _ = visit_expressions(&writing.read, |expr| {
+            has_any |= placeholder(expr).is_some();
+            ControlFlow::<()>::Continue(())
+        });
+        if has_any && self.grid.source.map(&writing.map).is_some() {
+            let columns = crate::table::columns(&self.grid, &writing.map).await;
+            writing.type_parameters(&columns.map_err(fault::of_grid)?);
+        }
+        Ok(())
+    }
+}
+
 impl Writing {
     /// Says of parameters that go to a column as they are that they have its type.
-    pub(crate) fn type_parameters(&mut self, columns: &Columns) {
+    fn type_parameters(&mut self, columns: &Columns) {
         match &self.what {
             What::Insert { columns: Some(names), .. } => {
                 let types: Vec<DataType> = names.iter().map(|name| type_of(name, columns)).collect();
