@@ -79,7 +79,7 @@ mod tests {
 
     fn answer(batches: Vec<Result<RecordBatch>>) -> Answer {
         let schema = Arc::new(Schema::new(vec![Field::new("t", DataType::Utf8, false)]));
-        Answer { schema, batches: Box::pin(stream::iter(batches)), progress: None }
+        Answer { schema, batches: Box::pin(stream::iter(batches)), progress: None, route: None }
     }
 
     fn batch(rows: usize, bytes: usize) -> RecordBatch {

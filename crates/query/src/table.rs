@@ -19,7 +19,7 @@ use crate::fault;
 use crate::prune;
 use crate::sample::Sample;
 use crate::scan::GridScan;
-use crate::source::Source;
+use crate::source::{MapDefinition, Source};
 
 /// How many values of a map are looked at to see which columns it has, and how many partitions are asked at once.
 const SAMPLE_ROWS: usize = 256;
@@ -30,11 +30,19 @@ const SAMPLE_PAGE_ROWS: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct GridTable {
     grid: Grid,
-    map: Arc<str>,
+    pub(crate) map: Arc<str>,
     columns: Columns,
     schema: SchemaRef,
+    /// What the map was when the statement was planned.
+    pub(crate) definition: MapDefinition,
+}
+
+impl GridTable {
     /// The column by which the records are spread.
-    partition_by: Option<MapColumn>,
+    pub(crate) fn partition_by(&self) -> Option<&MapColumn> {
+        let schema = self.definition.schema.as_ref()?;
+        schema.column(schema.partition_by.as_ref()?)
+    }
 }
 
 /// What holds the maps, and where what was done is counted.
@@ -77,7 +85,7 @@ impl TableProvider for GridTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions =
-            prune::partitions(filters, self.grid.source.partitions(), self.partition_by.as_ref());
+            prune::partitions(filters, self.grid.source.partitions(), self.partition_by());
         Ok(Arc::new(GridScan::new(
             (self.grid.clone(), Arc::clone(&self.map)),
             self.columns.project(projection),
@@ -107,9 +115,13 @@ impl GridSchema {
 }
 
 /// The columns of a map: those that were given to it, or else those of some of its values.
-pub(crate) async fn columns(grid: &Grid, map: &str) -> isogrid_core::Result<Columns> {
-    match grid.source.map(map).and_then(|map| map.schema) {
-        Some(schema) => Ok(of_schema(&schema)),
+pub(crate) async fn columns_of(
+    grid: &Grid,
+    map: &str,
+    definition: &MapDefinition,
+) -> isogrid_core::Result<Columns> {
+    match &definition.schema {
+        Some(schema) => Ok(of_schema(schema)),
         None => sampled(grid, map).await,
     }
 }
@@ -160,17 +172,14 @@ impl SchemaProvider for GridSchema {
         if !self.table_exist(name) {
             return Ok(None);
         }
-        let mut columns = columns(&self.grid, name).await.map_err(fault::of_grid)?;
+        let definition = self.grid.source.map(name).unwrap_or_default();
+        let columns = columns_of(&self.grid, name, &definition).await;
+        let mut columns = columns.map_err(fault::of_grid)?;
         if self.written.as_deref() == Some(name) {
             columns = columns.with_bytes();
         }
-        let given = self.grid.source.map(name).and_then(|map| map.schema);
-        let partition_by = given.and_then(|schema| {
-            let by = schema.partition_by.as_ref()?;
-            schema.column(by).cloned()
-        });
         let (grid, schema) = (self.grid.clone(), columns.schema());
-        Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema, partition_by })))
+        Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema, definition })))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {

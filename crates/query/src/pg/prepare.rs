@@ -126,8 +126,8 @@ impl Sql {
             let query = prepared.plan.clone().with_param_values(values)?;
             return Ok(self.run_writing(Plan { query, ..plan.clone() }, context, until));
         }
-        let frame = context.execute_logical_plan(prepared.plan.clone()).await?;
-        let stream = self.stream(frame.with_param_values(values)?).await?;
+        let plan = prepared.plan.clone().with_param_values(values)?;
+        let stream = self.stream(context.state(), plan).await?;
         Ok(match &prepared.explained {
             Some(writing) => self.answer(writing.told(stream), until),
             None => self.answer(stream, until),

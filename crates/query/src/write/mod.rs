@@ -30,6 +30,7 @@ mod typing;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{Query, Statement};
@@ -38,7 +39,6 @@ use isogrid_core::{Error, ErrorCode, Result};
 use tokio::time::Instant;
 
 use crate::fault;
-use crate::parameter::Parameter;
 use crate::sql::{Answer, Sql, too_long};
 pub(crate) use parse::{as_upsert, upsert_as_insert};
 pub(crate) use plan::Plan;
@@ -143,16 +143,16 @@ impl Sql {
     pub(crate) async fn write(
         &self,
         mut writing: Writing,
-        parameters: Vec<Parameter>,
+        values: &[ScalarValue],
         until: Instant,
     ) -> Result<Answer> {
-        typing::fill(&mut writing.read, &parameters);
+        typing::fill(&mut writing.read, values);
         let planning = async {
             let context = self.writing_context(&writing)?;
             if let Some(explained) = writing.explained() {
                 let plan = context.state().statement_to_plan(explained).await?;
                 plan::check(&plan)?;
-                let stream = self.stream(context.execute_logical_plan(plan).await?).await?;
+                let stream = self.stream(context.state(), plan).await?;
                 return Ok(self.answer(writing.told(stream), until));
             }
             let plan = self.plan_writing(&context, Arc::new(writing)).await?;
@@ -173,7 +173,7 @@ impl Sql {
         let progress = Arc::new(Progress::default());
         let schema = plan.writing.schema();
         let run = Run::new(self.clone(), context, plan, (until, Arc::clone(&progress)));
-        Answer { schema, batches: run.batches(), progress: Some(progress) }
+        Answer { schema, batches: run.batches(), progress: Some(progress), route: None }
     }
 }
 

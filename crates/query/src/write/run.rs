@@ -205,8 +205,7 @@ impl Run {
             }
         };
         let asking = async {
-            let frame = self.context.execute_logical_plan(query?).await?;
-            let batches = self.sql.stream(frame).await?;
+            let batches = self.sql.stream(self.context.state(), query?).await?;
             match self.plan.is_read_first {
                 true => self.all(batches).await,
                 false => Ok(batches),

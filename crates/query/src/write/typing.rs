@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Query, SelectItem, SetExpr, TimezoneInfo,
@@ -12,26 +13,25 @@ use isogrid_core::ColumnType;
 use super::{What, Writing};
 use crate::columns::{Columns, EXPIRES_AT};
 use crate::fault;
-use crate::parameter::Parameter;
 use crate::sql::Sql;
 
 /// Puts values in the places of `$1` and so on. They become literals of the parsed statement, and are not read as SQL.
-pub(super) fn fill(query: &mut Query, parameters: &[Parameter]) {
-    if !parameters.is_empty() {
-        let _ = VisitMut::visit(query, &mut Filler(parameters));
+pub(super) fn fill(query: &mut Query, values: &[ScalarValue]) {
+    if !values.is_empty() {
+        let _ = VisitMut::visit(query, &mut Filler(values));
     }
 }
 
-struct Filler<'a>(&'a [Parameter]);
+struct Filler<'a>(&'a [ScalarValue]);
 
 impl VisitorMut for Filler<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(place) = placeholder(expr)
-            && let Some(parameter) = self.0.get(place)
+            && let Some(literal) = self.0.get(place).and_then(literal)
         {
-            *expr = literal(parameter);
+            *expr = literal;
         }
         ControlFlow::Continue(())
     }
@@ -44,28 +44,29 @@ fn placeholder(expr: &Expr) -> Option<usize> {
     name.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)
 }
 
-fn literal(parameter: &Parameter) -> Expr {
-    let value = |value: Value| Expr::Value(value.into());
-    match parameter {
-        Parameter::Null => value(Value::Null),
-        Parameter::Boolean(is) => value(Value::Boolean(*is)),
-        Parameter::BigInt(number) => {
-            let digits = value(Value::Number(number.unsigned_abs().to_string(), false));
+fn literal(value: &ScalarValue) -> Option<Expr> {
+    let plain = |value: Value| Expr::Value(value.into());
+    Some(match value {
+        value if value.is_null() => plain(Value::Null),
+        ScalarValue::Boolean(Some(is)) => plain(Value::Boolean(*is)),
+        ScalarValue::Int64(Some(number)) => {
+            let digits = plain(Value::Number(number.unsigned_abs().to_string(), false));
             match number {
                 0.. => digits,
                 _ => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(digits) },
             }
         }
-        Parameter::Double(number) => {
-            let text = value(Value::SingleQuotedString(number.to_string()));
+        ScalarValue::Float64(Some(number)) => {
+            let text = plain(Value::SingleQuotedString(number.to_string()));
             cast(text, DataType::Double(ExactNumberInfo::None))
         }
-        Parameter::Text(text) => value(Value::SingleQuotedString(text.clone())),
-        Parameter::Bytes(bytes) => {
+        ScalarValue::Utf8(Some(text)) => plain(Value::SingleQuotedString(text.clone())),
+        ScalarValue::Binary(Some(bytes)) => {
             let digits = isogrid_value::hex(bytes);
-            value(Value::HexStringLiteral(digits.trim_start_matches("\\x").to_owned()))
+            plain(Value::HexStringLiteral(digits.trim_start_matches("\\x").to_owned()))
         }
-    }
+        _ => return None,
+    })
 }
 
 fn cast(expr: Expr, data_type: DataType) -> Expr {
