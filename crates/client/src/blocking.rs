@@ -129,6 +129,12 @@ impl Grid {
         self.wait(self.grid.sql(statement).fetch())
     }
 
+    /// Runs a statement of SQL that writes, and says how many rows it wrote: see [`crate::Sql::execute`].
+    #[cfg(feature = "sql")]
+    pub fn execute(&self, statement: &str) -> Result<u64> {
+        self.wait(self.grid.sql(statement).execute())
+    }
+
     /// Closes the connections, once the operations under way have ended.
     pub fn close(&self) -> Result<()> {
         self.wait(self.grid.close())

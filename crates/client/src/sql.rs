@@ -1,6 +1,7 @@
 //! Statements of SQL, and their answers as record batches of Arrow or as values of the caller's types.
 
 mod doors;
+mod execute;
 
 use std::fmt;
 use std::time::Duration;
@@ -131,7 +132,7 @@ impl Sql<'_> {
         self
     }
 
-    /// Runs the statement. It changes nothing; dropping the future is harmless.
+    /// Runs the statement. Dropped, it ends; of one that writes, what was written by then stays.
     ///
     /// # Errors
     ///
@@ -282,7 +283,23 @@ fn refused(address: &str, status: &Status) -> Error {
         let detail = format!("{address}: this node was built without SQL");
         return Error::new(ErrorCode::ProtocolUnknown, detail);
     }
-    call_error(address, status).into()
+    let error = call_error(address, status);
+    // Only a connection that never was certainly carried nothing: a statement may write.
+    if error.code() == ErrorCode::CannotConnect && !was_never_sent(status) {
+        return Error::new(ErrorCode::ConnectionLost, error.detail());
+    }
+    error.into()
+}
+
+fn was_never_sent(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(one) = cause {
+        if one.is::<tonic::ConnectError>() {
+            return true;
+        }
+        cause = one.source();
+    }
+    false
 }
 
 fn is_out_of_reach(error: &Error) -> bool {

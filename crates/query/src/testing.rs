@@ -116,6 +116,12 @@ impl Maps {
         Written::Done(version)
     }
 
+    /// Makes a map without records.
+    pub(crate) fn make(&self, map: &str, schema: Option<MapSchema>) {
+        let defined = MapDefinition { schema, settings: Vec::new() };
+        self.defined().insert(map.to_owned(), defined);
+    }
+
     /// Says by which column of text the records of a map are spread.
     pub(crate) fn define(&mut self, map: &str, partition_by: &str) {
         let column = |name: &str, holds| MapColumn { name: name.to_owned(), holds };

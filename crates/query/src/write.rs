@@ -178,5 +178,5 @@ impl Sql {
 }
 
 #[cfg(test)]
-#[path = "write_test.rs"]
+#[path = "write/write_test.rs"]
 mod tests;
