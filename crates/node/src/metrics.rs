@@ -77,6 +77,11 @@ fn show_queries(page: &mut Page, counts: &isogrid_query::QueryCounts) {
             "Rows of answers to statements.",
             counts.rows_returned(),
         ),
+        (
+            "isogrid_query_rows_written_total",
+            "Records that statements wrote or removed.",
+            counts.rows_written(),
+        ),
     ] {
         page.counter(name, help, value);
     }

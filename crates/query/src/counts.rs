@@ -11,6 +11,7 @@ pub struct QueryCounts {
     partitions_pruned: AtomicU64,
     rows_scanned: AtomicU64,
     rows_returned: AtomicU64,
+    rows_written: AtomicU64,
 }
 
 impl QueryCounts {
@@ -36,6 +37,10 @@ impl QueryCounts {
 
     pub(crate) fn returns_rows(&self, rows: usize) {
         self.rows_returned.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn writes_rows(&self, rows: usize) {
+        self.rows_written.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
     /// Statements that were begun.
@@ -66,5 +71,10 @@ impl QueryCounts {
     /// Rows of answers.
     pub fn rows_returned(&self) -> u64 {
         self.rows_returned.load(Ordering::Relaxed)
+    }
+
+    /// Records that were written.
+    pub fn rows_written(&self) -> u64 {
+        self.rows_written.load(Ordering::Relaxed)
     }
 }

@@ -278,6 +278,8 @@ impl Run {
                 }
             }
         }
+        let is_written = |(_, fate): &&(Bytes, Fate)| matches!(fate, Fate::Written(_));
+        self.sql.grid.counts.writes_rows(fates.iter().filter(is_written).count());
         fates.iter().for_each(|(key, fate)| self.tally.note(key, fate));
         if self.stage == Stage::Ending && !self.again.is_empty() {
             self.stage = Stage::Asking;
