@@ -10,7 +10,7 @@ use crate::testing::{Endless, Maps};
 
 /// 100 orders of ten tenants as MessagePack, and five tenants as JSON.
 fn maps() -> Maps {
-    let mut maps = Maps::new();
+    let maps = Maps::new();
     for n in 0..100_u32 {
         let order = serde_json::json!({
             "tenant": format!("t{}", n % 10),

@@ -124,7 +124,7 @@ impl Sql {
         let context = self.pg_context(session)?;
         if let Some(plan) = &prepared.writing {
             let query = prepared.plan.clone().with_param_values(values)?;
-            return Ok(self.run_writing(Plan { query, ..plan.clone() }, context, until));
+            return Ok(self.run_writing(plan.with_query(query), context, until));
         }
         let plan = prepared.plan.clone().with_param_values(values)?;
         let stream = self.stream(context.state(), plan).await?;

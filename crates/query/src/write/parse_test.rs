@@ -58,7 +58,7 @@ fn explained_is_what_would_be_read() {
         "explain verbose UPSERT INTO m (_key) VALUES ('a')",
         "EXPLAIN FORMAT indent UPDATE m SET a = 1",
     ] {
-        assert!(parsed(text).is_explained(), "{text}");
+        assert!(parsed(text).explained().is_some(), "{text}");
     }
     assert!(why_not("EXPLAIN ANALYZE DELETE FROM m").contains("would write"));
     assert!(why_not("EXPLAIN ANALYZE VERBOSE UPSERT INTO m (_key) VALUES (1)").contains("would write"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::default_table_source::source_as_provider;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, ScalarValue, plan_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
@@ -18,7 +18,7 @@ use futures::{StreamExt, stream};
 use isogrid_core::{ColumnType, MapSchema};
 
 use super::{Present, What, Writing, set_name};
-use crate::columns::{EXPIRES_AT, KEY, KEY_BYTES, VALUE, VALUE_BYTES, VERSION, data_type, time_type};
+use crate::columns::{Columns, EXPIRES_AT, KEY, KEY_BYTES, VALUE, VALUE_BYTES, VERSION, data_type, time_type};
 use crate::pg::names;
 use crate::session::{CATALOG, SCHEMA};
 use crate::spread::text_row;
@@ -57,6 +57,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// The same with another query, whose parameters have values.
+    pub(crate) fn with_query(&self, query: LogicalPlan) -> Plan {
+        Plan { query, ..self.clone() }
+    }
+
     /// The query, over records of these keys only.
     pub(super) fn of_keys(&self, keys: &[String]) -> Result<LogicalPlan> {
         let list = keys.iter().map(|key| Expr::Literal(ScalarValue::from(key.as_str()), None));
@@ -258,7 +263,7 @@ fn updating(
     let mut exprs: Vec<Expr> = [KEY, KEY_BYTES, VERSION, VALUE_BYTES]
         .map(|name| Expr::Column(Column::new_unqualified(name)))
         .to_vec();
-    let sampled = given.is_none().then(|| sampled(&plan, map)).transpose()?;
+    let sampled = if given.is_none() { sampled(&plan, map)? } else { None };
     let mut set = Vec::with_capacity(columns.len());
     for (place, name) in columns.iter().enumerate() {
         if name == KEY {
@@ -270,7 +275,7 @@ fn updating(
         let mut one = of_name(name, map, given)?;
         if let (Use::Field(_, holds), Some(sampled)) = (&mut one, &sampled) {
             // Fields of several types, lists and objects are shown as JSON, and set so.
-            *holds = sampled(name).filter(|holds| *holds == ColumnType::Json);
+            *holds = sampled.holds(name).filter(|holds| *holds == ColumnType::Json);
         }
         let expr = Expr::Column(Column::new_unqualified(set_name(place)));
         let field = plan.schema().field_with_unqualified_name(&set_name(place))?;
@@ -282,8 +287,8 @@ fn updating(
     Ok((LogicalPlanBuilder::from(plan).project(exprs)?.build()?, uses))
 }
 
-/// What the columns of a map hold that was looked at to plan this.
-fn sampled(plan: &LogicalPlan, map: &str) -> Result<impl Fn(&str) -> Option<ColumnType>> {
+/// The columns of a map that was looked at to plan this.
+fn sampled(plan: &LogicalPlan, map: &str) -> Result<Option<Columns>> {
     let mut columns = None;
     plan.apply(|node| {
         if let LogicalPlan::TableScan(scan) = node
@@ -296,7 +301,7 @@ fn sampled(plan: &LogicalPlan, map: &str) -> Result<impl Fn(&str) -> Option<Colu
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(move |name: &str| columns.as_ref()?.holds(name))
+    Ok(columns)
 }
 
 /// What a column of this name is for.

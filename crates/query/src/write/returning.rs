@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem};
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem};
 use isogrid_core::Error;
 
 use super::parse::{Parsing, wrong};

@@ -204,10 +204,11 @@ impl Run {
                 self.plan.of_keys(&keys)
             }
         };
+        let memory_bytes = self.sql.limits.memory_bytes;
         let asking = async {
             let batches = self.sql.stream(self.context.state(), query?).await?;
             match self.plan.is_read_first {
-                true => self.all(batches).await,
+                true => all(batches, memory_bytes).await,
                 false => Ok(batches),
             }
         };
@@ -228,25 +229,6 @@ impl Run {
         let wanted: BTreeMap<Bytes, u32> = self.again.drain(..count).collect();
         self.again_bytes -= wanted.keys().map(Bytes::len).sum::<usize>();
         Some(wanted)
-    }
-
-    /// All that a query finds, held in memory: the statement writes what it reads, and would read what it wrote.
-    async fn all(
-        &self,
-        mut batches: SendableRecordBatchStream,
-    ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let (schema, mut held, mut bytes) = (batches.schema(), Vec::new(), 0);
-        while let Some(batch) = batches.try_next().await? {
-            bytes += batch.get_array_memory_size();
-            if bytes > self.sql.limits.memory_bytes {
-                let most = self.sql.limits.memory_bytes;
-                return Err(DataFusionError::ResourcesExhausted(format!(
-                    "the statement reads the map that it writes, so all that it reads is held in memory: {bytes} bytes, at most {most}"
-                )));
-            }
-            held.push(Ok(batch));
-        }
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(held))))
     }
 
     /// Reads and writes one batch.
@@ -371,6 +353,24 @@ impl Reader {
     fn wants(&self, key: &Bytes) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains_key(key))
     }
+}
+
+/// All that a query finds, held in memory: the statement writes what it reads, and would read what it wrote.
+async fn all(
+    mut batches: SendableRecordBatchStream,
+    memory_bytes: usize,
+) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let (schema, mut held, mut bytes) = (batches.schema(), Vec::new(), 0);
+    while let Some(batch) = batches.try_next().await? {
+        bytes += batch.get_array_memory_size();
+        if bytes > memory_bytes {
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "the statement reads the map that it writes, so all that it reads is held in memory: {bytes} bytes, at most {memory_bytes}"
+            )));
+        }
+        held.push(Ok(batch));
+    }
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(held))))
 }
 
 fn internal(error: &datafusion::arrow::error::ArrowError) -> Error {

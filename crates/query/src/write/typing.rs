@@ -81,8 +81,8 @@ impl Sql {
             has_any |= placeholder(expr).is_some();
             ControlFlow::<()>::Continue(())
         });
-        if has_any && self.grid.source.map(&writing.map).is_some() {
-            let columns = crate::table::columns(&self.grid, &writing.map).await;
+        if let (true, Some(definition)) = (has_any, self.grid.source.map(&writing.map)) {
+            let columns = crate::table::columns_of(&self.grid, &writing.map, &definition).await;
             writing.type_parameters(&columns.map_err(fault::of_grid)?);
         }
         Ok(())
