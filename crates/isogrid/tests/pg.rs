@@ -202,7 +202,7 @@ fn what_is_wrong_has_the_code_that_clients_know() {
             ("SELECT nothing(1)", "42883", "nothing"),
             ("SELECT 1/0", "22012", "IG-0118"),
             ("SELECT CAST(tenant AS INT) FROM orders", "22P02", "IG-0118"),
-            ("DELETE FROM orders", "25006", "DML"),
+            ("TRUNCATE orders", "25006", "DML"),
             ("SHOW MAPS", "25006", "isogrid sql"),
             ("SELECT ARRAY(SELECT tenant FROM orders)", "42883", "array"),
             ("SELECT (tenant).a FROM orders", "0A000", ""),

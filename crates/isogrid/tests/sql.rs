@@ -115,7 +115,7 @@ fn what_cannot_be_answered_is_refused_with_what_to_do() {
         ("SELEC 1", ["IG-0115", "SELEC", "next:"]),
         ("SELECT nothing FROM orders", ["IG-0115", "nothing", "next:"]),
         ("SELECT * FROM nowhere", ["IG-0115", "nowhere", "next:"]),
-        ("DELETE FROM orders", ["IG-0115", "DML", "next:"]),
+        ("TRUNCATE orders", ["IG-0115", "DML", "next:"]),
         ("SELECT CAST(tenant AS INT) FROM orders", ["IG-0118", "Cannot cast string 't", "next:"]),
     ] {
         let ran = node.run(&["sql", statement]);

@@ -40,7 +40,8 @@ pub(crate) fn check_bytes(bytes: usize) -> Result<()> {
 
 /// Refuses what is too deep: `tokens` are those that the parser gets.
 pub(crate) fn check_tokens(tokens: &[Token], brackets_max: usize) -> Result<()> {
-    let operators = tokens.iter().filter(|token| deepens(token)).count() - signs(tokens) + chained(tokens);
+    let operators =
+        tokens.iter().filter(|token| deepens(token)).count() - signs(tokens) + chained(tokens);
     if operators > OPERATORS_MAX {
         return refused(format!(
             "it has {operators} operators, at most {OPERATORS_MAX}: alternatives of one column fit in a list, column IN (…)"

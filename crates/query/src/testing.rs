@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,7 +32,6 @@ pub(crate) struct Maps {
     pub(crate) lost: AtomicUsize,
     /// How many writes each batch had.
     pub(crate) batches: Mutex<Vec<usize>>,
-    versions: AtomicU64,
 }
 
 impl Maps {
@@ -47,7 +46,6 @@ impl Maps {
             others: Mutex::default(),
             lost: AtomicUsize::new(0),
             batches: Mutex::default(),
-            versions: AtomicU64::new(1),
         }
     }
 
@@ -63,7 +61,9 @@ impl Maps {
         self.defined().entry(map.to_owned()).or_default();
     }
 
-    fn maps_of(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeMap<PartitionId, Vec<Row>>>> {
+    fn maps_of(
+        &self,
+    ) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeMap<PartitionId, Vec<Row>>>> {
         self.maps.lock().expect("no test panics with it")
     }
 
@@ -93,7 +93,7 @@ impl Maps {
         if !holds {
             return place.map_or(Written::Absent, |_| Written::Other);
         }
-        let version = self.versions.fetch_add(1, Ordering::Relaxed);
+        let version = place.map_or(1, |place| rows[place].version + 1);
         match (&write.change, place) {
             (Change::Delete, Some(place)) => drop(rows.remove(place)),
             (Change::Delete, None) => return Written::Absent,

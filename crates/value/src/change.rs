@@ -30,7 +30,9 @@ pub fn object(fields: &[Field<'_>]) -> Result<Vec<u8>, String> {
 /// In words: the value is no object, cannot be read, or is of JSON and a field is to hold what JSON does not have.
 pub fn with_fields(value: &[u8], changes: &[Field<'_>]) -> Result<Vec<u8>, String> {
     match form(value) {
-        Form::Plain => Err("it is no object of JSON or MessagePack, so it has no fields".to_owned()),
+        Form::Plain => {
+            Err("it is no object of JSON or MessagePack, so it has no fields".to_owned())
+        }
         Form::Json => write_json(&json_parts(value)?, changes),
         Form::MessagePack => write_message_pack(&message_pack_parts(value)?, changes),
     }
@@ -155,8 +157,8 @@ fn message_pack_parts(value: &[u8]) -> Result<Vec<(String, &[u8])>, String> {
             Some(bytes)
         };
         let (name, what) = (next().ok_or_else(broken)?, next().ok_or_else(broken)?);
-        let name = rmp_serde::from_slice(name)
-            .map_err(|_| "the name of a field is no text".to_owned())?;
+        let name =
+            rmp_serde::from_slice(name).map_err(|_| "the name of a field is no text".to_owned())?;
         parts.push((name, what));
     }
     match at == value.len() {

@@ -32,7 +32,8 @@ fn objects_are_of_json_and_of_message_pack_where_they_hold_bytes() {
 
 #[test]
 fn what_is_not_changed_keeps_its_bytes_in_json() {
-    let value = r#" {"n" : 1, "big": 123456789012345678901234567890.10, "o": { "x":[ 1 ] }, "m":1e2 }"#;
+    let value =
+        r#" {"n" : 1, "big": 123456789012345678901234567890.10, "o": { "x":[ 1 ] }, "m":1e2 }"#;
     let value = value.trim_start();
     assert_eq!(
         changed(value, &[("n", Cell::BigInt(2)), ("new", Cell::Text("t".into()))]),
@@ -46,7 +47,8 @@ fn what_is_not_changed_keeps_its_bytes_in_json() {
 #[test]
 fn what_is_not_changed_keeps_its_bytes_in_message_pack() {
     // An extension, a float of 32 bits, bytes and an object within.
-    let mut value = vec![0x85, 0xa1, b'e', 0xd6, 0xff, 0, 0, 0, 1, 0xa1, b'f', 0xca, 0x3f, 0x80, 0, 0];
+    let mut value =
+        vec![0x85, 0xa1, b'e', 0xd6, 0xff, 0, 0, 0, 1, 0xa1, b'f', 0xca, 0x3f, 0x80, 0, 0];
     value.extend([0xa1, b'b', 0xc4, 1, 9, 0xa1, b'o', 0x81, 0xa1, b'x', 0x91, 1, 0xa1, b'n', 1]);
     let got = with_fields(&value, &[("n", Cell::BigInt(300)), ("t", Cell::Text("é".into()))]);
     let got = got.expect("it has fields");
@@ -57,7 +59,8 @@ fn what_is_not_changed_keeps_its_bytes_in_message_pack() {
 
 #[test]
 fn a_message_pack_of_many_fields_gets_a_longer_head() {
-    let many: serde_json::Map<String, Value> = (0..15).map(|n| (format!("f{n}"), n.into())).collect();
+    let many: serde_json::Map<String, Value> =
+        (0..15).map(|n| (format!("f{n}"), n.into())).collect();
     let value = rmp_serde::to_vec_named(&many).expect("it can be written");
     assert_eq!(value[0], 0x8f);
     let got = with_fields(&value, &[("g", Cell::BigInt(1))]).expect("it has fields");

@@ -46,7 +46,10 @@ impl Sql<'_> {
     pub async fn execute(self) -> Result<u64> {
         let mut answer = self.run().await?;
         if !is_count(answer.schema()) {
-            let error = Error::new(ErrorCode::QueryInvalid, "it answers with rows: take them with run or fetch");
+            let error = Error::new(
+                ErrorCode::QueryInvalid,
+                "it answers with rows: take them with run or fetch",
+            );
             return Err(error.with_outcome(Outcome::Unknown));
         }
         let mut written = 0;

@@ -60,7 +60,9 @@ impl Writer {
     ) -> Vec<Result<Written>> {
         let until = Instant::now() + patience;
         let mut lease = self.lease(shared, patience).await;
-        let tagged = |lease: &Lease, place: usize| OpOptions::tagged(lease.next + place as u64, place as u16);
+        let tagged = |lease: &Lease, place: usize| {
+            OpOptions::tagged(lease.next + place as u64, place as u16)
+        };
         let options: Vec<OpOptions> = (0..writes.len())
             .map(|place| lease.as_ref().map_or(OpOptions::NONE, |lease| tagged(lease, place)))
             .collect();
@@ -68,7 +70,8 @@ impl Writer {
             writes.iter().map(|_| Known { answer: None, is_in_doubt: false }).collect();
         let mut pause = PAUSE_MIN;
         loop {
-            let left: Vec<usize> = (0..writes.len()).filter(|one| known[*one].answer.is_none()).collect();
+            let left: Vec<usize> =
+                (0..writes.len()).filter(|one| known[*one].answer.is_none()).collect();
             let ops: Vec<Typed<'_>> = left
                 .iter()
                 .map(|one| Typed { map, op: op(&writes[*one]), options: options[*one] })
@@ -96,9 +99,7 @@ impl Writer {
             lease.next += writes.len() as u64;
             lease.used = Instant::now();
         }
-        let has_ended = |one: &Known| {
-            matches!(&one.answer, Some(Err(error)) if error.code() == ErrorCode::SessionEnded)
-        };
+        let has_ended = |one: &Known| matches!(&one.answer, Some(Err(error)) if error.code() == ErrorCode::SessionEnded);
         // What is in doubt stays so: behind a later batch of the same session it is never executed.
         if let Some(lease) = lease.filter(|_| !known.iter().any(has_ended)) {
             self.free.lock().push_back(lease);
@@ -183,7 +184,9 @@ fn op(write: &Write) -> Op<'_> {
 /// What a reply says of a write.
 fn written(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Written> {
     match reply {
-        Reply::Written { version, .. } | Reply::Deleted { version, .. } => Ok(Written::Done(version.0)),
+        Reply::Written { version, .. } | Reply::Deleted { version, .. } => {
+            Ok(Written::Done(version.0))
+        }
         Reply::Missing | Reply::Conflict { current: None } => Ok(Written::Absent),
         Reply::Conflict { current: Some(_) } => Ok(Written::Other),
         Reply::Failed(error) => Err(error.clone()),

@@ -134,11 +134,7 @@ impl Sql {
         })
     }
 
-    async fn fresh(
-        &self,
-        prepared: &Prepared,
-        session: &PgSession,
-    ) -> Result<Prepared, Refused> {
+    async fn fresh(&self, prepared: &Prepared, session: &PgSession) -> Result<Prepared, Refused> {
         if prepared.planned.elapsed() < PLAN_AGE_MAX {
             return Ok(prepared.clone());
         }
@@ -158,8 +154,8 @@ impl Sql {
         given: Arc<[Option<DataType>]>,
         session: &PgSession,
     ) -> Result<Prepared, Refused> {
-        let writing = Writing::of_statement(&statement)
-            .map_err(|error| Refused { state: "0A000", error })?;
+        let writing =
+            Writing::of_statement(&statement).map_err(|error| Refused { state: "0A000", error })?;
         let planning = async {
             let context = self.pg_context(session)?;
             let (plan, writing, explained) = match writing {

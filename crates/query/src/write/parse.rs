@@ -110,7 +110,8 @@ fn explaining(text: &str) -> Parsing<Box<Parsed>> {
     }
 }
 
-const ANALYZED: &str = "EXPLAIN ANALYZE runs what it explains, and this would write: EXPLAIN alone writes nothing";
+const ANALYZED: &str =
+    "EXPLAIN ANALYZE runs what it explains, and this would write: EXPLAIN alone writes nothing";
 
 /// What a statement writes; `None` when it is of another kind.
 ///
@@ -162,7 +163,11 @@ fn of_insert(insert: &Insert) -> Parsing<Writing> {
         (Some(SqliteOnConflict::Replace), None) => Present::Replaced,
         (Some(SqliteOnConflict::Ignore), None) => Present::Skipped,
         (None, Some(OnInsert::OnConflict(conflict))) => on_conflict(conflict)?,
-        _ => return wrong("of a key that is there INSERT knows ON CONFLICT DO NOTHING, and UPSERT replaces it"),
+        _ => {
+            return wrong(
+                "of a key that is there INSERT knows ON CONFLICT DO NOTHING, and UPSERT replaces it",
+            );
+        }
     };
     let Some(source) = &insert.source else {
         return wrong("INSERT needs VALUES or a query");
@@ -188,7 +193,9 @@ fn on_conflict(conflict: &OnConflict) -> Parsing<Present> {
             wrong("rows conflict by their _key alone: ON CONFLICT (_key)")
         }
         (_, OnConflictAction::DoNothing) => Ok(Present::Skipped),
-        (_, OnConflictAction::DoUpdate(_)) => wrong("ON CONFLICT DO UPDATE: UPSERT replaces the whole record, and UPDATE changes one that is there"),
+        (_, OnConflictAction::DoUpdate(_)) => wrong(
+            "ON CONFLICT DO UPDATE: UPSERT replaces the whole record, and UPDATE changes one that is there",
+        ),
     }
 }
 
@@ -265,7 +272,8 @@ fn reading(
         return wrong("a query that is none");
     };
     let own = [KEY, KEY_BYTES, VERSION].into_iter().chain(with_values.then_some(VALUE_BYTES));
-    let own = own.map(|name| SelectItem::UnnamedExpr(Expr::Identifier(Ident::with_quote('"', name))));
+    let own =
+        own.map(|name| SelectItem::UnnamedExpr(Expr::Identifier(Ident::with_quote('"', name))));
     let set = set.enumerate().map(|(place, expr)| {
         let alias = Ident::with_quote('"', set_name(place));
         SelectItem::ExprWithAlias { expr, alias }

@@ -18,7 +18,10 @@ fn inserts_say_what_becomes_of_a_key_that_is_there() {
         ("INSERT OR REPLACE INTO m (_key, a) VALUES ('k', 1)", Present::Replaced),
         ("INSERT OR IGNORE INTO m (_key, a) VALUES ('k', 1)", Present::Skipped),
         ("INSERT INTO m (_key, a) VALUES ('k', 1) ON CONFLICT DO NOTHING", Present::Skipped),
-        ("INSERT INTO m (_key, a) SELECT 'k', 1 ON CONFLICT (_key) DO NOTHING", Present::Skipped),
+        (
+            "INSERT INTO m (_key, a) SELECT k, a FROM n ON CONFLICT (_key) DO NOTHING",
+            Present::Skipped,
+        ),
         ("INSERT INTO public.M (\"_key\", A) VALUES ('k', 1)", Present::Refused),
     ] {
         let Writing { map, what, .. } = parsed(text);
@@ -32,7 +35,9 @@ fn inserts_say_what_becomes_of_a_key_that_is_there() {
 
 #[test]
 fn updates_and_deletes_read_keys_versions_and_what_is_set() {
-    let update = parsed("UPDATE orders AS o SET \"Total\" = o.total * 2, o.note = $1 WHERE o.n IN (SELECT n FROM x)");
+    let update = parsed(
+        "UPDATE orders AS o SET \"Total\" = o.total * 2, o.note = $1 WHERE o.n IN (SELECT n FROM x)",
+    );
     assert_eq!(update.what, What::Update { columns: vec!["Total".to_owned(), "note".to_owned()] });
     assert_eq!(
         update.read.to_string(),
@@ -61,7 +66,9 @@ fn explained_is_what_would_be_read() {
         assert!(parsed(text).explained().is_some(), "{text}");
     }
     assert!(why_not("EXPLAIN ANALYZE DELETE FROM m").contains("would write"));
-    assert!(why_not("EXPLAIN ANALYZE VERBOSE UPSERT INTO m (_key) VALUES (1)").contains("would write"));
+    assert!(
+        why_not("EXPLAIN ANALYZE VERBOSE UPSERT INTO m (_key) VALUES (1)").contains("would write")
+    );
 }
 
 #[test]

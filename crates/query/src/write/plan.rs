@@ -18,7 +18,9 @@ use futures::{StreamExt, stream};
 use isogrid_core::{ColumnType, MapSchema};
 
 use super::{Present, What, Writing, set_name};
-use crate::columns::{Columns, EXPIRES_AT, KEY, KEY_BYTES, VALUE, VALUE_BYTES, VERSION, data_type, time_type};
+use crate::columns::{
+    Columns, EXPIRES_AT, KEY, KEY_BYTES, VALUE, VALUE_BYTES, VERSION, data_type, time_type,
+};
 use crate::pg::names;
 use crate::session::{CATALOG, SCHEMA};
 use crate::spread::text_row;
@@ -118,11 +120,15 @@ impl Writing {
     pub(crate) fn told(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
         let schema = rows.schema();
         let what = match &self.what {
-            What::Insert { present: Present::Refused, .. } => "insert: if the key is absent".to_owned(),
+            What::Insert { present: Present::Refused, .. } => {
+                "insert: if the key is absent".to_owned()
+            }
             What::Insert { present: Present::Skipped, .. } => {
                 "insert: if the key is absent, else nothing".to_owned()
             }
-            What::Insert { present: Present::Replaced, .. } => "upsert: whatever is there".to_owned(),
+            What::Insert { present: Present::Replaced, .. } => {
+                "upsert: whatever is there".to_owned()
+            }
             What::Update { columns } => {
                 format!("update: {}, if the record is the one that was read", columns.join(", "))
             }
@@ -213,7 +219,9 @@ fn inserted(writing: &Writing, given: Option<&MapSchema>) -> Result<Option<Vec<S
         }
         (None, SetExpr::Values(_), None) => {
             let map = &writing.map;
-            plan_err!("say what the values are, because {map} has no columns of its own: INSERT INTO {map} (_key, …) VALUES …")
+            plan_err!(
+                "say what the values are, because {map} has no columns of its own: INSERT INTO {map} (_key, …) VALUES …"
+            )
         }
         (None, ..) => Ok(None),
     }
@@ -270,7 +278,9 @@ fn updating(
             return plan_err!("_key cannot be set: INSERT another record, and DELETE this one");
         }
         if given.is_some_and(|given| given.partition_by.as_ref() == Some(name)) {
-            return plan_err!("{name} cannot be set: {map} is partitioned by it, so it is part of each record's key");
+            return plan_err!(
+                "{name} cannot be set: {map} is partitioned by it, so it is part of each record's key"
+            );
         }
         let mut one = of_name(name, map, given)?;
         if let (Use::Field(_, holds), Some(sampled)) = (&mut one, &sampled) {
@@ -310,7 +320,9 @@ fn of_name(name: &str, map: &str, given: Option<&MapSchema>) -> Result<Use> {
         (VALUE, _) => Ok(Use::Value),
         (EXPIRES_AT, _) => Ok(Use::ExpiresAt),
         (name, _) if name.starts_with('_') || name.is_empty() => {
-            plan_err!("{name:?} is the grid's own and cannot be written; _key, _value and _expires_at can be inserted")
+            plan_err!(
+                "{name:?} is the grid's own and cannot be written; _key, _value and _expires_at can be inserted"
+            )
         }
         (name, None) => Ok(Use::Field(name.to_owned(), None)),
         (name, Some(given)) => match given.column(name) {

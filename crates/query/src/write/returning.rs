@@ -21,8 +21,12 @@ enum Told {
     Error,
 }
 
-const ALL: [(&str, Told); 4] =
-    [(KEY, Told::Key), ("_outcome", Told::Outcome), (VERSION, Told::Version), ("_error", Told::Error)];
+const ALL: [(&str, Told); 4] = [
+    (KEY, Told::Key),
+    ("_outcome", Told::Outcome),
+    (VERSION, Told::Version),
+    ("_error", Told::Error),
+];
 
 /// What became of a row.
 #[derive(Clone, Debug)]
@@ -91,12 +95,13 @@ impl Returning {
             Fate::Failed(_) => self.tells_failures(),
             Fate::Written(_) | Fate::Skipped => true,
         };
-        let rows: Vec<&(bytes::Bytes, Fate)> = rows.iter().filter(|(_, fate)| shown(fate)).collect();
+        let rows: Vec<&(bytes::Bytes, Fate)> =
+            rows.iter().filter(|(_, fate)| shown(fate)).collect();
         let column = |(told, _): &(Told, String)| -> ArrayRef {
             match told {
-                Told::Key => {
-                    Arc::new(StringArray::from_iter_values(rows.iter().map(|(key, _)| key_text(key))))
-                }
+                Told::Key => Arc::new(StringArray::from_iter_values(
+                    rows.iter().map(|(key, _)| key_text(key)),
+                )),
                 Told::Outcome => {
                     let outcomes = rows.iter().map(|(_, fate)| outcome(fate, done));
                     Arc::new(StringArray::from_iter_values(outcomes))

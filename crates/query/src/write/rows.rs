@@ -34,7 +34,8 @@ impl Rows {
             };
             Ok((one.clone(), cells))
         };
-        let columns = uses.iter().zip(batch.columns()).map(column).collect::<Result<_, ArrowError>>()?;
+        let columns =
+            uses.iter().zip(batch.columns()).map(column).collect::<Result<_, ArrowError>>()?;
         Ok(Rows { columns, rows: batch.num_rows(), next: 0 })
     }
 
@@ -68,7 +69,11 @@ impl Rows {
                 (version(), self.of(&Use::OldValue).and_then(|cells| cells.bytes(row)))
             }
             What::Delete => {
-                return Ok(Write { key: key.clone(), change: Change::Delete, condition: version() });
+                return Ok(Write {
+                    key: key.clone(),
+                    change: Change::Delete,
+                    condition: version(),
+                });
             }
         };
         let value = self.value(old, row)?.into();
@@ -88,7 +93,10 @@ impl Rows {
         if let Some(cells) = self.of(&Use::Value) {
             let value = cells.bytes(row).map(<[u8]>::to_vec);
             return value.ok_or_else(|| {
-                Error::new(ErrorCode::QueryFailed, "_value is NULL, which is no value: DELETE the record")
+                Error::new(
+                    ErrorCode::QueryFailed,
+                    "_value is NULL, which is no value: DELETE the record",
+                )
             });
         }
         let mut fields: Vec<(&str, Cell<'_>)> = Vec::with_capacity(self.columns.len());

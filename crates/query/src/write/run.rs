@@ -305,9 +305,10 @@ impl Run {
                     };
                     let read = read.map_err(|error| fault::of_query(&error))?;
                     let rows = Rows::new(&read, &self.plan.uses);
-                    reader.rows = Some(rows.map_err(|error| {
-                        Error::new(ErrorCode::QueryFailed, error.to_string())
-                    })?);
+                    reader.rows =
+                        Some(rows.map_err(|error| {
+                            Error::new(ErrorCode::QueryFailed, error.to_string())
+                        })?);
                 }
             }
         }

@@ -91,9 +91,10 @@ impl Tally {
         if self.named.len() < NAMED_MAX {
             self.named.push(named(key, error));
         }
-        let is_worse = self.worst.as_ref().is_none_or(|worst| {
-            is_unknown && worst.outcome() != Outcome::Unknown
-        });
+        let is_worse = self
+            .worst
+            .as_ref()
+            .is_none_or(|worst| is_unknown && worst.outcome() != Outcome::Unknown);
         if is_worse {
             self.worst = Some(error.clone());
         }
@@ -107,9 +108,15 @@ impl Tally {
         let named = self.named.join("; ");
         let detail = match (rows, failed, unknown) {
             (1, ..) => named,
-            (_, _, 0) => format!("{failed} of {rows} rows were not written, {written} were: {named}"),
-            (_, 0, _) => format!("of {unknown} of {rows} rows it is not known whether they were written, {written} were: {named}"),
-            _ => format!("{failed} of {rows} rows were not written, of {unknown} it is not known, {written} were: {named}"),
+            (_, _, 0) => {
+                format!("{failed} of {rows} rows were not written, {written} were: {named}")
+            }
+            (_, 0, _) => format!(
+                "of {unknown} of {rows} rows it is not known whether they were written, {written} were: {named}"
+            ),
+            _ => format!(
+                "{failed} of {rows} rows were not written, of {unknown} it is not known, {written} were: {named}"
+            ),
         };
         Some(Error::new(worst.code(), detail).with_outcome(self.outcome()))
     }
@@ -123,7 +130,10 @@ impl Tally {
         }
         if self.failed + self.unknown > 0 {
             let (failed, unknown) = (self.failed, self.unknown);
-            detail += &format!("; {failed} were not, and of {unknown} it is not known: {}", self.named.join("; "));
+            detail += &format!(
+                "; {failed} were not, and of {unknown} it is not known: {}",
+                self.named.join("; ")
+            );
         }
         Error::new(error.code(), detail).with_outcome(self.outcome())
     }

@@ -75,7 +75,10 @@ fn cast(expr: Expr, data_type: DataType) -> Expr {
 
 impl Sql {
     /// Says of parameters that go to a column as they are that they have its type.
-    pub(crate) async fn type_parameters(&self, writing: &mut Writing) -> Result<(), DataFusionError> {
+    pub(crate) async fn type_parameters(
+        &self,
+        writing: &mut Writing,
+    ) -> Result<(), DataFusionError> {
         let mut has_any = false;
         let _ = visit_expressions(&writing.read, |expr| {
             has_any |= placeholder(expr).is_some();
@@ -94,11 +97,13 @@ impl Writing {
     fn type_parameters(&mut self, columns: &Columns) {
         match &self.what {
             What::Insert { columns: Some(names), .. } => {
-                let types: Vec<DataType> = names.iter().map(|name| type_of(name, columns)).collect();
+                let types: Vec<DataType> =
+                    names.iter().map(|name| type_of(name, columns)).collect();
                 type_body(&mut self.read.body, &types);
             }
             What::Update { columns: names } => {
-                let types: Vec<DataType> = names.iter().map(|name| type_of(name, columns)).collect();
+                let types: Vec<DataType> =
+                    names.iter().map(|name| type_of(name, columns)).collect();
                 let SetExpr::Select(select) = self.read.body.as_mut() else { return };
                 // What is to be set comes last.
                 let others = select.projection.len() - types.len();
@@ -124,7 +129,8 @@ fn type_body(body: &mut SetExpr, types: &[DataType]) {
         }
         SetExpr::Select(select) => {
             for (item, one) in select.projection.iter_mut().zip(types) {
-                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+                {
                     type_bare(expr, one);
                 }
             }

@@ -83,10 +83,12 @@ async fn rows_become_records_of_json() {
     let a = r#"{"n":1,"d":1.5,"t":"x\"y","b":true,"l":[1,2],"Nothing":null}"#;
     assert_eq!(maps.text("m", "a").as_deref(), Some(a));
     assert_eq!(run(&sql, "SELECT n, t FROM m WHERE _key = 'b'").await.unwrap(), ["-2|"]);
-    let copy = "INSERT INTO m SELECT _key || '2' AS _key, n, named_struct('d', d) AS o FROM m WHERE n > 0";
+    let copy =
+        "INSERT INTO m SELECT _key || '2' AS _key, n, named_struct('d', d) AS o FROM m WHERE n > 0";
     assert_eq!(run(&sql, copy).await.unwrap(), ["1"]);
     assert_eq!(maps.text("m", "a2").as_deref(), Some(r#"{"n":1,"o":{"d":1.5}}"#));
-    let raw = "UPSERT INTO m (_key, _value, _expires_at) VALUES ('a', 'plain', '2100-01-01T00:00:00Z')";
+    let raw =
+        "UPSERT INTO m (_key, _value, _expires_at) VALUES ('a', 'plain', '2100-01-01T00:00:00Z')";
     assert_eq!(run(&sql, raw).await.unwrap(), ["1"]);
     let row = maps.get("m", b"a").unwrap();
     assert_eq!((&row.value[..], row.expires_at_ms), (&b"plain"[..], Some(4_102_444_800_000)));
@@ -106,7 +108,9 @@ async fn columns_decide_how_values_are_written() {
     assert_eq!(run(&sql, plain).await.unwrap(), ["1"], "all columns, in their order");
     let shown = run(&sql, "SELECT n, raw, items FROM orders WHERE _key = '{t1}:2'").await;
     assert_eq!(shown.unwrap(), ["1|00|{}"]);
-    let error = why_not(&sql, "INSERT INTO orders (_key, tenant, items) VALUES ('{t1}:3', 't1', 'tea')").await;
+    let error =
+        why_not(&sql, "INSERT INTO orders (_key, tenant, items) VALUES ('{t1}:3', 't1', 'tea')")
+            .await;
     assert_eq!((error.code(), error.outcome()), (ErrorCode::ValueMisfit, Outcome::NotApplied));
     assert!(error.detail().contains("the field items is no JSON"), "{error}");
     for (statement, why) in [
@@ -126,7 +130,7 @@ async fn columns_decide_how_values_are_written() {
         ("UPDATE orders SET _version = 1", "cannot be written"),
         ("UPDATE orders SET n = 1, n = 2", "named twice"),
         ("UPDATE orders SET n = nothing", "nothing"),
-        ("WITH x AS (SELECT 1) INSERT INTO orders (_key) SELECT '1'", "DML"),
+        ("WITH x AS (SELECT 1) INSERT INTO orders (_key) SELECT '1'", "not implemented"),
     ] {
         let error = why_not(&sql, statement).await;
         assert_eq!(error.code(), ErrorCode::QueryInvalid, "{statement}: {error}");
@@ -150,7 +154,10 @@ async fn a_key_that_is_there_is_refused_passed_over_or_replaced() {
     assert_eq!(maps.text("m", "a").as_deref(), Some("{\"n\":0}"));
     let upsert = "UPSERT INTO m (_key, n) VALUES ('a', 5), ('a', 6), ('d', 7)";
     assert_eq!(run(&sql, upsert).await.unwrap(), ["3"], "one behind the other");
-    assert_eq!(run(&sql, "SELECT _key, n FROM m ORDER BY 1").await.unwrap(), ["a|6", "b|1", "c|1", "d|7"]);
+    assert_eq!(
+        run(&sql, "SELECT _key, n FROM m ORDER BY 1").await.unwrap(),
+        ["a|6", "b|1", "c|1", "d|7"]
+    );
 }
 
 #[tokio::test]
@@ -162,19 +169,32 @@ async fn updates_change_fields_and_keep_all_else() {
     maps.put("m", "c", br#"{"n": null, "city": "Rome"}"#);
     maps.put_bytes("m", &[0xff], br#"{"n": 4}"#);
     run(&sql, "UPDATE m SET _expires_at = '2100-01-01T00:00:00Z' WHERE _key = 'a'").await.unwrap();
-    assert_eq!(run(&sql, "UPDATE m SET n = n * 10 + 1, note = upper(city) WHERE n > 0").await.unwrap(), ["3"]);
+    assert_eq!(
+        run(&sql, "UPDATE m SET n = n * 10 + 1, note = upper(city) WHERE n > 0").await.unwrap(),
+        ["3"]
+    );
     let a = r#"{"n":11,"big":123456789012345678901234567890,"city":"Oslo","note":"OSLO"}"#;
     assert_eq!(maps.text("m", "a").as_deref(), Some(a));
     assert_eq!(maps.get("m", b"a").unwrap().expires_at_ms, Some(4_102_444_800_000), "it is kept");
     let b = maps.get("m", b"b").unwrap().value;
     assert_eq!(b[0], 0x83, "MessagePack stays that");
     assert_eq!(isogrid_value::text(&b), r#"{"city":"Bern","n":21,"note":"BERN"}"#);
-    assert_eq!(maps.text("m", "c").as_deref(), Some(r#"{"n": null, "city": "Rome"}"#), "NULL > 0 is not true");
+    assert_eq!(
+        maps.text("m", "c").as_deref(),
+        Some(r#"{"n": null, "city": "Rome"}"#),
+        "NULL > 0 is not true"
+    );
     assert!(maps.get("m", &[0xff]).is_some_and(|row| row.value.starts_with(b"{\"n\":41")));
-    assert_eq!(run(&sql, "UPDATE m SET n = NULL, _expires_at = NULL WHERE _key = 'a'").await.unwrap(), ["1"]);
+    assert_eq!(
+        run(&sql, "UPDATE m SET n = NULL, _expires_at = NULL WHERE _key = 'a'").await.unwrap(),
+        ["1"]
+    );
     assert!(maps.text("m", "a").unwrap().starts_with("{\"n\":null"));
     assert_eq!(maps.get("m", b"a").unwrap().expires_at_ms, None);
-    assert_eq!(run(&sql, "UPDATE m SET _value = '{\"x\": 1}' WHERE city = 'Rome'").await.unwrap(), ["1"]);
+    assert_eq!(
+        run(&sql, "UPDATE m SET _value = '{\"x\": 1}' WHERE city = 'Rome'").await.unwrap(),
+        ["1"]
+    );
     assert_eq!(maps.text("m", "c").as_deref(), Some("{\"x\": 1}"));
     assert_eq!(run(&sql, "UPDATE m SET n = 1 WHERE city = 'Paris'").await.unwrap(), ["0"]);
 }
@@ -183,24 +203,36 @@ async fn updates_change_fields_and_keep_all_else() {
 async fn predicates_are_those_of_queries() {
     let (maps, sql) = sql(empty());
     for n in 0..20 {
-        maps.put("m", &format!("k{n:02}"), format!("{{\"n\": {n}, \"Odd Name\": \"x{}\"}}", n % 2).as_bytes());
+        maps.put(
+            "m",
+            &format!("k{n:02}"),
+            format!("{{\"n\": {n}, \"Odd Name\": \"x{}\"}}", n % 2).as_bytes(),
+        );
     }
     maps.put("others", "o", b"{\"n\": 3}");
     maps.put("others", "p", b"{\"n\": 5}");
     for (statement, changed) in [
         ("DELETE FROM m WHERE n IN (SELECT n FROM others)", "2"),
         ("DELETE FROM m AS x WHERE EXISTS (SELECT 1 FROM others o WHERE o.n + 1 = x.n)", "2"),
-        ("DELETE FROM m WHERE n > (SELECT avg(n) + 9 FROM m)", "1"),
-        ("UPDATE public.m SET \"Odd Name\" = 'y' WHERE m.\"Odd Name\" = 'x1' AND public.m.n < 10", "3"),
+        ("DELETE FROM m WHERE n > (SELECT avg(n) + 8 FROM m)", "1"),
+        (
+            "UPDATE public.m SET \"Odd Name\" = 'y' WHERE m.\"Odd Name\" = 'x1' AND public.m.n < 10",
+            "3",
+        ),
         ("DELETE FROM m WHERE n NOT IN (SELECT NULL::bigint)", "0"),
         ("DELETE FROM m WHERE NULL", "0"),
     ] {
         assert_eq!(run(&sql, statement).await.expect(statement), [changed], "{statement}");
     }
-    let values = || vec![Parameter::Text("it's; DELETE".into()), Parameter::BigInt(-7), Parameter::Double(2.0)];
+    let values = || {
+        vec![Parameter::Text("it's; DELETE".into()), Parameter::BigInt(-7), Parameter::Double(2.0)]
+    };
     let update = "UPDATE m SET note = $1, low = $2 WHERE n = $3 AND $1 LIKE '%DELETE'";
     assert_eq!(run_with(&sql, update, values()).await.unwrap(), ["1"]);
-    assert_eq!(maps.text("m", "k02").as_deref(), Some("{\"n\":2,\"Odd Name\":\"x0\",\"note\":\"it's; DELETE\",\"low\":-7}"));
+    assert_eq!(
+        maps.text("m", "k02").as_deref(),
+        Some("{\"n\":2,\"Odd Name\":\"x0\",\"note\":\"it's; DELETE\",\"low\":-7}")
+    );
     let insert = "INSERT INTO m (_key, a, b, c, d) VALUES ($1, $2, $3, $4, $5)";
     let values = vec![
         Parameter::Text("new".into()),
@@ -210,7 +242,10 @@ async fn predicates_are_those_of_queries() {
         Parameter::Bytes(vec![0, 255].into()),
     ];
     assert_eq!(run_with(&sql, insert, values).await.unwrap(), ["1"]);
-    assert_eq!(run(&sql, "SELECT a, b, c, d FROM m WHERE _key = 'new'").await.unwrap(), ["-9223372036854775808|-1e300|NULL|00ff"]);
+    assert_eq!(
+        run(&sql, "SELECT a, b, c, d FROM m WHERE _key = 'new'").await.unwrap(),
+        ["-9223372036854775808|-1e300|NULL|00ff"]
+    );
     assert_eq!(run(&sql, "DELETE FROM m").await.unwrap().len(), 1);
     assert_eq!(run(&sql, "SELECT count(*) FROM m").await.unwrap(), ["0"]);
 }
@@ -252,10 +287,13 @@ async fn what_is_written_is_not_read_by_the_same_statement() {
     maps.put("m", "k", &[b"{\"t\": \"".as_slice(), &[b'x'; 5_000], b"\"}"].concat());
     let limits = QueryLimits { memory_bytes: 1 << 20, ..QueryLimits::default() };
     let sql = Sql::new(Arc::new(maps), Arc::default(), limits);
-    for n in 0..8 {
+    for n in 0..10 {
         let copy = format!("INSERT INTO m (_key, t) SELECT _key || '-{n}', t FROM m");
         if let Err(error) = run(&sql, &copy).await {
-            assert_eq!((error.code(), error.outcome()), (ErrorCode::QueryTooLarge, Outcome::NotApplied));
+            assert_eq!(
+                (error.code(), error.outcome()),
+                (ErrorCode::QueryTooLarge, Outcome::NotApplied)
+            );
             return;
         }
     }
@@ -267,20 +305,24 @@ async fn the_fate_of_every_row_is_told() {
     let (maps, sql) = sql(empty());
     maps.put("m", "b", b"{\"n\": 1}");
     let long = "x".repeat(101);
-    let insert = format!("INSERT INTO m (_key, n) VALUES ('a', 1), ('b', 2), ('{long}', 3), (NULL, 4) RETURNING *");
+    let insert = format!(
+        "INSERT INTO m (_key, n) VALUES ('a', 1), ('b', 2), ('{long}', 3), (NULL, 4) RETURNING *"
+    );
     let mut rows = run(&sql, &insert).await.expect("failures are rows");
     rows.sort();
     let shown: Vec<Vec<&str>> = rows.iter().map(|row| row.split('|').collect()).collect();
-    assert_eq!(shown[0][..3], ["", "failed", "NULL"]);
-    assert!(shown[0][3].contains("NULL is no key"), "{rows:?}");
-    assert_eq!((shown[1][0], shown[1][1], shown[1][3]), ("a", "inserted", "NULL"));
-    assert!(shown[1][2].parse::<u64>().is_ok(), "{rows:?}");
-    assert_eq!(shown[2][..2], ["b", "failed"]);
-    assert!(shown[2][3].starts_with("IG-0130"), "{rows:?}");
-    assert!(shown[3][3].starts_with("IG-0101"), "{rows:?}");
-    let error = why_not(&sql, "INSERT INTO m (_key, n) VALUES ('b', 2), ('c', 1) RETURNING _key").await;
+    assert_eq!((shown[0][0], shown[0][1], shown[0][3]), ("a", "inserted", "NULL"));
+    assert!(shown[0][2].parse::<u64>().is_ok(), "{rows:?}");
+    assert_eq!(shown[1][..2], ["b", "failed"]);
+    assert!(shown[1][3].starts_with("IG-0130"), "{rows:?}");
+    assert!(shown[2][3].starts_with("IG-0101"), "{rows:?}");
+    assert_eq!(shown[3][..3], ["", "failed", "NULL"]);
+    assert!(shown[3][3].contains("NULL is no key"), "{rows:?}");
+    let error =
+        why_not(&sql, "INSERT INTO m (_key, n) VALUES ('b', 2), ('c', 1) RETURNING _key").await;
     assert_eq!(error.code(), ErrorCode::KeyPresent, "nothing else would tell");
-    let skipped = "INSERT INTO m (_key) VALUES ('b') ON CONFLICT DO NOTHING RETURNING _outcome AS o";
+    let skipped =
+        "INSERT INTO m (_key) VALUES ('b') ON CONFLICT DO NOTHING RETURNING _outcome AS o";
     assert_eq!(run(&sql, skipped).await.unwrap(), ["skipped"]);
     maps.lost.store(1, Ordering::Relaxed);
     let lost = "UPDATE m SET n = n + 1 WHERE _key = 'b' RETURNING _key, _outcome, _error";
@@ -324,7 +366,8 @@ async fn a_failure_in_the_middle_tells_what_was_written() {
         maps.put("from", &format!("{{t}}:{n}"), format!("{{\"n\": {n}}}").as_bytes());
     }
     maps.put("from", "last", b"{\"n\": 1}");
-    let limits = QueryLimits { timeout: std::time::Duration::from_millis(300), ..QueryLimits::default() };
+    let limits =
+        QueryLimits { timeout: std::time::Duration::from_millis(300), ..QueryLimits::default() };
     // The sample takes pages too.
     maps.left.store(16 + 40, Ordering::Relaxed);
     let error = why_not(&sql, "INSERT INTO m (_key, n) SELECT _key, n FROM from").await;
@@ -333,9 +376,14 @@ async fn a_failure_in_the_middle_tells_what_was_written() {
     let outcome = if written == ["0"] { Outcome::NotApplied } else { Outcome::Unknown };
     assert_eq!(error.outcome(), outcome, "{error}");
     let endless = Sql::new(Arc::new(Endless), Arc::default(), limits);
-    for statement in ["DELETE FROM endless WHERE n = 2", "INSERT INTO endless SELECT _key, n FROM endless"] {
+    for statement in
+        ["DELETE FROM endless WHERE n = 2", "INSERT INTO endless SELECT _key, n FROM endless"]
+    {
         let error = why_not(&endless, statement).await;
-        assert!(matches!(error.code(), ErrorCode::QueryTooLong | ErrorCode::QueryTooLarge), "{error}");
+        assert!(
+            matches!(error.code(), ErrorCode::QueryTooLong | ErrorCode::QueryTooLarge),
+            "{error}"
+        );
         assert_eq!(error.outcome(), Outcome::NotApplied, "{error}");
     }
 }
@@ -345,14 +393,21 @@ async fn explain_says_what_would_be_read_and_writes_nothing() {
     let (maps, sql) = sql(shaped());
     let explain = "EXPLAIN UPDATE orders SET n = 1 WHERE tenant = 't1'";
     let told = run(&sql, explain).await.unwrap().join("\n");
-    assert!(told.starts_with("write_plan|GridWrite: map=orders, update: n, if the record"), "{told}");
+    assert!(
+        told.starts_with("write_plan|GridWrite: map=orders, update: n, if the record"),
+        "{told}"
+    );
     assert!(told.contains("partitions: 1/16"), "{told}");
-    let told = run(&sql, "EXPLAIN DELETE FROM orders WHERE _key = '{t1}:1'").await.unwrap().join("\n");
+    let told =
+        run(&sql, "EXPLAIN DELETE FROM orders WHERE _key = '{t1}:1'").await.unwrap().join("\n");
     assert!(told.contains("partitions: 1/16") && told.contains("delete:"), "{told}");
     run(&sql, "EXPLAIN UPSERT INTO orders (_key, tenant) VALUES ('{t1}:1', 't1')").await.unwrap();
     assert!(maps.get("orders", b"{t1}:1").is_none() && maps.batches.lock().unwrap().is_empty());
     let error = why_not(&sql, "EXPLAIN ANALYZE DELETE FROM orders").await;
-    assert!(error.code() == ErrorCode::QueryInvalid && error.detail().contains("would write"), "{error}");
+    assert!(
+        error.code() == ErrorCode::QueryInvalid && error.detail().contains("would write"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
