@@ -17,6 +17,7 @@
 //! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
 //! | `plans` | plans of statements that were asked before |
 //! | `sample` | the columns of a map, from some of its values |
+//! | `beside`, `in_place` | joins and groups by what maps are partitioned by |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
 //! | `ddl` | statements that make, change, drop and show maps |
@@ -27,12 +28,14 @@
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
+mod beside;
 mod codec;
 mod columns;
 mod counts;
 mod ddl;
 mod fault;
 mod guard;
+mod in_place;
 mod ipc;
 mod parameter;
 pub mod pg;

@@ -13,6 +13,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use url::Url;
 
+use crate::beside::Beside;
 use crate::table::{Grid, GridSchema};
 
 /// Statements, and parts of those of other nodes, read no files and write none.
@@ -53,7 +54,11 @@ const GROWING_FUNCTIONS: [&str; 9] = [
 
 /// What all statements have in common: functions and rules. To make these takes longer than to run a small statement.
 pub(crate) fn common() -> SessionState {
-    let state = SessionStateBuilder::new().with_config(config()).with_default_features().build();
+    let state = SessionStateBuilder::new()
+        .with_config(config())
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(Beside))
+        .build();
     let context = SessionContext::new_with_state(state);
     GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));
     context.state()

@@ -86,13 +86,15 @@ impl TableProvider for GridTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions =
             prune::partitions(filters, self.grid.source.partitions(), self.partition_by());
-        Ok(Arc::new(GridScan::new(
+        let scan = GridScan::new(
             (self.grid.clone(), Arc::clone(&self.map)),
             self.columns.project(projection),
             &partitions,
             session.config().target_partitions(),
             limit,
-        )))
+        );
+        let by = self.partition_by().map(|column| column.name.as_str());
+        Ok(Arc::new(scan.partitioned_by(by)))
     }
 }
 

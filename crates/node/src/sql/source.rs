@@ -7,19 +7,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use isogrid_core::{
-    Error, ErrorCode, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result,
-    Scan,
+    Error, ErrorCode, MapSchema, NextStep, Op, Outcome, PartitionCount, PartitionId, Receipt,
+    Reply, Result, Scan,
 };
 use isogrid_query::{MapDefinition, Page, Row, Source, Write, Written};
+use tokio::runtime::Handle;
 
 use super::write::Writer;
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
 use crate::grpc::sql::definition;
 use crate::node::Shared;
-
-/// The core whose links to other nodes are used.
-pub(super) const CORE: usize = 0;
 
 /// How long one page may take, and how often it is asked for again where its partition has nobody who leads it.
 const PAGE_MS: u32 = 2_000;
@@ -29,7 +27,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The maps of the cluster.
 pub(super) struct GridSource {
     shared: Arc<Shared>,
-    writer: Writer,
+    writer: Arc<Writer>,
+    /// Those that serve operations. A page holds its partition up: on a thread that gives way to others it would for long.
+    cores: Vec<Handle>,
 }
 
 impl fmt::Debug for GridSource {
@@ -39,38 +39,46 @@ impl fmt::Debug for GridSource {
 }
 
 impl GridSource {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        GridSource { shared, writer: Writer::default() }
+    pub(super) fn new(shared: Arc<Shared>, cores: Vec<Handle>) -> Self {
+        GridSource { shared, writer: Arc::default(), cores }
     }
 
-    async fn ask(
-        &self,
-        map: &str,
-        (partition, cursor): (PartitionId, u64),
-        rows_max: u32,
-    ) -> Result<Page> {
-        let scan = Scan {
-            partition,
-            cursor,
-            entries_max: rows_max.min(self.shared.engine.limits().scan_entries_max as u32),
-            prefix: b"",
-            glob: b"",
-            with_values: true,
-        };
-        let to = Destination {
-            relay: &self.shared.relay,
-            core: CORE,
-            session: None,
-            deadline: Deadline::after_ms(PAGE_MS),
-        };
-        let mut pages = batch::run(to, &[Typed::plain(map, Op::Scan(scan))], page).await?;
-        match pages.pop().unwrap_or(Ok(None))? {
-            Some(page) => Ok(page),
-            None if cursor == 0 => Ok(Page::default()),
-            None => {
-                let detail = format!("{map} was dropped while it was read");
-                Err(Error::new(ErrorCode::MapUnknown, detail))
-            }
+    async fn ask(&self, map: &str, from: (PartitionId, u64), rows_max: u32) -> Result<Page> {
+        let (shared, map) = (Arc::clone(&self.shared), map.to_owned());
+        let core = usize::from(from.0.0) % self.cores.len();
+        let asked = self.cores[core].spawn(ask(shared, core, map, from, rows_max));
+        asked.await.unwrap_or_else(|ended| {
+            let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
+            Err(Error::new(code, "while a page was read"))
+        })
+    }
+}
+
+/// Takes a page of a partition from whoever leads it.
+async fn ask(
+    shared: Arc<Shared>,
+    core: usize,
+    map: String,
+    (partition, cursor): (PartitionId, u64),
+    rows_max: u32,
+) -> Result<Page> {
+    let scan = Scan {
+        partition,
+        cursor,
+        entries_max: rows_max.min(shared.engine.limits().scan_entries_max as u32),
+        prefix: b"",
+        glob: b"",
+        with_values: true,
+    };
+    let deadline = Deadline::after_ms(PAGE_MS);
+    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let mut pages = batch::run(to, &[Typed::plain(&map, Op::Scan(scan))], page).await?;
+    match pages.pop().unwrap_or(Ok(None))? {
+        Some(page) => Ok(page),
+        None if cursor == 0 => Ok(Page::default()),
+        None => {
+            let detail = format!("{map} was dropped while it was read");
+            Err(Error::new(ErrorCode::MapUnknown, detail))
         }
     }
 }
@@ -148,8 +156,18 @@ impl Source for GridSource {
         }
     }
 
+    /// What is under way goes on when its statement ends: nobody waits for it then.
     async fn write(&self, map: &str, writes: &[Write], patience: Duration) -> Vec<Result<Written>> {
-        self.writer.write(&self.shared, (map, writes), patience).await
+        let first = writes.first().map(|write| self.partitions().partition_of_key(&write.key));
+        let core = first.map_or(0, |partition| usize::from(partition.0)) % self.cores.len();
+        let (writer, shared) = (Arc::clone(&self.writer), Arc::clone(&self.shared));
+        let (map, count, writes) = (map.to_owned(), writes.len(), writes.to_vec());
+        let writing = async move { writer.write((&shared, core), (&map, &writes), patience).await };
+        self.cores[core].spawn(writing).await.unwrap_or_else(|ended| {
+            let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
+            let lost = Error::new(code, "while rows were written").with_outcome(Outcome::Unknown);
+            vec![Err(lost); count]
+        })
     }
 }
 

@@ -10,7 +10,6 @@ use isogrid_proto::frame::OpOptions;
 use isogrid_query::{Change, Write, Written};
 use parking_lot::Mutex;
 
-use super::source::CORE;
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
 use crate::node::Shared;
@@ -54,7 +53,7 @@ impl Writer {
     /// Writes records: what became of each, in their order.
     pub(super) async fn write(
         &self,
-        shared: &Arc<Shared>,
+        (shared, core): (&Arc<Shared>, usize),
         (map, writes): (&str, &[Write]),
         patience: Duration,
     ) -> Vec<Result<Written>> {
@@ -79,7 +78,7 @@ impl Writer {
             let patience = until.saturating_duration_since(Instant::now());
             let to = Destination {
                 relay: &shared.relay,
-                core: CORE,
+                core,
                 session: lease.as_ref().map(|lease| lease.session),
                 deadline: Deadline::after_ms((patience.as_millis() as u32).max(1)),
             };
