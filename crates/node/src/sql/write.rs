@@ -65,8 +65,15 @@ impl Writer {
         let options: Vec<OpOptions> = (0..writes.len())
             .map(|place| lease.as_ref().map_or(OpOptions::NONE, |lease| tagged(lease, place)))
             .collect();
-        let mut known: Vec<Known> =
-            writes.iter().map(|_| Known { answer: None, is_in_doubt: false }).collect();
+        let limits = shared.engine.limits();
+        // Before they stand in a frame, which has no room for a longer key.
+        let refused = |write: &Write| {
+            limits.check_key(&write.key).and_then(|()| limits.check_value(value(write))).err()
+        };
+        let mut known: Vec<Known> = writes
+            .iter()
+            .map(|write| Known { answer: refused(write).map(Err), is_in_doubt: false })
+            .collect();
         let mut pause = PAUSE_MIN;
         loop {
             let left: Vec<usize> =
@@ -177,6 +184,13 @@ fn op(write: &Write) -> Op<'_> {
             Op::Put { key, value, condition, expiry: *expiry, return_old: false }
         }
         Change::Delete => Op::Delete { key, condition, return_old: false },
+    }
+}
+
+fn value(write: &Write) -> &[u8] {
+    match &write.change {
+        Change::Put { value, .. } => value,
+        Change::Delete => &[],
     }
 }
 
