@@ -68,6 +68,11 @@ fn show_queries(page: &mut Page, counts: &isogrid_query::QueryCounts) {
             counts.partitions_pruned(),
         ),
         (
+            "isogrid_query_index_seeks_total",
+            "Pages that indexes gave to statements.",
+            counts.index_seeks(),
+        ),
+        (
             "isogrid_query_rows_scanned_total",
             "Records that statements looked at.",
             counts.rows_scanned(),

@@ -15,10 +15,11 @@
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
 //! | `prune` | which partitions a predicate leaves |
+//! | `index`, `seeking` | which index a predicate can use, and the rows that it has |
 //! | `sample` | the columns of a map, from some of its values |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
-//! | `ddl` | statements that make, change, drop and show maps |
+//! | `ddl` | statements that make, change, drop and show maps and indexes |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
 //! | [`pg`] | PostgreSQL's dialect and catalogue |
@@ -31,12 +32,14 @@ mod counts;
 mod ddl;
 mod fault;
 mod guard;
+mod index;
 mod ipc;
 mod parameter;
 pub mod pg;
 mod prune;
 mod sample;
 mod scan;
+mod seeking;
 mod session;
 mod source;
 mod spread;
@@ -48,7 +51,7 @@ mod testing;
 pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
-pub use source::{MapDefinition, Page, Row, Source};
+pub use source::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};
 

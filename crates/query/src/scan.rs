@@ -1,6 +1,6 @@
 //! [`GridScan`]: the walk over partitions of a map, the leaf of every plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ use isogrid_core::PartitionId;
 use crate::codec;
 use crate::columns::{Builder, Columns};
 use crate::fault;
+use crate::index::IndexWalk;
+use crate::seeking::Seeking;
+use crate::source::Row;
 use crate::table::Grid;
 
 /// About how many bytes of keys and values make a batch, however few rows they are.
@@ -49,6 +52,8 @@ pub(crate) struct GridScan {
     pruned: u64,
     /// The most rows that are wanted of each part.
     fetch: Option<usize>,
+    /// The index that is asked first.
+    index: Option<Arc<IndexWalk>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -72,6 +77,11 @@ impl GridScan {
     /// The same, as the one that tells how many partitions were left out.
     pub(crate) fn with_pruned(self, pruned: u64) -> Self {
         GridScan { pruned, ..self }
+    }
+
+    /// The same by an index, where it has all records.
+    pub(crate) fn with_index(self, index: Option<Arc<IndexWalk>>) -> Self {
+        GridScan { index, ..self }
     }
 
     /// A walk whose parts are these.
@@ -101,6 +111,7 @@ impl GridScan {
             nodes,
             pruned: 0,
             fetch,
+            index: None,
             properties: Arc::new(properties),
             metrics,
         }
@@ -126,6 +137,7 @@ impl GridScan {
             let of = (self.grid.clone(), Arc::clone(&self.map));
             let parts = deal(pile.into_iter(), PARTS_AT_OWNER);
             GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
+                .with_index(self.index.clone())
         };
         let mut scans: Vec<GridScan> = piles.into_iter().map(scan).collect();
         scans[0].pruned = self.pruned;
@@ -141,6 +153,7 @@ impl GridScan {
             parts: self.parts.iter().map(part).collect(),
             pruned: self.pruned,
             fetch: self.fetch.map(|fetch| fetch as u64),
+            index: self.index.as_deref().cloned(),
         }
     }
 }
@@ -164,6 +177,9 @@ impl DisplayAs for GridScan {
             "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}",
             self.map
         )?;
+        if let Some(index) = &self.index {
+            write!(f, ", index: {}", index.shown)?;
+        }
         self.fetch.map_or(Ok(()), |fetch| write!(f, ", limit={fetch}"))
     }
 }
@@ -216,8 +232,10 @@ impl ExecutionPlan for GridScan {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let mut left = self.parts[partition].clone();
-        left.reverse();
+        let part = &self.parts[partition];
+        let seeking = self.index.clone().map(|index| Seeking::new(index, part));
+        // By an index nothing is walked over, until it is known where there is none.
+        let left = if seeking.is_some() { Vec::new() } else { part.iter().rev().copied().collect() };
         if partition == 0 {
             self.grid.counts.prunes(self.pruned);
         }
@@ -225,6 +243,8 @@ impl ExecutionPlan for GridScan {
             grid: self.grid.clone(),
             map: Arc::clone(&self.map),
             builder: Builder::new(&self.columns),
+            seeking,
+            sought: VecDeque::new(),
             left,
             cursor: 0,
             wanted: self.fetch.unwrap_or(usize::MAX),
@@ -245,6 +265,9 @@ struct Walk {
     grid: Grid,
     map: Arc<str>,
     builder: Builder,
+    /// What is asked of an index, and what it found that is not in a batch yet.
+    seeking: Option<Seeking>,
+    sought: VecDeque<(PartitionId, Row)>,
     /// The partitions still to walk over, the next one last.
     left: Vec<PartitionId>,
     cursor: u64,
@@ -257,12 +280,35 @@ struct Walk {
 }
 
 impl Walk {
+    /// Takes a row that an index found, or looks for more. Says whether there is anything to go on with.
+    async fn take_sought(&mut self) -> Result<bool> {
+        if let Some((partition, row)) = self.sought.pop_front() {
+            self.builder.push(partition, &row).map_err(DataFusionError::Execution)?;
+            return Ok(true);
+        }
+        let Some(seeking) = self.seeking.as_mut().filter(|seeking| !seeking.is_done()) else {
+            return Ok(false);
+        };
+        let found = seeking.next(&self.grid, &self.map).await.map_err(fault::of_grid)?;
+        self.left.extend(found.without);
+        for (partition, rows) in found.rows {
+            self.scanned.add(rows.len());
+            self.grid.counts.scans_rows(rows.len());
+            self.grid.counts.seeks();
+            self.sought.extend(rows.into_iter().map(|row| (partition, row)));
+        }
+        Ok(true)
+    }
+
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         // Pages of this node come at once: without a rest nobody would see that time is over, or that the client is gone.
         tokio::task::yield_now().await;
         let is_full =
             |builder: &Builder, most| builder.rows() >= most || builder.bytes() >= BATCH_BYTES;
         while !is_full(&self.builder, self.wanted.min(self.rows_max)) {
+            if self.take_sought().await? {
+                continue;
+            }
             let Some(&partition) = self.left.last() else { break };
             let page = self.grid.source.page(&self.map, (partition, self.cursor), PAGE_ROWS).await;
             let page = page.map_err(fault::of_grid)?;

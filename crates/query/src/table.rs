@@ -11,11 +11,12 @@ use datafusion::datasource::TableType;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, stream};
-use isogrid_core::{MapColumn, MapSchema};
+use isogrid_core::{MapColumn, MapIndex, MapSchema};
 
 use crate::columns::Columns;
 use crate::counts::QueryCounts;
 use crate::fault;
+use crate::index;
 use crate::prune;
 use crate::sample::Sample;
 use crate::scan::GridScan;
@@ -35,6 +36,7 @@ struct GridTable {
     schema: SchemaRef,
     /// The column by which the records are spread.
     partition_by: Option<MapColumn>,
+    indexes: Vec<MapIndex>,
 }
 
 /// What holds the maps, and where what was done is counted.
@@ -71,13 +73,15 @@ impl TableProvider for GridTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions =
             prune::partitions(filters, self.grid.source.partitions(), self.partition_by.as_ref());
-        Ok(Arc::new(GridScan::new(
+        let index = index::choose(filters, &self.indexes, &self.columns);
+        let scan = GridScan::new(
             (self.grid.clone(), Arc::clone(&self.map)),
             self.columns.project(projection),
             &partitions,
             session.config().target_partitions(),
             limit,
-        )))
+        );
+        Ok(Arc::new(scan.with_index(index.map(Arc::new))))
     }
 }
 
@@ -145,13 +149,14 @@ impl SchemaProvider for GridSchema {
             return Ok(None);
         }
         let columns = columns(&self.0, name).await.map_err(fault::of_grid)?;
-        let given = self.0.source.map(name).and_then(|map| map.schema);
-        let partition_by = given.and_then(|schema| {
+        let map = self.0.source.map(name).unwrap_or_default();
+        let partition_by = map.schema.and_then(|schema| {
             let by = schema.partition_by.as_ref()?;
             schema.column(by).cloned()
         });
-        let (grid, schema) = (self.0.clone(), columns.schema());
-        Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema, partition_by })))
+        let (grid, schema, indexes) = (self.0.clone(), columns.schema(), map.indexes);
+        let map = name.into();
+        Ok(Some(Arc::new(GridTable { grid, map, columns, schema, partition_by, indexes })))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use isogrid_core::{
-    Error, ErrorCode, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result,
-    Scan,
+    Error, ErrorCode, MapIndex, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt,
+    Reply, Result, Scan, Seek,
 };
-use isogrid_query::{MapDefinition, Page, Row, Source};
+use isogrid_query::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
 
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
@@ -73,18 +73,38 @@ impl GridSource {
     }
 }
 
+impl GridSource {
+    /// Asks an index for these of some places.
+    async fn ask_index(
+        &self,
+        (map, index): (&str, &str),
+        places: &[SeekPlace],
+        wanted: &[usize],
+        rows_max: u32,
+    ) -> Result<Vec<Result<Option<FoundPage>>>> {
+        let entries_max = rows_max.min(self.shared.engine.limits().scan_entries_max as u32);
+        let seek = |place: &usize| {
+            let SeekPlace { partition, from, to } = &places[*place];
+            let seek = Seek { partition: *partition, index, from, to, entries_max };
+            Typed::plain(map, Op::Seek(seek))
+        };
+        let seeks: Vec<Typed<'_>> = wanted.iter().map(seek).collect();
+        let to = Destination {
+            relay: &self.shared.relay,
+            core: CORE,
+            session: None,
+            deadline: Deadline::after_ms(PAGE_MS),
+        };
+        batch::run(to, &seeks, found).await
+    }
+}
+
 /// The page in a reply; `None` where there is no such map.
 fn page(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<Page>> {
     let found = match reply {
         Reply::Page(found) => found,
         Reply::Failed(error) => return Err(error.clone()),
         _ => return Ok(None),
-    };
-    let row = |one: &isogrid_core::PageEntry<'_>| Row {
-        key: Bytes::copy_from_slice(one.key),
-        value: Bytes::copy_from_slice(one.entry.value),
-        version: one.entry.version.0,
-        expires_at_ms: one.entry.expires_at.map(|at| at.0),
     };
     Ok(Some(Page { rows: found.entries.iter().map(row).collect(), next: found.next }))
 }
@@ -128,6 +148,14 @@ impl Source for GridSource {
         definition::change(&self.shared, name, schema, settings).await
     }
 
+    async fn set_indexes(&self, map: &str, indexes: Vec<MapIndex>) -> Result<()> {
+        definition::set_indexes(&self.shared, map, &indexes).await
+    }
+
+    async fn index_standings(&self, map: &str) -> Result<Vec<IndexStanding>> {
+        definition::index_standings(&self.shared, map).await
+    }
+
     async fn drop_map(&self, name: &str) -> Result<bool> {
         self.shared.control.drop_map(name).await
     }
@@ -144,6 +172,63 @@ impl Source for GridSource {
                 other => return other,
             }
         }
+    }
+
+    /// All places in one batch, and those again that were not answered.
+    async fn seek(
+        &self,
+        map: &str,
+        index: &str,
+        places: &[SeekPlace],
+        rows_max: u32,
+    ) -> Result<Vec<Option<FoundPage>>> {
+        let mut found = vec![None; places.len()];
+        let mut left: Vec<usize> = (0..places.len()).collect();
+        let mut tries = 1;
+        while !left.is_empty() {
+            let answers = self.ask_index((map, index), places, &left, rows_max).await?;
+            let mut again = Vec::new();
+            let mut waits = false;
+            for (place, answer) in left.into_iter().zip(answers) {
+                match answer {
+                    Ok(page) => found[place] = page,
+                    // The others took all the room of the reply.
+                    Err(error) if error.code() == ErrorCode::ReplyTooLarge => again.push(place),
+                    Err(error) if tries < TRIES && passes(&error) => {
+                        waits = true;
+                        again.push(place);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            left = again;
+            if waits {
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What an index has, in a reply; nothing where there is no such map, and `None` where the index has not all records.
+fn found(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<FoundPage>> {
+    let found = match reply {
+        Reply::Sought(found) => found,
+        Reply::Failed(error) if error.code() == ErrorCode::IndexNotReady => return Ok(None),
+        Reply::Failed(error) => return Err(error.clone()),
+        _ => return Ok(Some(FoundPage::default())),
+    };
+    let next = found.next.map(Bytes::copy_from_slice);
+    Ok(Some(FoundPage { rows: found.entries.iter().map(row).collect(), next }))
+}
+
+fn row(one: &isogrid_core::PageEntry<'_>) -> Row {
+    Row {
+        key: Bytes::copy_from_slice(one.key),
+        value: Bytes::copy_from_slice(one.entry.value),
+        version: one.entry.version.0,
+        expires_at_ms: one.entry.expires_at.map(|at| at.0),
     }
 }
 

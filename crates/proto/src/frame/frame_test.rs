@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use isogrid_core::{
     Condition, Durability, Entry, Error, ErrorCode, Expiry, Hlc, LogPosition, NumberFormat, Op,
-    Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Scan, SessionId, TableVersion,
-    Timestamp, Version,
+    Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Scan, Seek, SessionId, Sought,
+    TableVersion, Timestamp, Version,
 };
 use proptest::prelude::*;
 
@@ -53,6 +53,13 @@ impl Owned {
                 with_values: self.flag,
             }),
             11 => Op::Len { partition },
+            13 => Op::Seek(Seek {
+                partition,
+                index: if self.flag { "by_a" } else { "" },
+                from: key,
+                to: value,
+                entries_max: self.number as u32,
+            }),
             12 => Op::Rename { from: key, to: value, if_absent: self.flag },
             _ => Op::Clear { partition },
         }
@@ -78,6 +85,10 @@ impl Owned {
             8 => Reply::Count(self.number),
             9 => Reply::Page(Page {
                 next: self.flag.then_some(self.number),
+                entries: vec![PageEntry { key: &self.key, entry }; self.extra.len() % 4],
+            }),
+            10 => Reply::Sought(Sought {
+                next: self.flag.then_some(&self.value),
                 entries: vec![PageEntry { key: &self.key, entry }; self.extra.len() % 4],
             }),
             _ => Reply::Failed(

@@ -2,7 +2,8 @@
 //!
 //! A reply is `index u16 · kind u8 · flags u8 · [receipt]` and then, by kind: nothing (missing), an entry (found), the number
 //! itself (flag u8, count u64), `version u64 · [entry]` (written, deleted), `[entry]` (conflict), `value u64 · version u64`
-//! (integer, float), `next u64 · count u32 · {key_len u16 · key · entry}` (page), or `code u16 · outcome u8 · length u16 ·
+//! (integer, float), `next u64 · count u32 · {key_len u16 · key · entry}` (page), `next_len u16 ·
+//! next · count u32 · {key_len u16 · key · entry}` (sought), or `code u16 · outcome u8 · length u16 ·
 //! detail` (failed). The index is the operation's place in the request frame. An entry is `version u64 · value_len u32 ·
 //! [expires u64] · value`. A receipt is `epoch u64 · seq u64 · loss_generation u32 · replicas u8 · receipt flags u8 · lag_ops
 //! u32`, and bit 0 of its flags says "on disk". Flags: bit 0 "an entry follows", bit 1 "it expires", bit 2 "the scan goes on
@@ -10,8 +11,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isogrid_core::{
-    Entry, Error, Hlc, Outcome, Page, PageEntry, Receipt, Reply, Result, TableVersion, Timestamp,
-    Version,
+    Entry, Error, Hlc, Outcome, Page, PageEntry, Receipt, Reply, Result, Sought, TableVersion,
+    Timestamp, Version,
 };
 
 use super::header::{HEADER_BYTES, Header, MAGIC_REPLY};
@@ -33,6 +34,7 @@ mod kind {
     pub(super) const COUNT: u8 = 8;
     pub(super) const PAGE: u8 = 9;
     pub(super) const FAILED: u8 = 10;
+    pub(super) const SOUGHT: u8 = 11;
 }
 
 const HAS_ENTRY: u8 = 1;
@@ -218,6 +220,7 @@ fn encode(front: Front<'_>, reply: &Reply<'_>, out: &mut BytesMut) {
             out.put_u64_le(*count);
         }
         Reply::Page(page) => encode_page(front, page, out),
+        Reply::Sought(found) => encode_sought(front, found, out),
         Reply::Failed(error) => encode_error(front, error, out),
     }
 }
@@ -231,8 +234,20 @@ fn put_number((front, kind): (Front<'_>, u8), number: u64, version: Version, out
 fn encode_page(front: Front<'_>, page: &Page<'_>, out: &mut BytesMut) {
     front.write(kind::PAGE, if page.next.is_some() { GOES_ON } else { 0 }, out);
     out.put_u64_le(page.next.unwrap_or(0));
-    out.put_u32_le(page.entries.len() as u32);
-    for PageEntry { key, entry } in &page.entries {
+    put_entries(&page.entries, out);
+}
+
+fn encode_sought(front: Front<'_>, found: &Sought<'_>, out: &mut BytesMut) {
+    front.write(kind::SOUGHT, if found.next.is_some() { GOES_ON } else { 0 }, out);
+    let next = found.next.unwrap_or_default();
+    out.put_u16_le(next.len() as u16);
+    out.put_slice(next);
+    put_entries(&found.entries, out);
+}
+
+fn put_entries(entries: &[PageEntry<'_>], out: &mut BytesMut) {
+    out.put_u32_le(entries.len() as u32);
+    for PageEntry { key, entry } in entries {
         out.put_u8(entry_flags(entry));
         out.put_u16_le(key.len() as u16);
         out.put_slice(key);
@@ -349,6 +364,7 @@ fn decode_reply<'a>(kind: u8, flags: u8, reader: &mut Reader<'a>) -> Result<Repl
         }
         kind::COUNT => Reply::Count(reader.u64()?),
         kind::PAGE => Reply::Page(decode_page(flags, reader)?),
+        kind::SOUGHT => Reply::Sought(decode_sought(flags, reader)?),
         kind::FAILED => Reply::Failed(decode_error(reader)?),
         unknown => return Err(malformed(format!("reply kind {unknown}"))),
     })
@@ -356,6 +372,16 @@ fn decode_reply<'a>(kind: u8, flags: u8, reader: &mut Reader<'a>) -> Result<Repl
 
 fn decode_page<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Page<'a>> {
     let next = reader.u64()?;
+    Ok(Page { next: (flags & GOES_ON != 0).then_some(next), entries: read_entries(reader)? })
+}
+
+fn decode_sought<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Sought<'a>> {
+    let next_len = usize::from(reader.u16()?);
+    let next = reader.bytes(next_len)?;
+    Ok(Sought { next: (flags & GOES_ON != 0).then_some(next), entries: read_entries(reader)? })
+}
+
+fn read_entries<'a>(reader: &mut Reader<'a>) -> Result<Vec<PageEntry<'a>>> {
     let count = reader.u32()?;
     // Not `with_capacity(count)`: the count is untrusted, the entries that follow are real.
     let mut entries = Vec::new();
@@ -365,7 +391,7 @@ fn decode_page<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Page<'a>> {
         let key = reader.bytes(key_len)?;
         entries.push(PageEntry { key, entry: entry(flags, reader)? });
     }
-    Ok(Page { next: (flags & GOES_ON != 0).then_some(next), entries })
+    Ok(entries)
 }
 
 fn decode_error(reader: &mut Reader<'_>) -> Result<Error> {

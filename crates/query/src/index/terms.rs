@@ -1,0 +1,176 @@
+//! [`Terms`]: what the predicates of a statement, all of which hold, say of single columns.
+
+use std::collections::BTreeMap;
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::{Between, InList};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use isogrid_core::ColumnType;
+use isogrid_value::Cell;
+
+use super::bounds::{Bounds, End};
+use crate::columns::Columns;
+
+/// Beyond this a floating-point number is what several whole numbers become.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// What is known of columns, by their names.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
+    /// It is one of these values.
+    equal: BTreeMap<String, Vec<Cell<'static>>>,
+    /// It is between these.
+    bounds: BTreeMap<String, Bounds>,
+    /// What lies within a column, by the path to it, is one of these values, or holds one of them.
+    within: BTreeMap<Vec<String>, Vec<Cell<'static>>>,
+    held: BTreeMap<Vec<String>, Vec<Cell<'static>>>,
+}
+
+impl Terms {
+    /// What these predicates say.
+    pub(super) fn of(predicates: &[Expr], columns: &Columns) -> Self {
+        let mut terms = Terms::default();
+        predicates.iter().for_each(|predicate| terms.take(predicate, columns));
+        terms
+    }
+
+    /// The values of which a column has one.
+    pub(super) fn equal(&self, column: &str) -> Option<&[Cell<'static>]> {
+        self.equal.get(column).map(Vec::as_slice)
+    }
+
+    /// Between which values a column is.
+    pub(super) fn bounds(&self, column: &str) -> Option<&Bounds> {
+        self.bounds.get(column)
+    }
+
+    /// The values of which a part of a column has one.
+    pub(super) fn equal_within(&self, path: &[String]) -> Option<&[Cell<'static>]> {
+        self.within.get(path).map(Vec::as_slice)
+    }
+
+    /// The values of which a list has one.
+    pub(super) fn held(&self, path: &[String]) -> Option<&[Cell<'static>]> {
+        self.held.get(path).map(Vec::as_slice)
+    }
+
+    fn take(&mut self, predicate: &Expr, columns: &Columns) {
+        match predicate {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                self.take(left, columns);
+                self.take(right, columns);
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq) =>
+            {
+                let turned = op.swap().unwrap_or(*op);
+                let found = bound(left, right, columns).map(|one| (one, *op));
+                let found = found.or_else(|| Some((bound(right, left, columns)?, turned)));
+                if let Some(((column, value), op)) = found {
+                    self.bound(column, value, op);
+                }
+            }
+            Expr::Between(Between { expr, negated: false, low, high }) => {
+                for (end, op) in [(low, Operator::GtEq), (high, Operator::LtEq)] {
+                    if let Some((column, value)) = bound(expr, end, columns) {
+                        self.bound(column, value, op);
+                    }
+                }
+            }
+            other => {
+                if let Some((column, values)) = one_of(other, columns) {
+                    // Of two lists both hold; the shorter one is as good as what they have in common.
+                    let known = self.equal.entry(column).or_insert_with(|| values.clone());
+                    if values.len() < known.len() {
+                        *known = values;
+                    }
+                }
+            }
+        }
+    }
+
+    fn bound(&mut self, column: String, value: Cell<'static>, op: Operator) {
+        // The two zeros are equal as keys, and not as numbers.
+        let is_zero = matches!(value, Cell::Double(0.0));
+        let is_included = is_zero || matches!(op, Operator::LtEq | Operator::GtEq);
+        let bounds = self.bounds.entry(column).or_default();
+        let end = match op {
+            Operator::Gt | Operator::GtEq => &mut bounds.from,
+            _ => &mut bounds.to,
+        };
+        // Of two bounds on one side the first is as good as any: rows are looked at again.
+        end.get_or_insert(End { value, is_included });
+    }
+}
+
+/// A column that a predicate says to have one of some values.
+fn one_of(predicate: &Expr, columns: &Columns) -> Option<(String, Vec<Cell<'static>>)> {
+    match predicate {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            let (column, value) =
+                bound(left, right, columns).or_else(|| bound(right, left, columns))?;
+            Some((column, vec![value]))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            let (column, mut values) = one_of(left, columns)?;
+            let (other, more) = one_of(right, columns)?;
+            values.extend(more);
+            (column == other).then_some((column, values))
+        }
+        Expr::InList(InList { expr, list, negated: false }) => {
+            let found = list.iter().map(|value| bound(expr, value, columns));
+            let found = found.collect::<Option<Vec<_>>>()?;
+            let column = found.first()?.0.clone();
+            Some((column, found.into_iter().map(|(_, value)| value).collect()))
+        }
+        Expr::IsNull(expr) => Some((field(expr, columns)?.0, vec![Cell::Null])),
+        Expr::Not(expr) => {
+            let (column, holds) = field(expr, columns)?;
+            (holds == ColumnType::Boolean).then(|| (column, vec![Cell::Boolean(false)]))
+        }
+        expr => {
+            let (column, holds) = field(expr, columns)?;
+            (holds == ColumnType::Boolean).then(|| (column, vec![Cell::Boolean(true)]))
+        }
+    }
+}
+
+/// A column that is a field of the values, and what it holds.
+fn field(expr: &Expr, columns: &Columns) -> Option<(String, ColumnType)> {
+    let Expr::Column(column) = expr else { return None };
+    Some((column.name.clone(), columns.holds(&column.name)?))
+}
+
+/// A column and a value that it is compared with as it is.
+fn bound(column: &Expr, value: &Expr, columns: &Columns) -> Option<(String, Cell<'static>)> {
+    let (name, holds) = field(column, columns)?;
+    let Expr::Literal(value, _) = value else { return None };
+    Some((name, cell(value, holds)?))
+}
+
+/// A value as a column of this type has it; `None` for nothing, and where equality of keys is not that of values.
+fn cell(value: &ScalarValue, holds: ColumnType) -> Option<Cell<'static>> {
+    Some(match (holds, value) {
+        (ColumnType::Boolean, ScalarValue::Boolean(Some(value))) => Cell::Boolean(*value),
+        (ColumnType::BigInt, ScalarValue::Int64(Some(value)))
+        | (ColumnType::Timestamp, ScalarValue::TimestampMillisecond(Some(value), _)) => {
+            Cell::BigInt(*value)
+        }
+        (ColumnType::Double, ScalarValue::Float64(Some(value))) if value.abs() < EXACT_MAX => {
+            Cell::Double(*value)
+        }
+        (
+            ColumnType::Text,
+            ScalarValue::Utf8(Some(value))
+            | ScalarValue::LargeUtf8(Some(value))
+            | ScalarValue::Utf8View(Some(value)),
+        ) => Cell::Text(value.clone().into()),
+        (
+            ColumnType::Bytes,
+            ScalarValue::Binary(Some(value))
+            | ScalarValue::LargeBinary(Some(value))
+            | ScalarValue::BinaryView(Some(value)),
+        ) => Cell::Bytes(value.clone().into()),
+        _ => return None,
+    })
+}
