@@ -88,8 +88,8 @@ fn candidate<'a>(
             equal.push(values);
             continue;
         }
-        let is_ordered = index.kind == IndexKind::Ordered
-            && (holds == ColumnType::Timestamp) == column.is_time;
+        let is_ordered =
+            index.kind == IndexKind::Ordered && (holds == ColumnType::Timestamp) == column.is_time;
         range = terms.bounds(name).filter(|_| is_ordered).cloned();
         break;
     }
@@ -105,18 +105,19 @@ fn walk(best: &Candidate<'_>) -> IndexWalk {
     let mut keys = vec![Vec::new()];
     for (values, column) in equal.iter().zip(&index.columns) {
         let longer = |key: &Vec<u8>| {
-            values.iter().map(|value| {
-                let mut key = key.clone();
-                push_cell(value, column.is_time, &mut key);
-                key
-            }).collect::<Vec<_>>()
+            values
+                .iter()
+                .map(|value| {
+                    let mut key = key.clone();
+                    push_cell(value, column.is_time, &mut key);
+                    key
+                })
+                .collect::<Vec<_>>()
         };
         keys = keys.iter().flat_map(longer).collect();
     }
     let ranges = keys.into_iter().map(|mut key| match range {
-        Some(bounds) => {
-            bounds.behind(&key, index.columns[equal.len()].is_time)
-        }
+        Some(bounds) => bounds.behind(&key, index.columns[equal.len()].is_time),
         None => {
             finish_key(index.kind, &mut key);
             let to = key_behind(&key);

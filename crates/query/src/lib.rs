@@ -14,8 +14,10 @@
 //! | `session` | what one statement is planned and run in |
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
-//! | `prune` | which partitions a predicate leaves |
+//! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
 //! | `index`, `seeking` | which index a predicate can use, and the rows that it has |
+//! | `plans` | plans of statements that were asked before |
+//! | `json` | functions that look into text of JSON |
 //! | `sample` | the columns of a map, from some of its values |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
@@ -34,9 +36,12 @@ mod fault;
 mod guard;
 mod index;
 mod ipc;
+mod json;
 mod parameter;
 pub mod pg;
+mod plans;
 mod prune;
+mod route;
 mod sample;
 mod scan;
 mod seeking;
@@ -51,6 +56,7 @@ mod testing;
 pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
+pub use route::Route;
 pub use source::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};

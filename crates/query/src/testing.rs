@@ -12,9 +12,7 @@ use isogrid_core::{
 
 use isogrid_value::{IndexKeys, IndexReader, finish_key};
 
-use crate::source::{
-    FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source,
-};
+use crate::source::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
 
 /// So few rows make a page, so that walks have several.
 const PAGE_ROWS: usize = 3;

@@ -3,7 +3,7 @@
 use isogrid_core::{IndexColumn, IndexKind, MapIndex};
 use serde_json::Value;
 
-use crate::cell::Cell;
+use crate::cell::{Cell, hex};
 use crate::fields::{Take, fields};
 use crate::order::{push_cell, push_json};
 
@@ -139,6 +139,11 @@ fn elements(cell: &Cell<'_>, column: &IndexColumn, list: &mut KeyList) {
     let part = match (within(cell, column), cell) {
         (Within::Part(part), _) | (Within::Itself, Cell::Nested(part)) => part,
         (Within::Nothing, _) | (Within::Itself, Cell::Null) => return,
+        (Within::Itself, Cell::Bytes(bytes)) => {
+            // As within a list, where JSON has to do.
+            push_cell(&Cell::Text(hex(bytes).into()), false, &mut list.bytes);
+            return list.end_key();
+        }
         (Within::Itself, cell) => {
             push_cell(cell, column.is_time, &mut list.bytes);
             return list.end_key();

@@ -22,6 +22,6 @@ mod time;
 pub use cell::{Cell, hex};
 pub use fields::{Take, fields, has_fields, text};
 pub use index_keys::{IndexKeys, IndexReader, KeyList};
-pub use order::{INDEX_KEY_BYTES_MAX, finish_key, key_behind, push_cell};
+pub use order::{INDEX_KEY_BYTES_MAX, finish_key, key_behind, push_cell, push_json};
 pub use shape::Shape;
 pub use time::millis;

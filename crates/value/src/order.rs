@@ -41,8 +41,8 @@ pub fn push_cell(cell: &Cell<'_>, is_time: bool, key: &mut Vec<u8>) {
     }
 }
 
-/// The same of a part of a list or an object.
-pub(crate) fn push_json(value: &Value, is_time: bool, key: &mut Vec<u8>) {
+/// The same of JSON: of a part of a list or an object.
+pub fn push_json(value: &Value, is_time: bool, key: &mut Vec<u8>) {
     match value {
         Value::Null => key.push(tag::NULL),
         Value::Bool(value) => push_cell(&Cell::Boolean(*value), is_time, key),

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::expr::{Between, InList};
+use datafusion::logical_expr::expr::{Between, InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use isogrid_core::ColumnType;
 use isogrid_value::Cell;
+use serde_json::Value;
 
 use super::bounds::{Bounds, End};
 use crate::columns::Columns;
+use crate::json::{Gives, gives_of, json_of, path_of};
 
 /// Beyond this a floating-point number is what several whole numbers become.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -77,13 +79,20 @@ impl Terms {
                     }
                 }
             }
+            Expr::ScalarFunction(call) if gives_of(call) == Some(Gives::Has) => {
+                if let Some((path, value)) = held(call, columns) {
+                    self.held.entry(path).or_insert_with(|| vec![value]);
+                }
+            }
             other => {
-                if let Some((column, values)) = one_of(other, columns) {
-                    // Of two lists both hold; the shorter one is as good as what they have in common.
-                    let known = self.equal.entry(column).or_insert_with(|| values.clone());
-                    if values.len() < known.len() {
-                        *known = values;
-                    }
+                let Some((subject, values)) = one_of(other, columns) else { return };
+                let known = match subject {
+                    Subject::Column(column) => self.equal.entry(column).or_default(),
+                    Subject::Within(path) => self.within.entry(path).or_default(),
+                };
+                // Of two lists both hold; the shorter one is as good as what they have in common.
+                if known.is_empty() || values.len() < known.len() {
+                    *known = values;
                 }
             }
         }
@@ -103,36 +112,92 @@ impl Terms {
     }
 }
 
-/// A column that a predicate says to have one of some values.
-fn one_of(predicate: &Expr, columns: &Columns) -> Option<(String, Vec<Cell<'static>>)> {
+/// What a predicate is about: a column, or a part of one that is JSON.
+#[derive(PartialEq)]
+enum Subject {
+    Column(String),
+    Within(Vec<String>),
+}
+
+/// What a predicate says to have one of some values.
+fn one_of(predicate: &Expr, columns: &Columns) -> Option<(Subject, Vec<Cell<'static>>)> {
+    let column = |name| Subject::Column(name);
     match predicate {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-            let (column, value) =
-                bound(left, right, columns).or_else(|| bound(right, left, columns))?;
-            Some((column, vec![value]))
+            equality(left, right, columns).or_else(|| equality(right, left, columns))
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-            let (column, mut values) = one_of(left, columns)?;
+            let (subject, mut values) = one_of(left, columns)?;
             let (other, more) = one_of(right, columns)?;
             values.extend(more);
-            (column == other).then_some((column, values))
+            (subject == other).then_some((subject, values))
         }
         Expr::InList(InList { expr, list, negated: false }) => {
-            let found = list.iter().map(|value| bound(expr, value, columns));
+            let found = list.iter().map(|value| equality(expr, value, columns));
             let found = found.collect::<Option<Vec<_>>>()?;
-            let column = found.first()?.0.clone();
-            Some((column, found.into_iter().map(|(_, value)| value).collect()))
+            let mut found = found.into_iter();
+            let (subject, first) = found.next()?;
+            Some((subject, first.into_iter().chain(found.flat_map(|one| one.1)).collect()))
         }
-        Expr::IsNull(expr) => Some((field(expr, columns)?.0, vec![Cell::Null])),
+        Expr::IsNull(expr) => Some((column(field(expr, columns)?.0), vec![Cell::Null])),
         Expr::Not(expr) => {
-            let (column, holds) = field(expr, columns)?;
-            (holds == ColumnType::Boolean).then(|| (column, vec![Cell::Boolean(false)]))
+            let (name, holds) = field(expr, columns)?;
+            (holds == ColumnType::Boolean).then(|| (column(name), vec![Cell::Boolean(false)]))
         }
         expr => {
-            let (column, holds) = field(expr, columns)?;
-            (holds == ColumnType::Boolean).then(|| (column, vec![Cell::Boolean(true)]))
+            let (name, holds) = field(expr, columns)?;
+            (holds == ColumnType::Boolean).then(|| (column(name), vec![Cell::Boolean(true)]))
         }
     }
+}
+
+/// What is equal to a value: as a key one of these.
+fn equality(one: &Expr, value: &Expr, columns: &Columns) -> Option<(Subject, Vec<Cell<'static>>)> {
+    let Expr::ScalarFunction(call) = one else {
+        let (column, value) = bound(one, value, columns)?;
+        return Some((Subject::Column(column), vec![value]));
+    };
+    if gives_of(call) != Some(Gives::Text) {
+        return None;
+    }
+    let Expr::Literal(value, _) = value else { return None };
+    Some((Subject::Within(json_path(&call.args, columns)?), shown_as(value.try_as_str()??)?))
+}
+
+/// What a part can be whose text is this: that text, or a number, true, false, a list or an object that is written so. `None` where that
+/// is not sure.
+fn shown_as(text: &str) -> Option<Vec<Cell<'static>>> {
+    let itself = Cell::Text(text.to_owned().into());
+    let json = serde_json::from_str::<Value>(text).ok();
+    let Some(json) = json.filter(|json| !json.is_string() && json.to_string() == text) else {
+        return Some(vec![itself]);
+    };
+    match &json {
+        Value::Number(number) if number.as_i64().is_none() && !is_exact(number.as_f64()?) => None,
+        _ => Some(vec![itself, Cell::Nested(json)]),
+    }
+}
+
+/// What a list must hold, and where it is.
+fn held(call: &ScalarFunction, columns: &Columns) -> Option<(Vec<String>, Cell<'static>)> {
+    let (value, path) = call.args.split_last()?;
+    let Expr::Literal(value, _) = value else { return None };
+    let json = json_of(value)?;
+    if json.as_f64().is_some_and(|number| json.as_i64().is_none() && !is_exact(number)) {
+        return None;
+    }
+    Some((json_path(path, columns)?, Cell::Nested(json)))
+}
+
+/// Whether a number stays the same however often it is written and read.
+fn is_exact(number: f64) -> bool {
+    number.fract() == 0.0 && number.abs() < EXACT_MAX
+}
+
+/// The path to a part of a column that is JSON.
+fn json_path(path: &[Expr], columns: &Columns) -> Option<Vec<String>> {
+    let path = path_of(path)?;
+    (columns.holds(path.first()?)? == ColumnType::Json).then_some(path)
 }
 
 /// A column that is a field of the values, and what it holds.
