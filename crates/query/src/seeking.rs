@@ -132,6 +132,9 @@ impl Seeking {
         }
         if waits {
             tokio::time::sleep(PAUSE).await;
+        } else {
+            // What is of this node comes at once.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }

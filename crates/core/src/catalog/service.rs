@@ -111,7 +111,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "index not ready",
         "The index of the map was dropped, or the node that leads the partition is still building it. Statements do without one then; only what \
          has begun to read it is told.",
-        "send it again; SHOW INDEXES says how far each index is",
+        "send it again (SHOW INDEXES says how far each index is)",
     ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,

@@ -215,7 +215,12 @@ impl Source for GridSource {
 fn found(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<FoundPage>> {
     let found = match reply {
         Reply::Sought(found) => found,
-        Reply::Failed(error) if error.code() == ErrorCode::IndexNotReady => return Ok(None),
+        // A node of an earlier version has no indexes.
+        Reply::Failed(error)
+            if matches!(error.code(), ErrorCode::IndexNotReady | ErrorCode::ProtocolUnknown) =>
+        {
+            return Ok(None);
+        }
         Reply::Failed(error) => return Err(error.clone()),
         _ => return Ok(Some(FoundPage::default())),
     };

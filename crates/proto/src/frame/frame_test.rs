@@ -270,10 +270,20 @@ fn the_bytes_of_a_rename_are_frozen_and_it_has_one_condition() {
     let mut other = bytes(true);
     other[49] = 2;
     assert_eq!(read_all(&other).map_err(|e| e.code()), Err(ErrorCode::FrameMalformed));
-    other[48] = 15;
+    other[48] = 99;
     let unknown = read_all(&other).expect_err("no such operation");
     assert_eq!(unknown.code(), ErrorCode::ProtocolUnknown);
-    assert!(unknown.to_string().contains("operation code 15"), "{unknown}");
+    assert!(unknown.to_string().contains("operation code 99"), "{unknown}");
+}
+
+#[test]
+fn the_bytes_of_a_seek_are_frozen() {
+    let mut writer = RequestWriter::new();
+    let partition = PartitionId(0x0102);
+    let seek = Seek { partition, index: "by", from: b"abc", to: b"d", entries_max: 7 };
+    writer.push(&Arc::from("m"), &Op::Seek(seek));
+    let expected = [&[15, 0, 0, 2, 1, 7, 0, 0, 0, 2, 0, 3, 0, 1, 0][..], b"byabcd", &[1, 1, b'm']];
+    assert_eq!(writer.finish(&head(1))[48..], expected.concat());
 }
 
 #[test]
