@@ -267,13 +267,13 @@ fn indexes_are_listed_dropped_and_brought_back() {
     let (node, target) = (Node::start(&[]), Node::start(&[]));
     let endpoint = &node.endpoint;
     for n in 0..20 {
-        let value = json!({"a": {"b": n % 4}, "at": n}).to_string();
+        let value = json!({"a": {"b": n % 4}, "nr": n}).to_string();
         assert_eq!(node.run(&["map", "put", "m", &format!("k{n}"), &value]).code, 0);
     }
     for arguments in [
         &["m", "by_b", "a.b", "--kind", "hash"][..],
-        &["m", "by_at", "at", "a.b"],
-        &["m", "gone", "at"],
+        &["m", "by_nr", "nr", "a.b"],
+        &["m", "gone", "nr"],
     ] {
         let ran = node.run(&[&["map", "index", "create"], arguments].concat());
         assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
@@ -297,8 +297,8 @@ fn indexes_are_listed_dropped_and_brought_back() {
     let listed = ls();
     assert_eq!((&listed[0]["index"], &listed[0]["fields"]), (&json!("by_b"), &json!([["a", "b"]])));
     assert_eq!((&listed[1]["kind"], &listed[1]["entries"]), (&json!("ordered"), &json!(20)));
-    let by_at = "SELECT _key FROM m WHERE at >= 7 AND at < 9 ORDER BY at";
-    assert_eq!(rows(endpoint, by_at), ["k7", "k8"]);
+    let by_nr = "SELECT _key FROM m WHERE nr >= 7 AND nr < 9 ORDER BY nr";
+    assert_eq!(rows(endpoint, by_nr), ["k7", "k8"]);
 
     let place = tempfile::tempdir().expect("a folder");
     let place = place.path().to_str().expect("text");
@@ -308,6 +308,6 @@ fn indexes_are_listed_dropped_and_brought_back() {
     assert_eq!(restored.code, 0, "{}", restored.stderr);
     let shown = |node: &Node| rows(&node.endpoint, "SHOW CREATE MAP m");
     assert_eq!(shown(&node), shown(&target));
-    assert!(shown(&target).concat().contains("CREATE INDEX by_at ON m USING ordered (at, a.b)"));
-    assert_eq!(rows(&target.endpoint, by_at), ["k7", "k8"]);
+    assert!(shown(&target).concat().contains("CREATE INDEX by_nr ON m USING ordered (nr, a.b)"));
+    assert_eq!(rows(&target.endpoint, by_nr), ["k7", "k8"]);
 }

@@ -79,7 +79,7 @@ fn candidate<'a>(
             equal.push(values);
             continue;
         };
-        let holds = columns.holds(name)?;
+        let Some(holds) = columns.holds(name) else { break };
         if holds == ColumnType::Timestamp && !column.is_time {
             break;
         }

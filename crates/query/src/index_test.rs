@@ -50,7 +50,7 @@ fn maps() -> Maps {
             1 => format!("\"1970-01-01T0{}:00:00Z\"", chance.below(5)),
             _ => format!("\"1970-01-01T0{}:00:00+01:00\"", chance.below(5) + 1),
         };
-        fields.push(format!("\"at\": {time}"));
+        fields.push(format!("\"ts\": {time}"));
         fields.push(format!("\"p\": {}", chance.one_of(&["true", "false", "null"])));
         let tags: Vec<String> = (0..chance.below(4))
             .map(|_| chance.one_of(&["\"red\"", "\"blue\"", "5", "5.0", "true"]).to_owned())
@@ -77,7 +77,7 @@ async fn with_columns() -> (Arc<Maps>, Sql) {
     let maps = Arc::new(maps());
     let sql = Sql::new(Arc::clone(&maps) as _, Arc::default(), QueryLimits::default());
     for column in
-        ["n BIGINT", "d DOUBLE", "b BIGINT", "t TEXT", "at TIMESTAMP", "p BOOLEAN", "j JSON"]
+        ["n BIGINT", "d DOUBLE", "b BIGINT", "t TEXT", "ts TIMESTAMP", "p BOOLEAN", "j JSON"]
     {
         answer(&sql, &format!("ALTER MAP m ADD COLUMN {column}")).await;
     }
@@ -92,7 +92,7 @@ fn predicate(chance: &mut Chance) -> String {
         1 | 2 => ("b", vec!["0", "1", "-3", "5", "9"]),
         3 => ("t", vec!["'t1'", "'t3'", "'t'", "''", &long[0], &long[1]]),
         4 => (
-            "at",
+            "ts",
             vec![
                 "TIMESTAMP '1970-01-01T02:00:00Z'",
                 "'1970-01-01T03:00:00Z'",
@@ -145,9 +145,9 @@ fn predicate(chance: &mut Chance) -> String {
 const INDEXES: [&str; 9] = [
     "CREATE INDEX by_b ON m USING hash (b)",
     "CREATE INDEX by_bt ON m (b, t)",
-    "CREATE INDEX by_dat ON m (d, at)",
+    "CREATE INDEX by_dat ON m (d, ts)",
     "CREATE INDEX by_t ON m (t)",
-    "CREATE INDEX by_at ON m (at, p)",
+    "CREATE INDEX by_ts ON m (ts, p)",
     "CREATE INDEX by_p ON m (p, d)",
     "CREATE UNIQUE INDEX one ON m (n)",
     "CREATE INDEX by_city ON m (j->'o'->'city')",
@@ -167,7 +167,7 @@ async fn rows_are_the_same_with_indexes_and_without() {
         let count = chance.below(3) + 1;
         let predicates: Vec<String> = (0..count).map(|_| predicate(&mut chance)).collect();
         let statement = format!(
-            "SELECT n, d, b, t, at, p FROM m WHERE {} ORDER BY n",
+            "SELECT n, d, b, t, ts, p FROM m WHERE {} ORDER BY n",
             predicates.join(" AND ")
         );
         let before = maps.seeks.load(Ordering::Relaxed);

@@ -83,7 +83,7 @@ impl ScalarUDFImpl for JsonFunction {
             Gives::Has => columns.pop(),
             Gives::Text | Gives::Part => None,
         };
-        let texts = columns.iter().map(|column| {
+        let texts = columns.iter().map(|column| -> Result<ArrayRef> {
             let array = column.to_array(rows)?;
             datafusion::arrow::compute::cast(&array, &DataType::Utf8).map_err(Into::into)
         });

@@ -191,33 +191,6 @@ impl MapStore {
         Ok(version)
     }
 
-    /// Refuses a value that a unique index has already.
-    #[cold]
-    fn check_unique(
-        &mut self,
-        common: &Common,
-        target: &Target<'_>,
-        place: Option<Place>,
-        value: &NewValue<'_>,
-    ) -> Result<()> {
-        if !self.content.indexes.as_ref().is_some_and(|indexes| indexes.is_any_unique()) {
-            return Ok(());
-        }
-        let (hasher, keys) = (&common.hasher, &[target.key]);
-        let checked = match (*value, place) {
-            (NewValue::Whole(value), _) | (NewValue::Appended(value), None) => {
-                self.content.check_unique(hasher, keys, value, target.now)
-            }
-            (NewValue::Appended(end), Some(place)) => {
-                let value = [self.content.table.record(place).value(), end].concat();
-                self.content.check_unique(hasher, keys, &value, target.now)
-            }
-        };
-        // An index may have been built.
-        self.changed();
-        checked
-    }
-
     /// A write whose expiry has passed: the record is gone at once, and no longer takes the place of an older one. The
     /// cause is the expiry, as it would be had the record been written a moment earlier: nobody asked for a removal.
     #[cold]

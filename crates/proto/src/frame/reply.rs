@@ -11,8 +11,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isogrid_core::{
-    Entry, Error, Hlc, Outcome, Page, PageEntry, Receipt, Reply, Result, Sought, TableVersion,
-    Timestamp, Version,
+    Entry, Error, Hlc, Outcome, Receipt, Reply, Result, TableVersion, Timestamp, Version,
 };
 
 use super::header::{HEADER_BYTES, Header, MAGIC_REPLY};
@@ -20,6 +19,8 @@ use super::reader::{Reader, malformed};
 use super::receipt::{put_receipt, read_receipt};
 use super::request::OPS_PER_FRAME_MAX;
 use crate::status;
+
+mod page;
 
 /// What a reply is. Numbers are frozen.
 mod kind {
@@ -219,8 +220,8 @@ fn encode(front: Front<'_>, reply: &Reply<'_>, out: &mut BytesMut) {
             front.write(kind::COUNT, 0, out);
             out.put_u64_le(*count);
         }
-        Reply::Page(page) => encode_page(front, page, out),
-        Reply::Sought(found) => encode_sought(front, found, out),
+        Reply::Page(page) => page::encode_page(front, page, out),
+        Reply::Sought(found) => page::encode_sought(front, found, out),
         Reply::Failed(error) => encode_error(front, error, out),
     }
 }
@@ -229,30 +230,6 @@ fn put_number((front, kind): (Front<'_>, u8), number: u64, version: Version, out
     front.write(kind, 0, out);
     out.put_u64_le(number);
     out.put_u64_le(version.0);
-}
-
-fn encode_page(front: Front<'_>, page: &Page<'_>, out: &mut BytesMut) {
-    front.write(kind::PAGE, if page.next.is_some() { GOES_ON } else { 0 }, out);
-    out.put_u64_le(page.next.unwrap_or(0));
-    put_entries(&page.entries, out);
-}
-
-fn encode_sought(front: Front<'_>, found: &Sought<'_>, out: &mut BytesMut) {
-    front.write(kind::SOUGHT, if found.next.is_some() { GOES_ON } else { 0 }, out);
-    let next = found.next.unwrap_or_default();
-    out.put_u16_le(next.len() as u16);
-    out.put_slice(next);
-    put_entries(&found.entries, out);
-}
-
-fn put_entries(entries: &[PageEntry<'_>], out: &mut BytesMut) {
-    out.put_u32_le(entries.len() as u32);
-    for PageEntry { key, entry } in entries {
-        out.put_u8(entry_flags(entry));
-        out.put_u16_le(key.len() as u16);
-        out.put_slice(key);
-        put_entry(entry, out);
-    }
 }
 
 fn encode_error(front: Front<'_>, error: &Error, out: &mut BytesMut) {
@@ -363,35 +340,11 @@ fn decode_reply<'a>(kind: u8, flags: u8, reader: &mut Reader<'a>) -> Result<Repl
             Reply::Float { value, version: Version(reader.u64()?) }
         }
         kind::COUNT => Reply::Count(reader.u64()?),
-        kind::PAGE => Reply::Page(decode_page(flags, reader)?),
-        kind::SOUGHT => Reply::Sought(decode_sought(flags, reader)?),
+        kind::PAGE => Reply::Page(page::decode_page(flags, reader)?),
+        kind::SOUGHT => Reply::Sought(page::decode_sought(flags, reader)?),
         kind::FAILED => Reply::Failed(decode_error(reader)?),
         unknown => return Err(malformed(format!("reply kind {unknown}"))),
     })
-}
-
-fn decode_page<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Page<'a>> {
-    let next = reader.u64()?;
-    Ok(Page { next: (flags & GOES_ON != 0).then_some(next), entries: read_entries(reader)? })
-}
-
-fn decode_sought<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Sought<'a>> {
-    let next_len = usize::from(reader.u16()?);
-    let next = reader.bytes(next_len)?;
-    Ok(Sought { next: (flags & GOES_ON != 0).then_some(next), entries: read_entries(reader)? })
-}
-
-fn read_entries<'a>(reader: &mut Reader<'a>) -> Result<Vec<PageEntry<'a>>> {
-    let count = reader.u32()?;
-    // Not `with_capacity(count)`: the count is untrusted, the entries that follow are real.
-    let mut entries = Vec::new();
-    for _ in 0..count {
-        let flags = reader.u8()?;
-        let key_len = usize::from(reader.u16()?);
-        let key = reader.bytes(key_len)?;
-        entries.push(PageEntry { key, entry: entry(flags, reader)? });
-    }
-    Ok(entries)
 }
 
 fn decode_error(reader: &mut Reader<'_>) -> Result<Error> {

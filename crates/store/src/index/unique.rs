@@ -9,7 +9,9 @@ use isogrid_value::{IndexKeys, key_behind};
 use super::Indexes;
 use crate::content::Content;
 use crate::hash::KeyHasher;
-use crate::raw::RecordRef;
+use crate::map_store::{Common, MapStore, Target};
+use crate::raw::{NewValue, RecordRef};
+use crate::table::Place;
 
 /// How much of a key is shown to who is refused.
 const SHOWN_CHARS: usize = 64;
@@ -73,6 +75,35 @@ impl Content {
             }
         }
         Ok(())
+    }
+}
+
+impl MapStore {
+    /// Refuses a value that a unique index has already.
+    #[cold]
+    pub(crate) fn check_unique(
+        &mut self,
+        common: &Common,
+        target: &Target<'_>,
+        place: Option<Place>,
+        value: &NewValue<'_>,
+    ) -> Result<()> {
+        if !self.content.indexes.as_ref().is_some_and(|indexes| indexes.is_any_unique()) {
+            return Ok(());
+        }
+        let (hasher, keys) = (&common.hasher, &[target.key]);
+        let checked = match (*value, place) {
+            (NewValue::Whole(value), _) | (NewValue::Appended(value), None) => {
+                self.content.check_unique(hasher, keys, value, target.now)
+            }
+            (NewValue::Appended(end), Some(place)) => {
+                let value = [self.content.table.record(place).value(), end].concat();
+                self.content.check_unique(hasher, keys, &value, target.now)
+            }
+        };
+        // An index may have been built.
+        self.changed();
+        checked
     }
 }
 
