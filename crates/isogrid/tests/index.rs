@@ -96,7 +96,8 @@ impl Writers {
         let endpoint = endpoint.to_owned();
         let thread = std::thread::spawn(move || {
             runtime().block_on(async {
-                let map = grid(&endpoint).await.map::<String, Value>("orders");
+                let grid = grid(&endpoint).await;
+                let map = grid.map::<String, Value>("orders");
                 for turn in 0.. {
                     if has_stopped.load(Ordering::Relaxed) {
                         return;
@@ -105,7 +106,7 @@ impl Writers {
                     let entries = keys.map(|key| (format!("k{key}"), value(key, turn)));
                     // A node may be gone; what was written is looked at later, whatever it is.
                     let _ = map.put_many(entries).await;
-                    let _ = map.remove(&format!("k{}", turn * 13 % KEYS)).await;
+                    let _ = map.delete(&format!("k{}", turn * 13 % KEYS)).await;
                     count.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -246,13 +247,14 @@ fn a_unique_index_refuses_whatever_brings_it() {
     assert_eq!(put("{t2}:1", &user("t2", "ann@x")).code, 0, "another tenant");
     assert_eq!(put("{t1}:1", &user("t1", "ann@x")).code, 0, "itself");
     runtime().block_on(async {
-        let users = grid(endpoint).await.map::<String, Value>("users");
+        let grid = grid(endpoint).await;
+        let users = grid.map::<String, Value>("users");
         let both = ["{t1}:3", "{t1}:4"]
             .map(|key| (key.to_owned(), json!({"tenant": "t1", "email": "both@x"})));
         let outcome = users.put_many(both).await.expect("it answers");
         let error = outcome.all().expect_err("one of the two is refused");
         assert_eq!(error.code(), isogrid_core::ErrorCode::UniqueViolated, "{error}");
-        users.remove("{t1}:1").await.expect("it goes");
+        users.delete("{t1}:1").await.expect("it goes");
     });
     assert_eq!(put("{t1}:2", &user("t1", "ann@x")).code, 0, "the other one has gone");
     let count = "SELECT count(*) FROM users WHERE tenant = 't1' AND email = 'ann@x'";

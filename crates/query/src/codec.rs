@@ -11,6 +11,7 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use isogrid_core::PartitionId;
 use serde::{Deserialize, Serialize};
 
+use crate::advice::Advice;
 use crate::columns::Columns;
 use crate::index::IndexWalk;
 use crate::scan::GridScan;
@@ -27,6 +28,8 @@ pub(crate) struct Walk {
     pub(crate) fetch: Option<u64>,
     #[serde(default)]
     pub(crate) index: Option<IndexWalk>,
+    #[serde(default)]
+    pub(crate) advice: Option<Advice>,
 }
 
 /// Writes and reads walks. The other parts of a plan are DataFusion's.
@@ -66,7 +69,10 @@ impl PhysicalExtensionCodec for GridCodec {
         let fetch = walk.fetch.map(|fetch| usize::try_from(fetch).unwrap_or(usize::MAX));
         let scan =
             GridScan::of_parts((self.grid.clone(), walk.map.into()), walk.columns, parts, fetch);
-        Ok(Arc::new(scan.with_pruned(walk.pruned).with_index(walk.index.map(Arc::new))))
+        Ok(Arc::new(
+            scan.with_pruned(walk.pruned)
+                .with_index(walk.index.map(Arc::new), walk.advice.map(Arc::new)),
+        ))
     }
 
     fn try_encode(

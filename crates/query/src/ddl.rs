@@ -13,6 +13,7 @@ use isogrid_core::{Error, ErrorCode, MapColumn, MapIndex, MapSchema, Result};
 use crate::source::{MapDefinition, Source};
 use crate::sql::Answer;
 use crate::table::Grid;
+pub(crate) use index::create as create_index;
 use parse::{literal, quoted};
 
 /// What a statement wants of maps.

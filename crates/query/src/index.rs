@@ -6,6 +6,7 @@
 mod bounds;
 mod terms;
 
+use isogrid_core::index::INDEX_COLUMNS_MAX;
 use isogrid_core::{ColumnType, IndexKind, MapIndex};
 use isogrid_value::{Cell, finish_key, key_behind, push_cell};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,20 @@ impl Candidate<'_> {
         let is_hash = self.index.kind == IndexKind::Hash;
         (self.index.unique && is_whole, self.equal.len(), self.range.is_some(), is_hash)
     }
+}
+
+impl IndexWalk {
+    /// Whether a key is asked for.
+    pub(crate) fn has(&self, key: &[u8]) -> bool {
+        self.ranges.iter().any(|(from, to)| key >= &from[..] && (to.is_empty() || key < &to[..]))
+    }
+}
+
+/// The columns that an index for these predicates would have: those with given values, and one with bounds.
+pub(crate) fn comparable(predicates: &[Expr], columns: &Columns) -> Vec<String> {
+    let mut names = Terms::of(predicates, columns).names();
+    names.truncate(INDEX_COLUMNS_MAX);
+    names
 }
 
 /// The index that leaves the fewest rows of those that all of these predicates leave, as far as its definition tells.

@@ -240,3 +240,20 @@ async fn indexes_are_made_shown_and_dropped() {
         assert!(error.to_string().contains(why), "{statement}: {error}");
     }
 }
+
+#[tokio::test]
+async fn an_index_that_would_spare_most_of_a_walk_is_advised() {
+    let (_, sql) = with_columns().await;
+    let explain = async |predicate: &str| {
+        answer(&sql, &format!("EXPLAIN ANALYZE SELECT n FROM m WHERE {predicate}")).await
+    };
+    let advice = "advice: CREATE INDEX by_n ON m USING ordered (n)";
+    let explained = explain("n = 7").await;
+    assert!(explained.contains(advice), "{explained}");
+    for predicate in ["n > 1", "n + 1 = 7", "n <> 7"] {
+        let explained = explain(predicate).await;
+        assert!(!explained.contains("advice"), "{predicate}: {explained}");
+    }
+    answer(&sql, "CREATE INDEX by_n ON m (n)").await;
+    assert!(!explain("n = 7").await.contains("advice"));
+}

@@ -17,6 +17,7 @@
 //! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
 //! | `index`, `seeking` | which index a predicate can use, and the rows that it has |
 //! | `plans` | plans of statements that were asked before |
+//! | `advice` | an index that is not there and should be |
 //! | `json` | functions that look into text of JSON |
 //! | `sample` | the columns of a map, from some of its values |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
@@ -28,6 +29,7 @@
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
+mod advice;
 mod codec;
 mod columns;
 mod counts;

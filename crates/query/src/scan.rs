@@ -21,6 +21,7 @@ use datafusion::physical_plan::{
 use futures::stream;
 use isogrid_core::PartitionId;
 
+use crate::advice::{Advice, SAMPLED_PAGE};
 use crate::codec;
 use crate::columns::{Builder, Columns};
 use crate::fault;
@@ -50,8 +51,9 @@ pub(crate) struct GridScan {
     pruned: u64,
     /// The most rows that are wanted of each part.
     fetch: Option<usize>,
-    /// The index that is asked first.
+    /// The index that is asked first, or one that should be there.
     index: Option<Arc<IndexWalk>>,
+    advice: Option<Arc<Advice>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -77,9 +79,13 @@ impl GridScan {
         GridScan { pruned, ..self }
     }
 
-    /// The same by an index, where it has all records.
-    pub(crate) fn with_index(self, index: Option<Arc<IndexWalk>>) -> Self {
-        GridScan { index, ..self }
+    /// The same by an index, where it has all records; or with advice to make one.
+    pub(crate) fn with_index(
+        self,
+        index: Option<Arc<IndexWalk>>,
+        advice: Option<Arc<Advice>>,
+    ) -> Self {
+        GridScan { index, advice, ..self }
     }
 
     /// A walk whose parts are these.
@@ -104,6 +110,7 @@ impl GridScan {
             pruned: 0,
             fetch,
             index: None,
+            advice: None,
             properties: Arc::new(properties),
             metrics,
         }
@@ -134,7 +141,7 @@ impl GridScan {
             let of = (self.grid.clone(), Arc::clone(&self.map));
             let parts = deal(pile.into_iter(), PARTS_AT_OWNER);
             GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
-                .with_index(self.index.clone())
+                .with_index(self.index.clone(), self.advice.clone())
         };
         let mut scans: Vec<GridScan> = piles.into_iter().map(scan).collect();
         scans[0].pruned = self.pruned;
@@ -151,6 +158,7 @@ impl GridScan {
             pruned: self.pruned,
             fetch: self.fetch.map(|fetch| fetch as u64),
             index: self.index.as_deref().cloned(),
+            advice: self.advice.as_deref().cloned(),
         }
     }
 }
@@ -245,6 +253,9 @@ impl ExecutionPlan for GridScan {
             seeking,
             sought: VecDeque::new(),
             left,
+            pages: 0,
+            advice: self.advice.clone(),
+            part: (self.metrics.clone(), partition),
             cursor: 0,
             wanted: self.fetch.unwrap_or(usize::MAX),
             rows_max: context.session_config().batch_size(),
@@ -269,6 +280,10 @@ struct Walk {
     sought: VecDeque<(PartitionId, Row)>,
     /// The partitions still to walk over, the next one last.
     left: Vec<PartitionId>,
+    /// How many pages there were, and what is said of one of them.
+    pages: usize,
+    advice: Option<Arc<Advice>>,
+    part: (ExecutionPlanMetricsSet, usize),
     cursor: u64,
     /// How many rows are still wanted.
     wanted: usize,
@@ -279,6 +294,17 @@ struct Walk {
 }
 
 impl Walk {
+    /// Says in the figures of the walk, once, which index should be there.
+    fn advise(&mut self, rows: &[Row]) {
+        self.pages += 1;
+        let advice = self.advice.as_ref().filter(|_| self.pages == SAMPLED_PAGE);
+        if let Some((advice, spared)) = advice.and_then(|one| Some((one, one.spares(rows)?))) {
+            let (metrics, part) = &self.part;
+            let name = format!("advice: {}", advice.statement(&self.map));
+            MetricBuilder::new(metrics).counter(name, *part).add(spared);
+        }
+    }
+
     /// Takes a row that an index found, or looks for more. Says whether there is anything to go on with.
     async fn take_sought(&mut self) -> Result<bool> {
         if let Some((partition, row)) = self.sought.pop_front() {
@@ -316,6 +342,7 @@ impl Walk {
             }
             self.scanned.add(page.rows.len());
             self.grid.counts.scans_rows(page.rows.len());
+            self.advise(&page.rows);
             for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
                 self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
             }

@@ -13,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, stream};
 use isogrid_core::{MapColumn, MapSchema};
 
+use crate::advice::Advice;
 use crate::columns::Columns;
 use crate::counts::QueryCounts;
 use crate::fault;
@@ -88,7 +89,9 @@ impl TableProvider for GridTable {
             session.config().target_partitions(),
             limit,
         );
-        Ok(Arc::new(scan.with_index(index.map(Arc::new))))
+        let advice = || Advice::of(filters, &self.columns);
+        let advice = if index.is_none() { advice() } else { None };
+        Ok(Arc::new(scan.with_index(index.map(Arc::new), advice.map(Arc::new))))
     }
 }
 

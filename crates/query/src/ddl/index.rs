@@ -85,7 +85,7 @@ fn columns(index: &MapIndex) -> String {
 }
 
 /// The statement that makes such an index.
-pub(super) fn create(map: &str, index: &MapIndex) -> String {
+pub(crate) fn create(map: &str, index: &MapIndex) -> String {
     let unique = if index.unique { "UNIQUE " } else { "" };
     let (name, map) = (quoted(&index.name), quoted(map));
     let (kind, columns) = (index.kind.name(), columns(index));

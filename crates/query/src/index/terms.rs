@@ -36,6 +36,13 @@ impl Terms {
         terms
     }
 
+    /// The columns whose values are given, and the first one that is between bounds.
+    pub(super) fn names(&self) -> Vec<String> {
+        let is_bound = |name: &&String| !self.equal.contains_key(*name);
+        let bounds = self.bounds.keys().filter(is_bound).take(1);
+        self.equal.keys().chain(bounds).cloned().collect()
+    }
+
     /// The values of which a column has one.
     pub(super) fn equal(&self, column: &str) -> Option<&[Cell<'static>]> {
         self.equal.get(column).map(Vec::as_slice)
@@ -169,7 +176,11 @@ fn equality(one: &Expr, value: &Expr, columns: &Columns) -> Option<(Subject, Vec
 fn shown_as(text: &str) -> Option<Vec<Cell<'static>>> {
     let itself = Cell::Text(text.to_owned().into());
     let json = serde_json::from_str::<Value>(text).ok();
-    let Some(json) = json.filter(|json| !json.is_string() && json.to_string() == text) else {
+    let is_shown_so = |json: &Value| {
+        let shown = json.to_string();
+        shown == text
+    };
+    let Some(json) = json.filter(|json| !json.is_string() && is_shown_so(json)) else {
         return Some(vec![itself]);
     };
     match &json {
