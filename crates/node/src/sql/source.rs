@@ -184,12 +184,13 @@ impl Source for GridSource {
     ) -> Result<Vec<Option<FoundPage>>> {
         let mut found = vec![None; places.len()];
         let mut left: Vec<usize> = (0..places.len()).collect();
-        let mut tries = 1;
+        let (mut at_once, mut tries) = (places.len(), 1);
         while !left.is_empty() {
-            let answers = self.ask_index((map, index), places, &left, rows_max).await?;
-            let mut again = Vec::new();
+            let asked: Vec<usize> = left.drain(..at_once.min(left.len())).collect();
+            let answers = self.ask_index((map, index), places, &asked, rows_max).await?;
+            let (count, mut again) = (asked.len(), Vec::new());
             let mut waits = false;
-            for (place, answer) in left.into_iter().zip(answers) {
+            for (place, answer) in asked.into_iter().zip(answers) {
                 match answer {
                     Ok(page) => found[place] = page,
                     // The others took all the room of the reply.
@@ -201,7 +202,9 @@ impl Source for GridSource {
                     Err(error) => return Err(error),
                 }
             }
-            left = again;
+            // As many as there was room for.
+            at_once = (count - again.len()).max(1);
+            left.extend(again);
             if waits {
                 tries += 1;
                 tokio::time::sleep(PAUSE).await;
