@@ -97,10 +97,10 @@ mod watch;
 pub use arrow;
 
 pub use admin::{
-    ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder, Intent, KeyPlace, LagStatus,
-    LogPoint, LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus, MoveStatus,
-    NodeClock, Operator, PartitionList, PartitionStatus, Plan, PlannedMove, PutMapOutcome,
-    RecoveryStatus, StopBlocker, StopProof, StopVerdict, WorkerStatus,
+    ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder, IndexInfo, Intent, KeyPlace,
+    LagStatus, LogPoint, LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus,
+    MoveStatus, NodeClock, Operator, PartitionList, PartitionStatus, Plan, PlannedMove,
+    PutMapOutcome, RecoveryStatus, StopBlocker, StopProof, StopVerdict, WorkerStatus,
 };
 pub use builder::GridBuilder;
 pub use codec::{Codec, Json, MessagePack, Raw};

@@ -7,15 +7,21 @@
 //! | `cell` | [`Cell`]: one field of one value |
 //! | `json` | anything, as JSON |
 //! | `time` | points in time as text |
+//! | `order` | cells as bytes that sort as the cells do |
+//! | `index_keys` | [`IndexReader`]: the keys of a value in its map's indexes |
 //! | `shape` | [`Shape`]: what the values of a map with columns must be |
 
 mod cell;
 mod fields;
+mod index_keys;
 mod json;
+mod order;
 mod shape;
 mod time;
 
 pub use cell::{Cell, hex};
 pub use fields::{Take, fields, has_fields, text};
+pub use index_keys::{IndexKeys, IndexReader, KeyList};
+pub use order::{INDEX_KEY_BYTES_MAX, finish_key, key_behind, push_cell, push_json};
 pub use shape::Shape;
 pub use time::millis;

@@ -7,7 +7,7 @@ use super::tree::{Dependency, Package, Tree};
 /// docs/architecture.md.
 const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-core", &[]),
-    ("isogrid-store", &["isogrid-core"]),
+    ("isogrid-store", &["isogrid-value", "isogrid-core"]),
     ("isogrid-replica", &["isogrid-store", "isogrid-core"]),
     ("isogrid-cluster", &["isogrid-core"]),
     ("isogrid-wal", &["isogrid-core"]),
@@ -73,6 +73,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-query",
             "isogrid-proto",
             "isogrid-client",
+            "isogrid-value",
             "isogrid-core",
         ],
     ),

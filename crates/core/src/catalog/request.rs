@@ -124,4 +124,11 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
          key of each key, which is what stands in its braces, is the value of the column that the map is partitioned by.",
         "mend what the message names, or look at the columns with SHOW CREATE MAP",
     ),
+    invalid(
+        ErrorCode::UniqueViolated,
+        "unique index violated",
+        "The map has a unique index, and another record with the same partition key, which is what stands in the braces of its key, has the same \
+         in all columns of the index.",
+        "write something else, or change the other record first",
+    ),
 ];
