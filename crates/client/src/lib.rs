@@ -110,6 +110,7 @@ pub use isogrid_core::{
     Durability, ErrorCode, ErrorKind, LogPosition, NextStep, NumberFormat, Outcome, Receipt,
     Timestamp, Version,
 };
+pub use isogrid_value::{Constant, Field, Filter, col};
 pub use key::{Decimal, Key, KeyBytes, OwnedKey};
 pub use many::{DeleteMany, GetMany, PutMany, Report};
 pub use map::Map;

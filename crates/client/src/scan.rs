@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use isogrid_core::{ErrorCode, Outcome, PartitionId};
+use isogrid_value::Filter;
 
 use crate::batch::count_of;
 use crate::call::{Call, MapTarget, unexpected};
@@ -34,6 +35,8 @@ struct Request {
     target: MapTarget,
     prefix: Box<[u8]>,
     glob: Box<[u8]>,
+    /// Encoded; empty: none.
+    filter: Result<bytes::Bytes>,
     limit: Option<usize>,
     page_entries: u32,
     with_values: bool,
@@ -44,6 +47,7 @@ struct Request {
 #[must_use = "nothing is read before `stream`"]
 pub struct Scan<'a, K, V, C> {
     map: &'a Map<K, V, C>,
+    filter: Option<Filter>,
     request: Request,
 }
 
@@ -85,12 +89,13 @@ impl<K: OwnedKey, V, C: Codec<V>> Map<K, V, C> {
             target: self.target.clone(),
             prefix: Box::default(),
             glob: Box::default(),
+            filter: Ok(bytes::Bytes::new()),
             limit: None,
             page_entries: PAGE_ENTRIES_DEFAULT,
             with_values: true,
             timeout: None,
         };
-        Scan { map: self, request }
+        Scan { map: self, filter: None, request }
     }
 }
 
@@ -168,6 +173,39 @@ impl<'a, K: OwnedKey, V, C: Codec<V>> Scan<'a, K, V, C> {
         self
     }
 
+    /// Only records that a filter means; another filter before it holds too. It is looked at where the records are: what it
+    /// leaves out does not travel.
+    ///
+    /// Values are looked into if they are objects of JSON or of MessagePack with named fields. A comparison with a field that
+    /// is not there, or holds something of another type, is unknown, as in SQL, and so is its opposite.
+    ///
+    /// ```
+    /// # use isogrid_client::testing::Cluster;
+    /// use futures::TryStreamExt;
+    /// use isogrid_client::{Json, col};
+    /// use serde_json::{Value, json};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> isogrid_client::Result<()> {
+    /// # let cluster = Cluster::start(1).await?;
+    /// # let grid = cluster.grid().await?;
+    /// let users = grid.map_with::<String, Value, _>("users", Json);
+    /// users.put("u1", &json!({"age": 41, "home": {"city": "Oslo"}})).await?;
+    /// users.put("u2", &json!({"age": 12, "home": {"city": "Oslo"}})).await?;
+    /// let adults = col("age").ge(18).and(col("home.city").eq("Oslo"));
+    /// let found: Vec<(String, Value)> = users.scan().filter(adults).stream().try_collect().await?;
+    /// assert_eq!(found.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(match self.filter {
+            Some(other) => other.and(filter),
+            None => filter,
+        });
+        self.request.filter = encoded(self.filter.as_ref());
+        self
+    }
+
     /// At most so many entries.
     pub fn limit(mut self, entries: usize) -> Self {
         self.request.limit = Some(entries);
@@ -219,6 +257,14 @@ impl<T> Stream for ScanStream<T> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().0.as_mut().poll_next(cx)
+    }
+}
+
+/// A filter as it is sent.
+pub(crate) fn encoded(filter: Option<&Filter>) -> Result<bytes::Bytes> {
+    match filter {
+        Some(filter) => Ok(filter.encode()?.into()),
+        None => Ok(bytes::Bytes::new()),
     }
 }
 
@@ -299,6 +345,7 @@ impl Walk {
             entries_max: self.request.page_entries,
             prefix: self.request.prefix.clone(),
             glob: self.request.glob.clone(),
+            filter: self.request.filter.clone()?,
             with_values: self.request.with_values,
         });
         let prepared = Prepared::new(KeyBytes::borrowed(&[]), Action::Scan(scan));

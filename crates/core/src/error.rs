@@ -105,6 +105,10 @@ pub enum ErrorCode {
     QueryFailed = 118,
     /// A value does not fit its map's columns.
     ValueMisfit = 119,
+    /// A filter is none, or too large.
+    FilterInvalid = 125,
+    /// More matches a live query than its reader keeps.
+    WatchTooLarge = 126,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.

@@ -16,6 +16,7 @@ fn scan(cursor: u64, entries_max: u32) -> Scan<'static> {
         entries_max,
         prefix: b"",
         glob: b"",
+        filter: b"",
         with_values: true,
     }
 }

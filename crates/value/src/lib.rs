@@ -1,5 +1,5 @@
 //! Values that say themselves how they are written, as JSON or as MessagePack: their fields, and whether they fit the columns of a
-//! map. Nothing here knows of tables or queries: nodes check with it what is written, and queries read with it what is there.
+//! map or a filter. Nothing here knows of tables or queries: nodes check with it what is written, and queries read with it what is there.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -7,15 +7,26 @@
 //! | `cell` | [`Cell`]: one field of one value |
 //! | `json` | anything, as JSON |
 //! | `time` | points in time as text |
+//! | `filter` | [`Filter`]: which records are meant |
+//! | `live` | [`Members`] and [`Top`]: what a watch of some records shows |
+//! | `seen` | [`Wanted`]: some fields of a value, in one pass |
 //! | `shape` | [`Shape`]: what the values of a map with columns must be |
 
 mod cell;
 mod fields;
+mod filter;
 mod json;
+mod live;
+mod seen;
 mod shape;
 mod time;
 
 pub use cell::{Cell, hex};
 pub use fields::{Take, fields, has_fields, text};
+pub use filter::{
+    BYTES_MAX as FILTER_BYTES_MAX, Comparison, Constant, Field, Filter, Predicate, col,
+};
+pub use live::{Change, Members, Order, Origin, Place, Top};
+pub use seen::{Found, Seen, Wanted, key_text};
 pub use shape::Shape;
 pub use time::millis;

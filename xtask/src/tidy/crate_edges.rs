@@ -7,7 +7,7 @@ use super::tree::{Dependency, Package, Tree};
 /// docs/architecture.md.
 const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-core", &[]),
-    ("isogrid-store", &["isogrid-core"]),
+    ("isogrid-store", &["isogrid-value", "isogrid-core"]),
     ("isogrid-replica", &["isogrid-store", "isogrid-core"]),
     ("isogrid-cluster", &["isogrid-core"]),
     ("isogrid-wal", &["isogrid-core"]),
@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-backup", &["isogrid-replica", "isogrid-core"]),
     ("isogrid-proto", &["isogrid-core"]),
     // The node only for the client's feature `testing`: docs/adr/0004-testing-cluster-in-the-client.md.
-    ("isogrid-client", &["isogrid-proto", "isogrid-core", "isogrid-node"]),
+    ("isogrid-client", &["isogrid-proto", "isogrid-value", "isogrid-core", "isogrid-node"]),
     ("isogrid-value", &["isogrid-core"]),
     ("isogrid-query", &["isogrid-value", "isogrid-core"]),
     ("isogrid-pg", &["isogrid-query", "isogrid-core"]),

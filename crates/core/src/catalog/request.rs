@@ -124,4 +124,18 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
          key of each key, which is what stands in its braces, is the value of the column that the map is partitioned by.",
         "mend what the message names, or look at the columns with SHOW CREATE MAP",
     ),
+    invalid(
+        ErrorCode::FilterInvalid,
+        "filter invalid",
+        "The filter of a scan, an aggregate or a watch cannot be read, or it is larger than filters may be: 32 levels, 1,000 comparisons, \
+         constants and connectives, 64 KiB.",
+        "mend or shorten the filter",
+    ),
+    invalid(
+        ErrorCode::WatchTooLarge,
+        "too many records match",
+        "Who watches what matches a filter keeps the keys of all that does, and whoever groups keeps all groups. There are more than \
+         were allowed for.",
+        "narrow the filter, ask for the best few only, or allow more",
+    ),
 ];

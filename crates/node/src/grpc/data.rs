@@ -342,6 +342,7 @@ impl Walk {
             entries_max: self.request.page_entries_max,
             prefix: &self.request.prefix,
             glob: &self.request.glob,
+            filter: &self.request.filter,
             with_values: self.request.with_values,
         };
         let paged = |reply: &Reply<'_>, _: Option<&Receipt>| match reply {

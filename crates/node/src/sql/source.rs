@@ -53,6 +53,7 @@ impl GridSource {
             entries_max: rows_max.min(self.shared.engine.limits().scan_entries_max as u32),
             prefix: b"",
             glob: b"",
+            filter: b"",
             with_values: true,
         };
         let to = Destination {
