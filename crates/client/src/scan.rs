@@ -2,14 +2,14 @@
 
 mod pages;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use isogrid_core::{ErrorCode, Outcome, PartitionId};
+use isogrid_core::{ErrorCode, Outcome, PartitionCount, PartitionId};
 use isogrid_value::Filter;
 
 use crate::batch::count_of;
@@ -37,6 +37,8 @@ struct Request {
     glob: Box<[u8]>,
     /// Encoded; empty: none.
     filter: Result<bytes::Bytes>,
+    /// The partitions that are walked over; `None`: all.
+    only: Option<BTreeSet<PartitionId>>,
     limit: Option<usize>,
     page_entries: u32,
     with_values: bool,
@@ -90,6 +92,7 @@ impl<K: OwnedKey, V, C: Codec<V>> Map<K, V, C> {
             prefix: Box::default(),
             glob: Box::default(),
             filter: Ok(bytes::Bytes::new()),
+            only: None,
             limit: None,
             page_entries: PAGE_ENTRIES_DEFAULT,
             with_values: true,
@@ -203,6 +206,22 @@ impl<'a, K: OwnedKey, V, C: Codec<V>> Scan<'a, K, V, C> {
             None => filter,
         });
         self.request.filter = encoded(self.filter.as_ref());
+        let partitions = self.request.target.grid.link().routes.partitions();
+        let named = named_partitions(partitions, self.filter.as_ref());
+        self.walk_only(named)
+    }
+
+    /// Only the partition of keys with this between their braces, as in `{t1}:42`: no other one is asked.
+    pub fn partition_key(self, key: &str) -> Self {
+        let partitions = self.request.target.grid.link().routes.partitions();
+        self.walk_only(BTreeSet::from([partitions.partition_of_key(key.as_bytes())]))
+    }
+
+    fn walk_only(mut self, mut named: BTreeSet<PartitionId>) -> Self {
+        if let Some(only) = &self.request.only {
+            named.retain(|partition| only.contains(partition));
+        }
+        self.request.only = Some(named);
         self
     }
 
@@ -260,6 +279,17 @@ impl<T> Stream for ScanStream<T> {
     }
 }
 
+/// The partitions in which a filter can mean records: those of the keys that it names, or all.
+pub(crate) fn named_partitions(
+    partitions: PartitionCount,
+    filter: Option<&Filter>,
+) -> BTreeSet<PartitionId> {
+    match filter.and_then(Filter::keys) {
+        Some(keys) => keys.iter().map(|key| partitions.partition_of_key(key.as_bytes())).collect(),
+        None => partitions.iter().collect(),
+    }
+}
+
 /// A filter as it is sent.
 pub(crate) fn encoded(filter: Option<&Filter>) -> Result<bytes::Bytes> {
     match filter {
@@ -295,10 +325,12 @@ fn walks(request: &Request) -> Vec<Walk> {
     let limit = request.limit.unwrap_or(usize::MAX);
     let wanted = u32::try_from(limit.max(1)).unwrap_or(u32::MAX);
     let page_entries = request.page_entries.min(wanted).min(entries_max as u32).max(1);
+    let named =
+        |partition: &PartitionId| request.only.as_ref().is_none_or(|only| only.contains(partition));
     let walks = partitions.iter().map(move |partition| Walk {
         request: Request { page_entries, ..request.clone() },
         partition,
-        cursor: Some(0),
+        cursor: named(&partition).then_some(0),
         page: VecDeque::new(),
     });
     walks.collect()

@@ -107,8 +107,8 @@ pub enum ErrorCode {
     ValueMisfit = 119,
     /// A filter is none, or too large.
     FilterInvalid = 125,
-    /// More matches a live query than its reader keeps.
-    WatchTooLarge = 126,
+    /// More matches, or makes more groups, than can be kept.
+    TooManyMatches = 126,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.

@@ -141,8 +141,8 @@ impl<'s> Pager<'_, 's> {
         }
         let before = (self.page.entries.len(), self.bytes);
         for &(_, record) in group {
-            let is_wanted = !record.is_expired(self.now)
-                && self.filter.accepts(&record, &mut self.cost);
+            let is_wanted =
+                !record.is_expired(self.now) && self.filter.accepts(&record, &mut self.cost);
             if is_wanted {
                 let mut entry = record.entry();
                 if !self.with_values {

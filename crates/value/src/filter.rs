@@ -12,16 +12,16 @@ use isogrid_core::{Error, ErrorCode, Result};
 pub use evaluate::Predicate;
 
 /// How deep a filter may be.
-pub const DEPTH_MAX: usize = 32;
+pub(crate) const DEPTH_MAX: usize = 32;
 
 /// How many comparisons, constants and connectives a filter may have.
-pub const NODES_MAX: usize = 1_000;
+pub(crate) const NODES_MAX: usize = 1_000;
 
 /// How many bytes a filter may take.
-pub const BYTES_MAX: usize = 64 << 10;
+pub(crate) const BYTES_MAX: usize = 64 << 10;
 
 /// How many names a path may have.
-pub const PATH_LEN_MAX: usize = 16;
+pub(crate) const PATH_LEN_MAX: usize = 16;
 
 /// What is looked at of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,7 +64,7 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
-/// Which records are meant. Made by [`col`] and [`key`].
+/// Which records are meant. Made by [`col`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
     /// A comparison with a constant.
@@ -85,7 +85,8 @@ pub enum Filter {
     Not(Box<Filter>),
 }
 
-/// A field of the value; `a.b` is the field `b` of the object in `a`. `_key` is the key.
+/// A field of the value; `a.b` is the field `b` of the object in `a`. `_key` is the key as text, or as `\x` and
+/// hexadecimal digits if it is none.
 ///
 /// ```
 /// use isogrid_value::{col, Predicate};
@@ -101,11 +102,6 @@ pub fn col(path: &str) -> Field {
         "_key" => Field::Key,
         path => Field::Path(path.split('.').map(str::to_owned).collect()),
     }
-}
-
-/// The key as text; one that is not text as `\x` and hexadecimal digits.
-pub fn key() -> Field {
-    Field::Key
 }
 
 impl Field {
@@ -254,6 +250,22 @@ impl Filter {
         }
     }
 
+    /// The keys that it names, if it can mean no other records. A key that looks like hexadecimal digits may be one that is no text.
+    pub fn keys(&self) -> Option<Vec<&str>> {
+        let text = |constant| match constant {
+            &Constant::Text(ref text) if !text.starts_with("\\x") => Some(text.as_str()),
+            _ => None,
+        };
+        match self {
+            Filter::Compare(Field::Key, Comparison::Equal, constant) => {
+                text(constant).map(|key| vec![key])
+            }
+            Filter::In(Field::Key, constants) => constants.iter().map(text).collect(),
+            Filter::All(filters) => filters.iter().find_map(Filter::keys),
+            _ => None,
+        }
+    }
+
     /// All fields that it looks at, some more than once.
     pub fn fields(&self) -> Vec<&Field> {
         match self {
@@ -288,6 +300,33 @@ impl std::ops::Not for Filter {
 
 pub(crate) fn invalid(why: impl Into<String>) -> Error {
     Error::new(ErrorCode::FilterInvalid, why)
+}
+
+impl Constant {
+    /// The whole number that it is.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Constant::BigInt(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number that it is.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Constant::BigInt(value) => Some(*value as f64),
+            Constant::Double(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The text that it is.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Constant::Text(value) => Some(value),
+            _ => None,
+        }
+    }
 }
 
 impl From<bool> for Constant {

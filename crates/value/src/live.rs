@@ -8,7 +8,7 @@ mod members;
 mod top;
 
 pub use members::Members;
-pub use top::{Order, Top};
+pub use top::Top;
 
 /// Where a record is, and which state of it is told.
 #[derive(Clone, Copy, Debug)]

@@ -132,7 +132,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "mend or shorten the filter",
     ),
     invalid(
-        ErrorCode::WatchTooLarge,
+        ErrorCode::TooManyMatches,
         "too many records match",
         "Who watches what matches a filter keeps the keys of all that does, and whoever groups keeps all groups. There are more than \
          were allowed for.",

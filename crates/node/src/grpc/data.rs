@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::batch::{Destination, Typed};
 use super::session::Session;
-use super::{admitted, batch, topology, watch};
+use super::{admitted, aggregate, batch, topology, watch};
 use crate::engine::{Deadline, Engine};
 use crate::node::Shared;
 
@@ -166,6 +166,7 @@ impl Grid for DataService {
 
     type TopologyStream = topology::Updates;
     type WatchStream = watch::Events;
+    type AggregateStream = aggregate::Parts;
 
     async fn open_session(
         &self,
@@ -280,6 +281,16 @@ impl Grid for DataService {
             Some((page.map_err(|error| error_to_status(&error)), walk))
         });
         Ok(Response::new(Box::pin(pages)))
+    }
+
+    async fn aggregate(
+        &self,
+        request: Request<pb::AggregateRequest>,
+    ) -> Result<Response<Self::AggregateStream>, Status> {
+        admitted(&request)?;
+        let deadline = deadline(&request);
+        let folded = aggregate::fold(&self.shared, self.core, request.into_inner(), deadline);
+        folded.map(Response::new).map_err(|error| error_to_status(&error))
     }
 
     async fn len(&self, request: Request<pb::LenRequest>) -> Answer {

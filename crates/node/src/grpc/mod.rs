@@ -2,6 +2,7 @@
 //! types; each service is one file.
 
 pub(crate) mod admin;
+mod aggregate;
 pub(crate) mod batch;
 mod data;
 pub(crate) mod maps;

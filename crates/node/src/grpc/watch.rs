@@ -228,9 +228,8 @@ impl Watcher {
                 Event::Put(pb::PutEvent { key: entry.key, entry: entry.entry }),
             )
         };
-        let begun = (self.filter.is_some() && cursor == 0).then(|| {
-            event(partition, Bytes::new(), Event::SnapshotBegun(pb::SnapshotBegun {}))
-        });
+        let begun = (self.filter.is_some() && cursor == 0)
+            .then(|| event(partition, Bytes::new(), Event::SnapshotBegun(pb::SnapshotBegun {})));
         let mut events: Vec<pb::WatchEvent> =
             begun.into_iter().chain(page.entries.into_iter().map(put)).collect();
         match next {

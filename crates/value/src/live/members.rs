@@ -37,7 +37,7 @@ impl Members {
     /// A key that was shown before.
     ///
     /// # Errors
-    /// `WatchTooLarge` if there are too many.
+    /// `TooManyMatches` if there are too many.
     pub fn hold(&mut self, partition: u16, key: &[u8]) -> Result<()> {
         let place = Place { partition, key, version: 0 };
         self.put(place, (), Origin::Log).map(drop)
@@ -46,7 +46,7 @@ impl Members {
     /// A record that is meant now.
     ///
     /// # Errors
-    /// `WatchTooLarge` if it is one too many.
+    /// `TooManyMatches` if it is one too many.
     pub fn put<P>(
         &mut self,
         place: Place<'_>,
@@ -65,7 +65,7 @@ impl Members {
         }
         if self.len >= self.keys_max {
             let why = format!("more than {} records match", self.keys_max);
-            return Err(Error::new(ErrorCode::WatchTooLarge, why));
+            return Err(Error::new(ErrorCode::TooManyMatches, why));
         }
         part.keys.insert(place.key.into(), now);
         self.len += 1;
@@ -175,7 +175,7 @@ mod tests {
         members.hold(7, b"x").expect("one");
         assert_eq!(put(&mut members, "a", 5, Origin::Log), "enter");
         let error = members.put(place("b", 6), (), Origin::Log).expect_err("one too many");
-        assert_eq!(error.code(), ErrorCode::WatchTooLarge);
+        assert_eq!(error.code(), ErrorCode::TooManyMatches);
         assert_eq!(members.cleared(1, 9), [Change::<()>::Leave((*b"a").into())]);
         assert_eq!(members.len(), 1, "that of another partition stays");
     }

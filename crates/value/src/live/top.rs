@@ -8,19 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Origin, Place};
 use crate::cell::Cell;
-use crate::seen::Seen;
+use crate::order::{Order, compare};
 
 /// The least reserve.
 const RESERVE_MIN: usize = 100;
-
-/// In which order records stand; equal ones in that of their keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Order {
-    /// The greatest first.
-    pub is_descending: bool,
-    /// What has nothing in the field first, not last.
-    pub is_null_first: bool,
-}
 
 /// The first few records.
 #[derive(Clone, Debug)]
@@ -77,40 +68,6 @@ impl PartialEq for Position {
 }
 
 impl Eq for Position {}
-
-/// How two fields stand to each other: nothing at one end, and different types one behind the other.
-fn compare(one: &Cell<'_>, other: &Cell<'_>, order: Order) -> Ordering {
-    let is_null = |cell: &Cell<'_>| *cell == Cell::Null;
-    match (is_null(one), is_null(other)) {
-        (true, true) => return Ordering::Equal,
-        (false, false) => {}
-        (one_is_null, _) if one_is_null == order.is_null_first => return Ordering::Less,
-        _ => return Ordering::Greater,
-    }
-    let ascending = rank(one).cmp(&rank(other)).then_with(|| of_one_type(one, other));
-    if order.is_descending { ascending.reverse() } else { ascending }
-}
-
-fn rank(cell: &Cell<'_>) -> u8 {
-    match cell {
-        Cell::Null => 0,
-        Cell::Boolean(_) => 1,
-        Cell::BigInt(_) | Cell::Double(_) => 2,
-        Cell::Text(_) => 3,
-        Cell::Bytes(_) => 4,
-        Cell::Nested(_) => 5,
-    }
-}
-
-fn of_one_type(one: &Cell<'_>, other: &Cell<'_>) -> Ordering {
-    let is_nan = |cell: &Cell<'_>| matches!(cell, Cell::Double(number) if number.is_nan());
-    match Seen::of_cell(one).compare(Seen::of_cell(other)) {
-        Some(order) => order,
-        // What is no number stands behind all numbers, and lists and objects in the order of their text.
-        None if rank(one) == 2 => is_nan(one).cmp(&is_nan(other)),
-        None => one.to_json().cmp(&other.to_json()),
-    }
-}
 
 impl<P: Clone + PartialEq> Top<P> {
     /// Nothing is known of so many partitions; the first so many records are shown.

@@ -63,14 +63,25 @@ impl World {
     /// A snapshot, and behind it news that it had shown.
     fn tell(&mut self, partition: u16) {
         self.top.begin(partition);
-        let of: Vec<_> = self.records.iter().filter(|(key, _)| u16::from(**key % 3) == partition).collect();
+        let of: Vec<_> =
+            self.records.iter().filter(|(key, _)| u16::from(**key % 3) == partition).collect();
         for (key, (score, version)) in &of {
-            self.top.put(World::place(key, *version), Cell::BigInt(*score), *score, Origin::Snapshot);
+            self.top.put(
+                World::place(key, *version),
+                Cell::BigInt(*score),
+                *score,
+                Origin::Snapshot,
+            );
         }
         self.top.done(partition);
         for (key, (score, version)) in &of {
             // It was lower before, and was there all the time.
-            self.top.put(World::place(key, version - 1), Cell::BigInt(score - 1), score - 1, Origin::Log);
+            self.top.put(
+                World::place(key, version - 1),
+                Cell::BigInt(score - 1),
+                score - 1,
+                Origin::Log,
+            );
             self.top.put(World::place(key, *version), Cell::BigInt(*score), *score, Origin::Log);
         }
     }
@@ -125,7 +136,8 @@ fn what_is_kept_is_bounded_and_a_used_up_reserve_is_noticed() {
     let mut top = Top::new(2, Order { is_descending: true, is_null_first: false }, 1);
     top.begin(0);
     let place = |key: &'static [u8], version| Place { partition: 0, key, version };
-    let keys: Vec<&'static [u8]> = (0..1_000u32).map(|n| &*n.to_be_bytes().to_vec().leak()).collect();
+    let keys: Vec<&'static [u8]> =
+        (0..1_000u32).map(|n| &*n.to_be_bytes().to_vec().leak()).collect();
     for (n, key) in keys.iter().enumerate() {
         top.put(place(key, 1), Cell::BigInt(n as i64), (), Origin::Snapshot);
     }
@@ -139,34 +151,4 @@ fn what_is_kept_is_bounded_and_a_used_up_reserve_is_noticed() {
         top.gone(place(keys[n], 2));
     }
     assert!(top.is_short(), "one is left, and others are behind the border");
-}
-
-#[test]
-fn nothing_stands_at_one_end_and_types_one_behind_the_other() {
-    let cells = [
-        Cell::Boolean(true),
-        Cell::BigInt(-1),
-        Cell::Double(2.5),
-        Cell::BigInt(3),
-        Cell::Double(f64::NAN),
-        Cell::Text("a".into()),
-        Cell::Bytes(vec![1].into()),
-        Cell::Nested(serde_json::json!([1])),
-    ];
-    let sorted = |order: Order| {
-        let mut all: Vec<Cell<'static>> =
-            cells.iter().rev().cloned().chain([Cell::Null]).collect();
-        all.sort_by(|one, other| compare(one, other, order));
-        all.iter().map(|cell| format!("{cell:?}")).collect::<Vec<_>>()
-    };
-    let up: Vec<String> = cells.iter().map(|cell| format!("{cell:?}")).collect();
-    let last = |mut all: Vec<String>| {
-        all.push("Null".into());
-        all
-    };
-    assert_eq!(sorted(Order::default()), last(up.clone()));
-    let down: Vec<String> = up.iter().rev().cloned().collect();
-    assert_eq!(sorted(Order { is_descending: true, is_null_first: false }), last(down.clone()));
-    let first = [vec!["Null".to_owned()], down].concat();
-    assert_eq!(sorted(Order { is_descending: true, is_null_first: true }), first);
 }

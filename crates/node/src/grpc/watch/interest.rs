@@ -98,7 +98,9 @@ mod tests {
         let told = |value: &[u8]| {
             let put = Effect::Put { map: MapId(2), key: b"k", value, expires_at: None };
             interest.changes(&put, Version(9)).map(|change| match change {
-                Some(Event::Unmatched(unmatched)) => format!("{:?} at {}", unmatched.key, unmatched.version),
+                Some(Event::Unmatched(unmatched)) => {
+                    format!("{:?} at {}", unmatched.key, unmatched.version)
+                }
                 Some(Event::Put(_)) => "put".to_owned(),
                 other => format!("{other:?}"),
             })
