@@ -80,6 +80,7 @@ pub(crate) struct RawLive {
     awaited: BTreeSet<u16>,
     is_ready: bool,
     refused: Option<Error>,
+    is_over: bool,
 }
 
 impl RawLive {
@@ -99,6 +100,7 @@ impl RawLive {
             is_ready: false,
             filter: Bytes::new(),
             refused,
+            is_over: false,
             link,
             map,
             prefix,
@@ -170,14 +172,15 @@ impl RawLive {
 
     /// The next event; `None` when the client is closed.
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RawEvent>>> {
-        if let Some(error) = self.refused.take() {
-            self.received.close();
-            self.changes.clear();
-            self.waiting = Vec::new().into_iter();
-            self.is_ready = true;
-            return Poll::Ready(Some(Err(error)));
-        }
         loop {
+            if let Some(error) = self.refused.take() {
+                self.received.close();
+                self.is_over = true;
+                return Poll::Ready(Some(Err(error)));
+            }
+            if self.is_over {
+                return Poll::Ready(None);
+            }
             if let Some(change) = self.changes.pop_front() {
                 if self.changes.is_empty() {
                     self.note();
@@ -191,7 +194,6 @@ impl RawLive {
             if let Some(event) = self.waiting.next() {
                 if let Err(error) = self.take(event) {
                     self.refused = Some(error);
-                    return self.poll_event(cx);
                 }
                 continue;
             }
