@@ -14,7 +14,8 @@
 //! | `session` | what one statement is planned and run in |
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
-//! | `prune` | which partitions a predicate leaves |
+//! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
+//! | `plans` | plans of statements that were asked before |
 //! | `sample` | the columns of a map, from some of its values |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
@@ -34,7 +35,9 @@ mod guard;
 mod ipc;
 mod parameter;
 pub mod pg;
+mod plans;
 mod prune;
+mod route;
 mod sample;
 mod scan;
 mod session;
@@ -48,6 +51,7 @@ mod testing;
 pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
+pub use route::Route;
 pub use source::{MapDefinition, Page, Row, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};

@@ -187,7 +187,7 @@ fn with_row(
 }
 
 /// Whether a plan walks over partitions of several nodes, so that it is worth its way to them.
-fn is_worthwhile(plan: &Arc<dyn ExecutionPlan>) -> bool {
+pub(crate) fn is_worthwhile(plan: &Arc<dyn ExecutionPlan>) -> bool {
     match plan.downcast_ref::<GridScan>() {
         Some(scan) => scan.leading_nodes() > 1,
         None => plan.children().into_iter().any(is_worthwhile),
