@@ -123,7 +123,7 @@ pub use pipeline::{Pipeline, Replies, Ticket};
 pub use retry::Retry;
 pub use scan::{Scan, ScanKeys, ScanPage, ScanPages, ScanStream, ScanToken};
 #[cfg(feature = "sql")]
-pub use sql::{Answer, Sql, SqlValue};
+pub use sql::{Answer, Sql, SqlValue, Subscription};
 pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Rename, Versioned};
 pub use watch::{
     Event, Live, LiveEvent, LiveStream, LiveTop, RemovalCause, Watch, WatchStream, WatchToken,

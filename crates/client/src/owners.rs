@@ -37,4 +37,5 @@ pub(crate) async fn channel(link: &Link, node: Option<&NodeId>) -> Result<(Strin
 /// Whether trying again cannot help.
 pub(crate) fn is_final(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidRequest | ErrorKind::Internal)
+        || error.code() == ErrorCode::TooManyWatches
 }

@@ -26,6 +26,8 @@ use crate::scan::decode_key;
 use crate::value::Versioned;
 use follow::Watcher;
 pub use live::{Live, LiveEvent, LiveStream, LiveTop};
+#[cfg(feature = "sql")]
+pub(crate) use live::{RawEntry, RawEvent, RawLive, Request, Sorted};
 pub use token::WatchToken;
 
 /// How many replies of nodes wait for a slow reader; behind them the nodes wait, and leave out what is too much.

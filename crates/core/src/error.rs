@@ -177,6 +177,8 @@ pub enum ErrorCode {
     DiskRefuses = 312,
     /// The node runs as many statements of SQL as it does at once.
     TooManyQueries = 313,
+    /// The node serves as many watches with filters as it does at once.
+    TooManyWatches = 316,
     /// The deadline passed before the operation was executed.
     DeadlineBeforeStart = 401,
     /// The deadline passed while the operation was on its way.

@@ -19,6 +19,7 @@
 //! | `sample` | the columns of a map, from some of its values |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
+//! | `subscribe` | what SUBSCRIBE statements watch |
 //! | `ddl` | statements that make, change, drop and show maps |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
@@ -44,6 +45,7 @@ mod session;
 mod source;
 mod spread;
 mod sql;
+mod subscribe;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -55,6 +57,7 @@ pub use route::Route;
 pub use source::{MapDefinition, Page, Row, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};
+pub use subscribe::{Subscription, Watched};
 
 /// Batches in Arrow's format, and single values.
 pub use datafusion::arrow;

@@ -12,7 +12,8 @@ fn sql() -> (Arc<Maps>, Sql) {
     let mut maps = Maps::new();
     for n in 0..40 {
         let (key, tenant) = (format!("{{t{}}}:{n}", n % 10), format!("t{}", n % 10));
-        let order = serde_json::json!({"tenant": tenant, "total": f64::from(n), "paid": n % 2 == 0});
+        let order =
+            serde_json::json!({"tenant": tenant, "total": f64::from(n), "paid": n % 2 == 0});
         for map in ["orders", "plain"] {
             maps.put(map, &key, order.to_string().as_bytes());
         }
@@ -42,7 +43,9 @@ async fn is_kept(sql: &Sql, statement: &str, values: Vec<Parameter>) -> bool {
 async fn a_statement_asked_again_answers_with_its_new_values() {
     let (_, sql) = sql();
     let statement = "SELECT total FROM orders WHERE tenant = $1 AND total >= $2";
-    for (tenant, total, expected) in [("t3", 0.0, 4), ("t3", 14.0, 2), ("t9", 39.0, 1), ("x", 0.0, 0)] {
+    for (tenant, total, expected) in
+        [("t3", 0.0, 4), ("t3", 14.0, 2), ("t9", 39.0, 1), ("x", 0.0, 0)]
+    {
         let values = vec![Parameter::Text(tenant.into()), Parameter::Double(total)];
         assert_eq!(rows(&sql, statement, values).await, expected, "{tenant} {total}");
         let kept = sql.plans.0.lock();

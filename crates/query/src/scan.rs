@@ -155,7 +155,8 @@ impl DisplayAs for GridScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let walked: usize = self.parts.iter().map(Vec::len).sum();
         let all = self.grid.source.partitions().get();
-        let (led, leading) = (self.leading_nodes(), self.leaders(self.grid.source.partitions().iter()));
+        let (led, leading) =
+            (self.leading_nodes(), self.leaders(self.grid.source.partitions().iter()));
         write!(
             f,
             "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}",

@@ -20,7 +20,7 @@ use crate::key::{Key, OwnedKey};
 use crate::map::Map;
 use crate::scan::decode_key;
 use crate::value::Versioned;
-pub(crate) use raw::{RawEvent, RawLive, Request, Sorted};
+pub(crate) use raw::{RawEntry, RawEvent, RawLive, Request, Sorted};
 
 /// How many records may match unless set otherwise.
 const KEYS_MAX_DEFAULT: usize = 1_000_000;
@@ -188,7 +188,7 @@ impl<K, V> LiveStream<K, V> {
 
 impl<K: OwnedKey, V> LiveStream<K, V> {
     fn event(&self, event: RawEvent) -> Result<LiveEvent<K, V>> {
-        let record = |key: Box<[u8]>, entry: raw::RawEntry| -> Result<(K, Versioned<V>)> {
+        let record = |key: Box<[u8]>, entry: RawEntry| -> Result<(K, Versioned<V>)> {
             let value = (self.decode)(entry.value)?;
             let (version, expires_at) =
                 (Version(entry.version), entry.expires_at_ms.map(Timestamp));

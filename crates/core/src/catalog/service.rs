@@ -105,6 +105,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The node runs as many statements of SQL as it does at once, so that they leave memory and time to operations.",
         "try again, or ask another node",
     ),
+    later(
+        ErrorCode::TooManyWatches,
+        ErrorKind::Overloaded,
+        "too many watches with filters",
+        "The node serves as many watches with filters as it does at once: each of them looks into every write of its map.",
+        "end some, or watch what several of them need once",
+    ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,
         kind: ErrorKind::DeadlineExceeded,

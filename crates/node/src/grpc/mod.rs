@@ -16,6 +16,8 @@ pub(crate) mod sql;
 mod topology;
 mod watch;
 
+pub(crate) use watch::LIVE_WATCHES_MAX;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -24,6 +24,7 @@ use isogrid_proto::status::error_to_status;
 use isogrid_replica::entry::Entries;
 use isogrid_replica::readers::{ReaderId, Refused, WatchOffset};
 use isogrid_value::Predicate;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -37,6 +38,9 @@ pub(super) type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchReply, Status
 
 /// About how many bytes of entries one message tells of.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// How many watches with filters a node serves at once: each looks into every write of its map.
+pub(crate) const LIVE_WATCHES_MAX: usize = 256;
 
 /// How long a page of a snapshot may take, in milliseconds.
 const SNAPSHOT_PAGE_MS_MAX: u32 = 10_000;
@@ -64,7 +68,7 @@ pub(super) async fn follow(
         name: request.map.clone(),
         map,
         prefix: request.key_prefix.clone(),
-        filter: Looked::new(&request.filter)?,
+        filter: Looked::new(&request.filter, &shared.live_watches)?,
         with_snapshot: request.with_snapshot,
         signal: Arc::default(),
         places: BTreeMap::new(),
@@ -87,15 +91,21 @@ pub(super) async fn follow(
 struct Looked {
     encoded: Bytes,
     predicate: Predicate,
+    /// Its place among the watches that there can be.
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Looked {
-    fn new(encoded: &Bytes) -> Result<Option<Self>> {
+    fn new(encoded: &Bytes, places: &Arc<Semaphore>) -> Result<Option<Self>> {
         if encoded.is_empty() {
             return Ok(None);
         }
         let predicate = Predicate::decode(encoded)?;
-        Ok(Some(Looked { encoded: encoded.clone(), predicate }))
+        let permit = Arc::clone(places).try_acquire_owned().map_err(|_| {
+            let why = format!("{LIVE_WATCHES_MAX} with filters on this node");
+            Error::new(ErrorCode::TooManyWatches, why)
+        })?;
+        Ok(Some(Looked { encoded: encoded.clone(), predicate, _permit: permit }))
     }
 }
 
