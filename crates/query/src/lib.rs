@@ -23,6 +23,7 @@
 //! | `beside`, `in_place` | joins and groups by what maps are partitioned by |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
+//! | `subscribe` | what SUBSCRIBE statements watch |
 //! | `ddl` | statements that make, change, drop and show maps and indexes |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
@@ -54,6 +55,7 @@ mod session;
 mod source;
 mod spread;
 mod sql;
+mod subscribe;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -65,6 +67,7 @@ pub use route::Route;
 pub use source::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};
+pub use subscribe::{Subscription, Watched};
 
 /// Batches in Arrow's format, and single values.
 pub use datafusion::arrow;

@@ -113,6 +113,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
          has begun to read it is told.",
         "send it again (SHOW INDEXES says how far each index is)",
     ),
+    later(
+        ErrorCode::TooManyWatches,
+        ErrorKind::Overloaded,
+        "too many watches with filters",
+        "The node serves as many watches with filters as it does at once: each of them looks into every write of its map.",
+        "end some, or watch what several of them need once",
+    ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,
         kind: ErrorKind::DeadlineExceeded,

@@ -70,6 +70,7 @@ async fn ask(
         entries_max: rows_max.min(shared.engine.limits().scan_entries_max as u32),
         prefix: b"",
         glob: b"",
+        filter: b"",
         with_values: true,
     };
     let deadline = Deadline::after_ms(PAGE_MS);
