@@ -69,6 +69,9 @@ pub struct MapDefinition {
     /// What its values are, if that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<MapSchema>,
+    /// Whether statements of SQL that walk over all of it are refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_pruned: bool,
 }
 
 /// How a backup has a partition.

@@ -25,7 +25,7 @@ use crate::session::{self, REPLY_BYTES_MAX, call_error};
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
-/// A node ends a statement after five seconds; one that says nothing for so long will not answer.
+/// A node says that a statement goes on every three seconds; one that says nothing for so long will not answer.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A statement that is not run yet. Made by [`Grid::sql`].
@@ -33,8 +33,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 #[must_use = "nothing is asked before `run` or `fetch`"]
 pub struct Sql<'g> {
     grid: &'g Grid,
-    statement: String,
-    parameters: Vec<SqlValue>,
+    request: pb::SqlRequest,
 }
 
 /// The connection for statements. Answers that nobody reads fill its window, and must not fill that of operations.
@@ -145,14 +144,33 @@ impl Grid {
     /// # }
     /// ```
     pub fn sql(&self, statement: impl Into<String>) -> Sql<'_> {
-        Sql { grid: self, statement: statement.into(), parameters: Vec::new() }
+        let request = pb::SqlRequest { statement: statement.into(), ..pb::SqlRequest::default() };
+        Sql { grid: self, request }
     }
 }
 
 impl Sql<'_> {
     /// The value of `$1`, then of `$2`, and so on. It is not read as SQL, whatever it is.
     pub fn bind(mut self, value: impl Into<SqlValue>) -> Self {
-        self.parameters.push(value.into());
+        self.request.parameters.push(value.into().0);
+        self
+    }
+
+    /// How long the statement may take, if that is less than the node allows (`limits.sql_time_ms_max`).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.time_ms_max = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        self
+    }
+
+    /// How much memory it may have, if that is less than the node allows (`limits.sql_memory_bytes_max`).
+    pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
+        self.request.memory_bytes_max = bytes.max(1);
+        self
+    }
+
+    /// Refuses the statement if it walks over all partitions of a map, which a forgotten condition makes it do.
+    pub fn require_pruned(mut self) -> Self {
+        self.request.require_pruned = true;
         self
     }
 
@@ -160,15 +178,13 @@ impl Sql<'_> {
     ///
     /// # Errors
     ///
-    /// `QueryInvalid` if the statement cannot be understood; `ConnectionLost` if the node is silent; whatever happens while its first rows are looked for.
+    /// `QueryInvalid` if the statement cannot be understood; `QueryTooLong`, `QueryTooLarge` and their like if it needs more than it may have; `ConnectionLost` if the node is silent; whatever happens while its first rows are looked for.
     pub async fn run(self) -> Result<Answer> {
         let link = self.grid.link();
         let address = link.addresses.lock().current().to_owned();
         let channel = self.grid.statements().channel(&address, link.settings.connect_timeout)?;
-        let parameters = self.parameters.into_iter().map(|value| value.0).collect();
-        let request = pb::SqlRequest { statement: self.statement, parameters };
         let mut client = SqlClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
-        let reply = answered(&address, client.run(request)).await?;
+        let reply = answered(&address, client.run(self.request)).await?;
         let mut pieces = Pieces {
             messages: reply.into_inner(),
             decoder: StreamDecoder::new(),

@@ -105,6 +105,12 @@ pub enum ErrorCode {
     QueryFailed = 118,
     /// A value does not fit its map's columns.
     ValueMisfit = 119,
+    /// An answer has more rows than one may.
+    QueryTooManyRows = 124,
+    /// A statement walks over more entries than one may.
+    QueryTooManyScanned = 125,
+    /// A statement would walk over all of a map.
+    QueryNotPruned = 126,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.

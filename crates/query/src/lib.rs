@@ -12,9 +12,12 @@
 //! | `source` | [`Source`]: what holds the maps |
 //! | `sql` | [`Sql`]: from a statement to a stream of batches |
 //! | `session` | what one statement is planned and run in |
+//! | `parse` | how the text of a statement is read |
+//! | `nested` | values within values |
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
 //! | `prune` | which partitions a predicate leaves |
+//! | `pruned`, `routing` | what is refused that leaves none out, and which partitions a statement needs |
 //! | `sample` | the columns of a map, from some of its values |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
@@ -22,9 +25,11 @@
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
 //! | [`pg`] | PostgreSQL's dialect and catalogue |
+//! | `limits`, `budget` | what a statement may use, and what it has walked over |
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
+mod budget;
 mod codec;
 mod columns;
 mod counts;
@@ -32,9 +37,14 @@ mod ddl;
 mod fault;
 mod guard;
 mod ipc;
+mod limits;
+mod nested;
 mod parameter;
+mod parse;
 pub mod pg;
 mod prune;
+mod pruned;
+mod routing;
 mod sample;
 mod scan;
 mod session;
@@ -47,10 +57,11 @@ mod testing;
 
 pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
+pub use limits::{QueryLimits, Wishes};
 pub use parameter::Parameter;
-pub use source::{MapDefinition, Page, Row, Source};
+pub use source::{MapDefinition, NodePlace, Page, Row, Source};
 pub use spread::{PeerNode, Peers};
-pub use sql::{Answer, QueryLimits, Sql};
+pub use sql::{Answer, Sql};
 
 /// Batches in Arrow's format, and single values.
 pub use datafusion::arrow;

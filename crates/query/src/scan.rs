@@ -21,6 +21,7 @@ use datafusion::physical_plan::{
 use futures::stream;
 use isogrid_core::PartitionId;
 
+use crate::budget::Budget;
 use crate::codec;
 use crate::columns::{Builder, Columns};
 use crate::fault;
@@ -109,6 +110,16 @@ impl GridScan {
     /// How many nodes lead its partitions.
     pub(crate) fn leading_nodes(&self) -> usize {
         self.nodes.0
+    }
+
+    /// The map that is walked over.
+    pub(crate) fn map(&self) -> &str {
+        &self.map
+    }
+
+    /// The partitions that are walked over.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        self.parts.iter().flatten().copied()
     }
 
     /// The same in several walks. `place` says of a partition, by who leads it and by its number here, in which.
@@ -231,6 +242,7 @@ impl ExecutionPlan for GridScan {
             rows_max: context.session_config().batch_size(),
             output: BaselineMetrics::new(&self.metrics, partition),
             scanned: MetricBuilder::new(&self.metrics).counter("rows_scanned", partition),
+            budget: Budget::of(&context),
         };
         let batches = stream::try_unfold(walk, |mut walk| async move {
             let batch = walk.next().await?;
@@ -254,6 +266,8 @@ struct Walk {
     rows_max: usize,
     output: BaselineMetrics,
     scanned: Count,
+    /// What all walks of the statement at this node have together.
+    budget: Option<Arc<Budget>>,
 }
 
 impl Walk {
@@ -271,6 +285,9 @@ impl Walk {
             }
             self.scanned.add(page.rows.len());
             self.grid.counts.scans_rows(page.rows.len());
+            if let Some(budget) = &self.budget {
+                budget.take(page.rows.len()).map_err(fault::of_grid)?;
+            }
             for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
                 self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
             }

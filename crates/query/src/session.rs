@@ -12,6 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use url::Url;
 
+use crate::nested::{self, NestedPlanner};
 use crate::table::{Grid, GridSchema};
 
 /// Statements, and parts of those of other nodes, read no files and write none.
@@ -51,8 +52,11 @@ const GROWING_FUNCTIONS: [&str; 9] = [
 
 /// What all statements have in common: functions and rules. To make these takes longer than to run a small statement.
 pub(crate) fn common() -> SessionState {
-    let state = SessionStateBuilder::new().with_config(config()).with_default_features().build();
-    let context = SessionContext::new_with_state(state);
+    let mut builder = SessionStateBuilder::new().with_config(config()).with_default_features();
+    builder.scalar_functions().get_or_insert_default().extend(nested::functions());
+    // Before that which takes every name within a column for one of a struct.
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(NestedPlanner::new()));
+    let context = SessionContext::new_with_state(builder.build());
     GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));
     context.state()
 }

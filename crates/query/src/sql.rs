@@ -19,30 +19,20 @@ use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Outcome, Result};
 use tokio::time::Instant;
 
+use crate::budget::OfStatement;
 use crate::counts::QueryCounts;
 use crate::ddl::Definition;
 use crate::fault;
 use crate::guard;
+use crate::limits::{QueryLimits, Rows, Wishes};
 use crate::parameter::Parameter;
+use crate::parse::{self, Parsed};
+use crate::pruned;
+use crate::routing;
 use crate::session;
 use crate::source::Source;
 use crate::spread::{Peers, Spread};
 use crate::table::Grid;
-
-/// What one statement may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueryLimits {
-    /// Memory for sorting, grouping and joining.
-    pub memory_bytes: usize,
-    /// How long it may take.
-    pub timeout: Duration,
-}
-
-impl Default for QueryLimits {
-    fn default() -> Self {
-        QueryLimits { memory_bytes: 64 << 20, timeout: Duration::from_secs(5) }
-    }
-}
 
 /// What answers statements.
 #[derive(Clone)]
@@ -82,8 +72,14 @@ impl Sql {
 
     /// The same, and parts of statements run at these nodes.
     pub fn spread_over(self, peers: Arc<dyn Peers>) -> Self {
-        let spread = Spread::new(peers, self.grid.clone(), self.limits.memory_bytes);
+        let spread = Spread::new(peers, self.grid.clone(), self.limits);
         Sql { spread: Some(Arc::new(spread)), ..self }
+    }
+
+    /// The same with less, where that is wanted.
+    #[must_use]
+    pub fn with(&self, wishes: Wishes) -> Self {
+        Sql { limits: self.limits.lowered(wishes), ..self.clone() }
     }
 
     /// What runs parts of statements of other nodes, if statements are spread over nodes.
@@ -118,11 +114,13 @@ impl Sql {
     /// The rows of a stream until the statement's time is over, counted.
     pub(crate) fn answer(&self, stream: SendableRecordBatchStream, until: Instant) -> Answer {
         let (timeout, counts) = (self.limits.timeout, Arc::clone(&self.grid.counts));
-        let schema = stream.schema();
-        let batches = futures::stream::unfold(Some((stream, counts)), move |left| async move {
-            let (mut stream, counts) = left?;
+        let (schema, rows) = (stream.schema(), Rows::new(self.limits.rows_max));
+        let batches = futures::stream::unfold(Some((stream, counts, rows)), move |left| async move {
+            let (mut stream, counts, mut rows) = left?;
             let next = match tokio::time::timeout_at(until, stream.next()).await {
-                Ok(next) => next?.map_err(|error| fault::of_query(&error)),
+                Ok(next) => next?
+                    .map_err(|error| fault::of_query(&error))
+                    .and_then(|batch| rows.pass(batch)),
                 Err(_) => Err(too_long(timeout)),
             };
             match &next {
@@ -132,7 +130,7 @@ impl Sql {
                     return Some((next, None));
                 }
             }
-            Some((next, Some((stream, counts))))
+            Some((next, Some((stream, counts, rows))))
         });
         Answer { schema, batches: Box::pin(batches) }
     }
@@ -143,11 +141,26 @@ impl Sql {
         parameters: Vec<Parameter>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
         let context = self.context()?;
+        let state = context.state();
+        let depth_max = state.config_options().sql_parser.recursion_limit.get();
+        let Parsed { statement, is_routing } = parse::parse(statement, depth_max)?;
+        let plan = state.statement_to_plan(statement).await?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
-        let frame =
-            context.sql_with_options(statement, options.with_allow_statements(false)).await?;
+        options.with_allow_statements(false).verify_plan(&plan)?;
+        let frame = context.execute_logical_plan(plan).await?;
         let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
-        self.stream(frame.with_param_values(values)?).await
+        let frame = frame.with_param_values(values)?;
+        if is_routing { self.routing(frame).await } else { self.stream(frame).await }
+    }
+
+    /// Where a planned statement would go.
+    pub(crate) async fn routing(
+        &self,
+        frame: DataFrame,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let (state, logical) = frame.into_parts();
+        let plan = state.create_physical_plan(&logical).await?;
+        routing::stream(&plan, &self.grid)
     }
 
     /// The rows of a planned statement. It is spread over the nodes if several lead what it needs; if that fails before a row
@@ -158,6 +171,7 @@ impl Sql {
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
         let (state, logical) = frame.into_parts();
         let plan = state.create_physical_plan(&logical).await?;
+        pruned::check(&plan, &self.grid, self.limits.require_pruned).map_err(fault::of_grid)?;
         let Some(spread) = &self.spread else { return execute_stream(plan, state.task_ctx()) };
         let begun = spread.run(state.clone(), (&logical, plan), &self.grid).await?;
         let Begun { mut stream, is_spread: true } = begun else { return Ok(begun.stream) };
@@ -174,13 +188,20 @@ impl Sql {
     }
 
     pub(crate) fn context(&self) -> Result<SessionContext, DataFusionError> {
-        session::context(&self.common, &self.grid, self.limits.memory_bytes)
+        let context = session::context(&self.common, &self.grid, self.limits.memory_bytes)?;
+        let of = match &self.spread {
+            Some(spread) => spread.begin(self.limits),
+            None => OfStatement::begin(None, self.limits),
+        };
+        of.enter(context.state_ref().write().config_mut());
+        Ok(context)
     }
 }
 
 /// Whether what failed at several nodes fails at one as well.
 fn is_final(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::QueryTooLarge | ErrorCode::QueryTooLong)
+    use ErrorCode::{QueryTooLarge, QueryTooLong, QueryTooManyScanned};
+    matches!(error.code(), QueryTooLarge | QueryTooLong | QueryTooManyScanned)
 }
 
 /// The rows of a plan.

@@ -35,6 +35,8 @@ pub struct MapInfo {
     pub durability: String,
     /// What its values are, if that was said.
     pub schema: Option<MapSchema>,
+    /// Whether statements of SQL that walk over all of it are refused.
+    pub require_pruned: bool,
 }
 
 /// Maps, and who could not be asked about them.
@@ -70,6 +72,8 @@ pub struct MapChange {
     pub durability: Option<String>,
     /// What its values are.
     pub schema: Option<MapSchema>,
+    /// Whether statements of SQL that walk over all of it are refused.
+    pub require_pruned: Option<bool>,
 }
 
 /// What must be so before a map is created or changed.
@@ -121,6 +125,7 @@ impl From<pb::MapStatus> for MapInfo {
             read_lag_ms_max: map.read_lag_ms_max,
             durability: map.durability,
             schema: map.schema.and_then(read_schema),
+            require_pruned: map.require_pruned,
         }
     }
 }
@@ -167,6 +172,7 @@ impl From<MapChange> for pb::MapChange {
             read_lag_ms_max: change.read_lag_ms_max,
             durability: change.durability,
             schema: change.schema.map(described_schema),
+            require_pruned: change.require_pruned,
         }
     }
 }

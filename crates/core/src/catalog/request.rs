@@ -103,13 +103,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "statement needs too much memory",
         "Sorting, grouping and joining happen in memory, of which a statement may have a limited amount, so that it cannot \
          take that of others. This statement failed alone.",
-        "ask for fewer rows or groups",
+        "ask for fewer rows or groups, or raise limits.sql_memory_bytes_max",
     ),
     invalid(
         ErrorCode::QueryTooLong,
         "statement takes too long",
         "A statement may take a limited time, so that one that nobody waits for any more does not go on for ever.",
-        "name the key or the partition, so that fewer records are looked at",
+        "name the key or the partition, so that fewer records are looked at, or raise limits.sql_time_ms_max",
     ),
     invalid(
         ErrorCode::QueryFailed,
@@ -123,5 +123,24 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The map was made with columns: its values are objects of JSON or MessagePack whose fields hold what the columns say, and the partition \
          key of each key, which is what stands in its braces, is the value of the column that the map is partitioned by.",
         "mend what the message names, or look at the columns with SHOW CREATE MAP",
+    ),
+    invalid(
+        ErrorCode::QueryTooManyRows,
+        "answer has too many rows",
+        "The operator limits how many rows an answer may have, so that nobody takes whole maps by mistake. Those that came are right, and \
+         there are more.",
+        "add a LIMIT or a narrower WHERE, or raise limits.sql_rows_max",
+    ),
+    invalid(
+        ErrorCode::QueryTooManyScanned,
+        "statement walks over too many entries",
+        "The operator limits over how many entries one statement walks at a node, so that it leaves time to others.",
+        "name the key or the partition, so that fewer entries are looked at, or raise limits.sql_scanned_entries_max",
+    ),
+    invalid(
+        ErrorCode::QueryNotPruned,
+        "statement walks over all of a map",
+        "The map or the session wants statements to say which partitions they need (require_pruned), and nothing in this one does.",
+        "compare what the message names with values, or say require_pruned = off for this session or this map",
     ),
 ];

@@ -13,7 +13,7 @@ use isogrid_proto::pb;
 use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
 use isogrid_proto::pb::sql_value::Value;
 use isogrid_proto::status::error_to_status;
-use isogrid_query::{Parameter, QueryLimits, Sql};
+use isogrid_query::{Parameter, Sql, Wishes};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
@@ -28,6 +28,9 @@ const TAKEN_MAX: Duration = Duration::from_secs(30);
 
 /// For how much longer than a statement may take a piece is waited for. Threads that are busy notice late that its time is over.
 const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// How often a client hears of a statement that goes on. It gives up after ten seconds of silence.
+const WORD_INTERVAL: Duration = Duration::from_secs(3);
 
 /// A piece of an answer on its way out.
 type Piece = Result<pb::SqlReply, Status>;
@@ -52,10 +55,12 @@ impl SqlDoor for SqlService {
     ) -> Result<Response<Self::RunStream>, Status> {
         admitted(&request)?;
         let permit = self.0.admit().map_err(|error| error_to_status(&error))?;
-        let pb::SqlRequest { statement, parameters } = request.into_inner();
+        let request = request.into_inner();
+        let sql = self.0.sql.with(wishes(&request));
+        let pb::SqlRequest { statement, parameters, .. } = request;
         let values: Vec<Parameter> = parameters.into_iter().map(parameter).collect();
         let (sender, receiver) = mpsc::channel(PIECES_WAITING);
-        let sql = self.0.sql.clone();
+        let patience = sql.patience() + LATE_MAX;
         let answering = async move {
             let _permit = permit;
             let answered = AssertUnwindSafe(answer(&sql, &statement, values, &sender));
@@ -70,17 +75,32 @@ impl SqlDoor for SqlService {
             }
         };
         self.0.spawn(answering).map_err(|error| error_to_status(&error))?;
-        let patience = QueryLimits::default().timeout + LATE_MAX;
         Ok(Response::new(Box::pin(pieces(receiver, patience))))
     }
 }
 
-/// The pieces as they come. It is looked at here, on the connection's thread, that the next one does not take for ever.
+/// What a caller wants of its statement.
+fn wishes(request: &pb::SqlRequest) -> Wishes {
+    let said = |number: u64| (number > 0).then_some(number);
+    let bytes = said(request.memory_bytes_max);
+    Wishes {
+        memory_bytes: bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        timeout: said(request.time_ms_max).map(Duration::from_millis),
+        require_pruned: request.require_pruned,
+    }
+}
+
+/// The pieces as they come, and empty ones while none does. It is looked at here, on the connection's thread, that the next one does not
+/// take for ever.
 fn pieces(receiver: mpsc::Receiver<Piece>, patience: Duration) -> impl Stream<Item = Piece> {
-    futures::stream::unfold(Some(receiver), move |receiver| async move {
-        let mut receiver = receiver?;
-        match tokio::time::timeout(patience, receiver.recv()).await {
-            Ok(piece) => Some((piece?, Some(receiver))),
+    futures::stream::unfold(Some((receiver, patience)), move |state| async move {
+        let (mut receiver, left) = state?;
+        let wait = left.min(WORD_INTERVAL);
+        match tokio::time::timeout(wait, receiver.recv()).await {
+            Ok(piece) => Some((piece?, Some((receiver, patience)))),
+            Err(_) if wait < left => {
+                Some((Ok(pb::SqlReply::default()), Some((receiver, left - wait))))
+            }
             Err(_) => {
                 let detail = format!("no row came for {} ms", patience.as_millis());
                 let late = Error::new(ErrorCode::QueryTooLong, detail);

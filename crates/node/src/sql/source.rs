@@ -10,7 +10,7 @@ use isogrid_core::{
     Error, ErrorCode, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result,
     Scan,
 };
-use isogrid_query::{MapDefinition, Page, Row, Source};
+use isogrid_query::{MapDefinition, NodePlace, Page, Row, Source};
 
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
@@ -98,6 +98,15 @@ impl Source for GridSource {
     fn leader(&self, partition: PartitionId) -> Option<String> {
         let view = self.shared.views.borrow();
         view.table.owner(partition).map(ToString::to_string)
+    }
+
+    fn place(&self, node: &str) -> Option<NodePlace> {
+        let view = self.shared.views.borrow();
+        let known = view.nodes.iter().find(|(name, _)| name.to_string() == node);
+        known.map(|(_, known)| NodePlace {
+            address: known.member.grpc_addr.clone(),
+            zone: known.member.zone.clone(),
+        })
     }
 
     fn maps(&self) -> Vec<String> {

@@ -172,6 +172,7 @@ fn change(map: &MapDefinition) -> MapChange {
         read_lag_ms_max: Some(map.read_lag_ms_max),
         durability: Some(map.durability.clone()),
         schema: map.schema.as_ref().and_then(partitioning),
+        require_pruned: Some(map.require_pruned),
     }
 }
 

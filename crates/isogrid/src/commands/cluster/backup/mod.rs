@@ -197,5 +197,6 @@ fn definition(map: &MapInfo) -> MapDefinition {
         read_lag_ms_max: map.read_lag_ms_max,
         durability: map.durability.clone(),
         schema: map.schema.clone(),
+        require_pruned: map.require_pruned,
     }
 }
