@@ -85,6 +85,10 @@ impl Rows {
 }
 
 #[cfg(test)]
+#[path = "limits_test.rs"]
+mod of_statements;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

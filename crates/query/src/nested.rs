@@ -194,3 +194,7 @@ impl ExprPlanner for NestedPlanner {
         Ok(PlannerResult::Planned(call(&self.text, vec![json, lit(last.as_str())])))
     }
 }
+
+#[cfg(test)]
+#[path = "nested_test.rs"]
+mod tests;

@@ -64,3 +64,7 @@ fn rows(needed: &BTreeSet<(&str, PartitionId)>, grid: &Grid) -> Result<RecordBat
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
+
+#[cfg(test)]
+#[path = "routing_test.rs"]
+mod tests;
