@@ -1,5 +1,7 @@
 //! Statements of SQL, and their answers as record batches of Arrow or as values of the caller's types.
 
+mod doors;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,18 +14,13 @@ use isogrid_core::ErrorCode;
 use isogrid_proto::pb;
 use isogrid_proto::pb::sql_client::SqlClient;
 use isogrid_proto::pb::sql_value::Value;
-use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use crate::error::{Error, Result};
 use crate::grid::Grid;
-use crate::session::{self, REPLY_BYTES_MAX, call_error};
-
-/// As many answers as a node gives at once fit beside each other, read or not.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+use crate::session::{REPLY_BYTES_MAX, call_error};
+pub(crate) use doors::Doors;
 
 /// A node says that a statement goes on every three seconds; one that says nothing for so long will not answer.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -33,29 +30,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 #[must_use = "nothing is asked before `run` or `fetch`"]
 pub struct Sql<'g> {
     grid: &'g Grid,
-    request: pb::SqlRequest,
-}
-
-/// The connection for statements. Answers that nobody reads fill its window, and must not fill that of operations.
-#[derive(Debug, Default)]
-pub(crate) struct Door(Mutex<Option<(String, Channel)>>);
-
-impl Door {
-    /// The connection to a node, made when it is used.
-    fn channel(&self, address: &str, connect_timeout: Duration) -> Result<Channel> {
-        let mut open = self.0.lock();
-        match &*open {
-            Some((to, channel)) if to == address => Ok(channel.clone()),
-            _ => {
-                let channel = session::endpoint(address, connect_timeout)?
-                    .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                    .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                    .connect_lazy();
-                *open = Some((address.to_owned(), channel.clone()));
-                Ok(channel)
-            }
-        }
-    }
+    statement: String,
+    parameters: Vec<SqlValue>,
+    /// What else the node is told.
+    wishes: pb::SqlRequest,
 }
 
 /// A value for a statement: see [`Sql::bind`].
@@ -144,33 +122,33 @@ impl Grid {
     /// # }
     /// ```
     pub fn sql(&self, statement: impl Into<String>) -> Sql<'_> {
-        let request = pb::SqlRequest { statement: statement.into(), ..pb::SqlRequest::default() };
-        Sql { grid: self, request }
+        let (statement, wishes) = (statement.into(), pb::SqlRequest::default());
+        Sql { grid: self, statement, parameters: Vec::new(), wishes }
     }
 }
 
 impl Sql<'_> {
     /// The value of `$1`, then of `$2`, and so on. It is not read as SQL, whatever it is.
     pub fn bind(mut self, value: impl Into<SqlValue>) -> Self {
-        self.request.parameters.push(value.into().0);
+        self.parameters.push(value.into());
         self
     }
 
     /// How long the statement may take, if that is less than the node allows (`limits.sql_time_ms_max`).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.request.time_ms_max = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.wishes.time_ms_max = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
         self
     }
 
     /// How much memory it may have, if that is less than the node allows (`limits.sql_memory_bytes_max`).
     pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
-        self.request.memory_bytes_max = bytes.max(1);
+        self.wishes.memory_bytes_max = bytes.max(1);
         self
     }
 
     /// Refuses the statement if it walks over all partitions of a map, which a forgotten condition makes it do.
     pub fn require_pruned(mut self) -> Self {
-        self.request.require_pruned = true;
+        self.wishes.require_pruned = true;
         self
     }
 
@@ -180,18 +158,38 @@ impl Sql<'_> {
     ///
     /// `QueryInvalid` if the statement cannot be understood; `QueryTooLong`, `QueryTooLarge` and their like if it needs more than it may have; `ConnectionLost` if the node is silent; whatever happens while its first rows are looked for.
     pub async fn run(self) -> Result<Answer> {
-        let link = self.grid.link();
-        let address = link.addresses.lock().current().to_owned();
-        let channel = self.grid.statements().channel(&address, link.settings.connect_timeout)?;
-        let mut client = SqlClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
-        let reply = answered(&address, client.run(self.request)).await?;
+        let (link, doors) = (self.grid.link(), self.grid.statements());
+        let owner = doors.owner(link, &self.statement, &self.parameters);
+        let parameters = self.parameters.into_iter().map(|value| value.0).collect();
+        let statement = self.statement.clone();
+        let request = pb::SqlRequest { statement, parameters, ..self.wishes };
+        let ask = async |address: &str| -> Result<Streaming<pb::SqlReply>> {
+            let channel = doors.channel(address, link.settings.connect_timeout)?;
+            let mut client = SqlClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
+            Ok(answered(address, client.run(request.clone())).await?.into_inner())
+        };
+        let current = || link.addresses.lock().current().to_owned();
+        let (address, messages) = match owner {
+            None => (current(), None),
+            Some(owner) => match ask(&owner).await {
+                // Any other node answers it too: of a statement that has a way nothing is changed.
+                Err(error) if is_out_of_reach(&error) => (current(), None),
+                asked => (owner, Some(asked?)),
+            },
+        };
+        let messages = match messages {
+            Some(messages) => messages,
+            None => ask(&address).await?,
+        };
         let mut pieces = Pieces {
-            messages: reply.into_inner(),
+            messages,
             decoder: StreamDecoder::new(),
             buffer: Buffer::from(Vec::<u8>::new()),
             is_last: false,
+            route: None,
         };
         let first = pieces.next(&address).await?;
+        pieces.route.take().inspect(|route| doors.learn(&self.statement, *route));
         let schema = pieces.decoder.schema().ok_or_else(|| {
             Error::new(ErrorCode::ConnectionLost, format!("{address}: an answer without columns"))
         })?;
@@ -249,6 +247,8 @@ struct Pieces {
     buffer: Buffer,
     /// Whether that piece was the answer's last.
     is_last: bool,
+    /// What names the one partition that the statement reads.
+    route: Option<pb::SqlRoute>,
 }
 
 impl Pieces {
@@ -269,6 +269,7 @@ impl Pieces {
                 Some(piece) => {
                     self.buffer = Buffer::from(piece.arrow);
                     self.is_last = piece.is_last;
+                    self.route = self.route.or(piece.route);
                 }
                 None if !self.is_last => {
                     let why = "the node ended the answer early, and there are more rows";
@@ -304,4 +305,8 @@ fn refused(address: &str, status: &Status) -> Error {
         return Error::new(ErrorCode::ProtocolUnknown, detail);
     }
     call_error(address, status).into()
+}
+
+fn is_out_of_reach(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::ConnectionLost | ErrorCode::CannotConnect)
 }

@@ -5,7 +5,8 @@ mod parse;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::stream;
 use isogrid_core::{Error, ErrorCode, MapColumn, MapSchema, Result};
 
@@ -13,6 +14,11 @@ use crate::source::{MapDefinition, Source};
 use crate::sql::Answer;
 use crate::table::Grid;
 use parse::{literal, quoted};
+
+/// The columns of what is shown.
+const DESCRIBE_COLUMNS: &[&str] = &["column_name", "data_type", "note"];
+const SHOW_CREATE_COLUMNS: &[&str] = &["map", "statement"];
+const SHOW_MAPS_COLUMNS: &[&str] = &["map", "columns", "partition_by", "settings"];
 
 /// What a statement wants of maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +64,25 @@ impl Definition {
             .map_err(|error| Error::new(ErrorCode::QueryInvalid, error.to_string()))
     }
 
+    /// The same of the tokens of a statement.
+    ///
+    /// # Errors
+    /// Those of [`Definition::of`].
+    pub(crate) fn of_tokens(tokens: Vec<Token>) -> Result<Option<Definition>> {
+        parse::parse_tokens(tokens)
+            .map_err(|error| Error::new(ErrorCode::QueryInvalid, error.to_string()))
+    }
+
+    /// The columns of what it shows; none if it changes something.
+    pub(crate) fn shows(&self) -> &'static [&'static str] {
+        match self {
+            Definition::Create { .. } | Definition::Alter { .. } | Definition::Drop { .. } => &[],
+            Definition::Describe { .. } => DESCRIBE_COLUMNS,
+            Definition::ShowCreate { .. } => SHOW_CREATE_COLUMNS,
+            Definition::ShowMaps => SHOW_MAPS_COLUMNS,
+        }
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -82,7 +107,7 @@ impl Definition {
             Definition::Describe { map } => describe(grid, &map).await,
             Definition::ShowCreate { map } => {
                 let shown = source.map(&map).ok_or_else(|| unknown(&map))?;
-                Ok(table(&["map", "statement"], &[vec![map.clone(), create(&map, &shown)]]))
+                Ok(table(SHOW_CREATE_COLUMNS, &[vec![map.clone(), create(&map, &shown)]]))
             }
             Definition::ShowMaps => Ok(show_maps(source)),
         }
@@ -130,7 +155,7 @@ async fn alter(source: &dyn Source, map: &str, what: Alteration) -> Result<Answe
 /// The columns of a map, and what each is.
 async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
     let known = grid.source.map(map).ok_or_else(|| unknown(map))?;
-    let columns = crate::table::columns(grid, map).await?;
+    let columns = crate::table::columns_of(grid, map, &known).await?;
     let is_given = known.schema.is_some();
     let partition_by = known.schema.and_then(|schema| schema.partition_by);
     let row = |(name, holds, is_field): (&str, &str, bool)| {
@@ -143,7 +168,7 @@ async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
         vec![name.to_owned(), holds.to_owned(), what.to_owned()]
     };
     let rows: Vec<Vec<String>> = columns.described().map(row).collect();
-    Ok(table(&["column_name", "data_type", "note"], &rows))
+    Ok(table(DESCRIBE_COLUMNS, &rows))
 }
 
 fn show_maps(source: &dyn Source) -> Answer {
@@ -154,7 +179,7 @@ fn show_maps(source: &dyn Source) -> Answer {
         Some(vec![name, columns, by, with(&map.settings)])
     };
     let rows: Vec<Vec<String>> = source.maps().into_iter().filter_map(row).collect();
-    table(&["map", "columns", "partition_by", "settings"], &rows)
+    table(SHOW_MAPS_COLUMNS, &rows)
 }
 
 /// The statement that makes such a map.
@@ -183,17 +208,22 @@ fn done(what: &str) -> Answer {
     table(&["status"], &[vec![what.to_owned()]])
 }
 
+/// Columns of text.
+pub(crate) fn schema(names: &[&str]) -> SchemaRef {
+    let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
+    Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()))
+}
+
 /// An answer of text.
 fn table(names: &[&str], rows: &[Vec<String>]) -> Answer {
-    let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
-    let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
+    let schema = schema(names);
     let column = |index: usize| -> ArrayRef {
         Arc::new(rows.iter().map(|row| Some(row[index].as_str())).collect::<StringArray>())
     };
     let arrays = (0..names.len()).map(column).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
         .map_err(|error| Error::new(ErrorCode::Internal, error.to_string()));
-    Answer { schema, batches: Box::pin(stream::iter([batch])) }
+    Answer { schema, batches: Box::pin(stream::iter([batch])), route: None }
 }
 
 fn refused(why: String) -> Error {

@@ -16,8 +16,9 @@
 //! | `nested` | values within values |
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
-//! | `prune` | which partitions a predicate leaves |
+//! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
 //! | `pruned`, `routing` | what is refused that leaves none out, and which partitions a statement needs |
+//! | `plans` | plans of statements that were asked before |
 //! | `sample` | the columns of a map, from some of its values |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
@@ -42,8 +43,10 @@ mod nested;
 mod parameter;
 mod parse;
 pub mod pg;
+mod plans;
 mod prune;
 mod pruned;
+mod route;
 mod routing;
 mod sample;
 mod scan;
@@ -59,6 +62,7 @@ pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use limits::{QueryLimits, Wishes};
 pub use parameter::Parameter;
+pub use route::Route;
 pub use source::{MapDefinition, NodePlace, Page, Row, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, Sql};

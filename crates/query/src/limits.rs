@@ -100,11 +100,8 @@ mod tests {
             require_pruned: true,
         };
         let lowered = QueryLimits::default().lowered(wishes);
-        let expected = QueryLimits {
-            memory_bytes: 1_000,
-            require_pruned: true,
-            ..QueryLimits::default()
-        };
+        let expected =
+            QueryLimits { memory_bytes: 1_000, require_pruned: true, ..QueryLimits::default() };
         assert_eq!(lowered, expected);
         assert_eq!(lowered.lowered(Wishes::default()), lowered);
     }

@@ -50,7 +50,8 @@ async fn an_answer_has_as_many_rows_as_it_may_and_no_more() {
 async fn all_walks_of_a_statement_are_counted_together() {
     let limits = QueryLimits { scanned_max: Some(100), ..QueryLimits::default() };
     assert_eq!(count(&sql(limits), "SELECT count(*) FROM orders").await.unwrap(), 1);
-    let twice = "SELECT (SELECT count(*) FROM orders), count(*) FROM orders WHERE total > 0";
+    let twice =
+        "SELECT (SELECT count(*) FROM orders) AS a, count(*) AS b FROM orders WHERE total > 0";
     let error = refused(&sql(limits), twice).await;
     assert_eq!(error.code(), ErrorCode::QueryTooManyScanned, "{error}");
     let sql = sql(QueryLimits { scanned_max: Some(99), ..limits });

@@ -117,7 +117,9 @@ impl ScalarUDFImpl for Get {
         }
         let found: ArrayRef = Arc::new(found.finish());
         match rows == 1 && args.number_rows != 1 {
-            true => Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&found, 0)?)),
+            true => Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(
+                &found, 0,
+            )?)),
             false => Ok(ColumnarValue::Array(found)),
         }
     }

@@ -145,7 +145,10 @@ impl Dialect for GridDialect {
         supports_xml_expressions
     }
 
-    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<std::result::Result<u8, ParserError>> {
+    fn get_next_precedence(
+        &self,
+        parser: &Parser<'_>,
+    ) -> Option<std::result::Result<u8, ParserError>> {
         match parser.peek_token_ref().token {
             Token::Arrow | Token::LongArrow => Some(Ok(ARROW_PRECEDENCE)),
             _ => PLAIN.get_next_precedence(parser),

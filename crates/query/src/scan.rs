@@ -44,8 +44,6 @@ pub(crate) struct GridScan {
     columns: Columns,
     /// What each part of the plan walks over.
     parts: Vec<Vec<PartitionId>>,
-    /// How many nodes lead these partitions, and how many lead any, when the plan was made.
-    nodes: (usize, usize),
     /// How many partitions a predicate left out: told once, by the first of its parts.
     pruned: u64,
     /// The most rows that are wanted of each part.
@@ -82,11 +80,6 @@ impl GridScan {
         parts: Vec<Vec<PartitionId>>,
         fetch: Option<usize>,
     ) -> Self {
-        let leaders = |partitions: &mut dyn Iterator<Item = PartitionId>| {
-            partitions.filter_map(|one| grid.source.leader(one)).collect::<BTreeSet<_>>().len()
-        };
-        let all = leaders(&mut grid.source.partitions().iter());
-        let nodes = (leaders(&mut parts.iter().flatten().copied()), all);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(columns.schema()),
             Partitioning::UnknownPartitioning(parts.len()),
@@ -99,7 +92,6 @@ impl GridScan {
             map,
             columns,
             parts,
-            nodes,
             pruned: 0,
             fetch,
             properties: Arc::new(properties),
@@ -107,9 +99,14 @@ impl GridScan {
         }
     }
 
-    /// How many nodes lead its partitions.
+    /// How many nodes lead its partitions now.
     pub(crate) fn leading_nodes(&self) -> usize {
-        self.nodes.0
+        self.leaders(self.parts.iter().flatten().copied())
+    }
+
+    fn leaders(&self, partitions: impl Iterator<Item = PartitionId>) -> usize {
+        let leader = |partition| self.grid.source.leader(partition);
+        partitions.filter_map(leader).collect::<BTreeSet<_>>().len()
     }
 
     /// The map that is walked over.
@@ -169,7 +166,8 @@ impl DisplayAs for GridScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let walked: usize = self.parts.iter().map(Vec::len).sum();
         let all = self.grid.source.partitions().get();
-        let (led, leading) = self.nodes;
+        let (led, leading) =
+            (self.leading_nodes(), self.leaders(self.grid.source.partitions().iter()));
         write!(
             f,
             "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}",

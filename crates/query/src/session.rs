@@ -1,5 +1,6 @@
 //! What one statement is planned and run in: its catalogue, its functions and its memory.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
@@ -7,7 +8,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use url::Url;
@@ -76,6 +77,21 @@ pub(crate) fn context(
     catalog.register_schema(SCHEMA, Arc::new(GridSchema::new(grid.clone())))?;
     context.register_catalog(CATALOG, Arc::new(catalog));
     Ok(context)
+}
+
+/// What a plan of this node runs in, with so much memory. Functions are in the plan itself.
+pub(crate) fn task(config: SessionConfig, memory_bytes: usize) -> Result<Arc<TaskContext>> {
+    let none = TaskContext::new(
+        None,
+        String::new(),
+        config,
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        runtime(memory_bytes)?,
+    );
+    Ok(Arc::new(none))
 }
 
 fn config() -> SessionConfig {

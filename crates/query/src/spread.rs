@@ -200,7 +200,7 @@ fn with_row(
 }
 
 /// Whether a plan walks over partitions of several nodes, so that it is worth its way to them.
-fn is_worthwhile(plan: &Arc<dyn ExecutionPlan>) -> bool {
+pub(crate) fn is_worthwhile(plan: &Arc<dyn ExecutionPlan>) -> bool {
     match plan.downcast_ref::<GridScan>() {
         Some(scan) => scan.leading_nodes() > 1,
         None => plan.children().into_iter().any(is_worthwhile),
@@ -279,12 +279,7 @@ fn variants(
 }
 
 /// What runs parts of statements of other nodes.
-fn worker(
-    grid: Grid,
-    peers: Arc<dyn Peers>,
-    budgets: Arc<Budgets>,
-    limits: QueryLimits,
-) -> Worker {
+fn worker(grid: Grid, peers: Arc<dyn Peers>, budgets: Arc<Budgets>, limits: QueryLimits) -> Worker {
     Worker::from_session_builder(move |context: WorkerQueryContext| {
         let (grid, channels) = (grid.clone(), peers.channels());
         let budgets = Arc::clone(&budgets);

@@ -11,9 +11,10 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::SessionContext;
 use datafusion_distributed::Worker;
 use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Outcome, Result};
@@ -27,11 +28,13 @@ use crate::guard;
 use crate::limits::{QueryLimits, Rows, Wishes};
 use crate::parameter::Parameter;
 use crate::parse::{self, Parsed};
+use crate::plans::{Plan, Plans};
 use crate::pruned;
+use crate::route::Route;
 use crate::routing;
 use crate::session;
 use crate::source::Source;
-use crate::spread::{Peers, Spread};
+use crate::spread::{self, Peers, Spread};
 use crate::table::Grid;
 
 /// What answers statements.
@@ -41,6 +44,7 @@ pub struct Sql {
     pub(crate) limits: QueryLimits,
     spread: Option<Arc<Spread>>,
     common: Arc<SessionState>,
+    pub(crate) plans: Arc<Plans>,
 }
 
 /// The rows of an answer as they come.
@@ -49,6 +53,8 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// The rows. Dropped, the statement ends.
     pub batches: Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>,
+    /// What says which one partition the statement reads, if one and if that stays so.
+    pub route: Option<Route>,
 }
 
 impl fmt::Debug for Answer {
@@ -67,7 +73,7 @@ impl Sql {
     /// What answers statements about these maps.
     pub fn new(source: Arc<dyn Source>, counts: Arc<QueryCounts>, limits: QueryLimits) -> Self {
         let common = Arc::new(session::common());
-        Sql { grid: Grid { source, counts }, limits, spread: None, common }
+        Sql { grid: Grid { source, counts }, limits, spread: None, common, plans: Arc::default() }
     }
 
     /// The same, and parts of statements run at these nodes.
@@ -96,70 +102,117 @@ impl Sql {
         let until = Instant::now() + timeout;
         let counts = &self.grid.counts;
         counts.begins();
-        guard::check(statement).inspect_err(|_| counts.fails())?;
-        if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
-            let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
-            // The cluster may decide it yet.
-            let unknown = || too_long(timeout).with_outcome(Outcome::Unknown);
-            let done = done.unwrap_or_else(|_| Err(unknown()));
-            return done.inspect_err(|_| counts.fails());
+        let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
+        let known = self.plans.find(statement, &values, &*self.grid.source);
+        if known.is_none() {
+            guard::check(statement).inspect_err(|_| counts.fails())?;
+            if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
+                return self.defined(definition, until).await;
+            }
         }
-        let begun = tokio::time::timeout_at(until, self.begin(statement, parameters)).await;
+        let begun = async {
+            match known {
+                Some(plan) => self.begin_again(&plan, values).await,
+                None => self.begin(statement, values).await,
+            }
+        };
+        let begun = tokio::time::timeout_at(until, begun).await;
         let begun = begun.map_err(|_| too_long(timeout));
         let begun = begun.and_then(|begun| begun.map_err(|error| fault::of_query(&error)));
-        let stream = begun.inspect_err(|_| counts.fails())?;
-        Ok(self.answer(stream, until))
+        let (stream, route) = begun.inspect_err(|_| counts.fails())?;
+        Ok(Answer { route, ..self.answer(stream, until) })
+    }
+
+    /// Does what a definition wants.
+    pub(crate) async fn defined(&self, definition: Definition, until: Instant) -> Result<Answer> {
+        let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
+        // The cluster may decide it yet.
+        let unknown = || too_long(self.limits.timeout).with_outcome(Outcome::Unknown);
+        let done = done.unwrap_or_else(|_| Err(unknown()));
+        done.inspect_err(|_| self.grid.counts.fails())
     }
 
     /// The rows of a stream until the statement's time is over, counted.
     pub(crate) fn answer(&self, stream: SendableRecordBatchStream, until: Instant) -> Answer {
         let (timeout, counts) = (self.limits.timeout, Arc::clone(&self.grid.counts));
         let (schema, rows) = (stream.schema(), Rows::new(self.limits.rows_max));
-        let batches = futures::stream::unfold(Some((stream, counts, rows)), move |left| async move {
-            let (mut stream, counts, mut rows) = left?;
-            let next = match tokio::time::timeout_at(until, stream.next()).await {
-                Ok(next) => next?
-                    .map_err(|error| fault::of_query(&error))
-                    .and_then(|batch| rows.pass(batch)),
-                Err(_) => Err(too_long(timeout)),
-            };
-            match &next {
-                Ok(batch) => counts.returns_rows(batch.num_rows()),
-                Err(_) => {
-                    counts.fails();
-                    return Some((next, None));
+        let batches =
+            futures::stream::unfold(Some((stream, counts, rows)), move |left| async move {
+                let (mut stream, counts, mut rows) = left?;
+                let next = match tokio::time::timeout_at(until, stream.next()).await {
+                    Ok(next) => next?
+                        .map_err(|error| fault::of_query(&error))
+                        .and_then(|batch| rows.pass(batch)),
+                    Err(_) => Err(too_long(timeout)),
+                };
+                match &next {
+                    Ok(batch) => counts.returns_rows(batch.num_rows()),
+                    Err(_) => {
+                        counts.fails();
+                        return Some((next, None));
+                    }
                 }
-            }
-            Some((next, Some((stream, counts, rows))))
-        });
-        Answer { schema, batches: Box::pin(batches) }
+                Some((next, Some((stream, counts, rows))))
+            });
+        Answer { schema, batches: Box::pin(batches), route: None }
     }
 
     async fn begin(
         &self,
         statement: &str,
-        parameters: Vec<Parameter>,
-    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        values: Vec<ScalarValue>,
+    ) -> Result<(SendableRecordBatchStream, Option<Route>), DataFusionError> {
         let context = self.context()?;
         let state = context.state();
         let depth_max = state.config_options().sql_parser.recursion_limit.get();
-        let Parsed { statement, is_routing } = parse::parse(statement, depth_max)?;
-        let plan = state.statement_to_plan(statement).await?;
+        let Parsed { statement: parsed, is_routing } = parse::parse(statement, depth_max)?;
+        let plan = state.statement_to_plan(parsed).await?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
         options.with_allow_statements(false).verify_plan(&plan)?;
-        let frame = context.execute_logical_plan(plan).await?;
-        let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
-        let frame = frame.with_param_values(values)?;
-        if is_routing { self.routing(frame).await } else { self.stream(frame).await }
+        let (state, logical) = context.execute_logical_plan(plan).await?.into_parts();
+        if is_routing {
+            let logical = logical.with_param_values(values)?;
+            return Ok((self.routing(&state, &logical).await?, None));
+        }
+        let kept = Plan::of(&logical, |plan| state.optimize(plan), &*self.grid.source)?;
+        if let Some(plan) = kept.map(Arc::new) {
+            self.plans.keep(statement, &plan);
+            if plan.takes(&values) {
+                return self.begin_again(&plan, values).await;
+            }
+        }
+        let logical = logical.with_param_values(values)?;
+        Ok((self.stream(state, logical).await?, None))
+    }
+
+    /// Begins a statement whose plan is there but for the values of its parameters.
+    async fn begin_again(
+        &self,
+        plan: &Plan,
+        values: Vec<ScalarValue>,
+    ) -> Result<(SendableRecordBatchStream, Option<Route>), DataFusionError> {
+        let logical = plan.with(values)?;
+        let planner = self.common.query_planner();
+        let physical = planner.create_physical_plan(&logical, &*self.common).await?;
+        let stream = if self.spread.is_some() && spread::is_worthwhile(&physical) {
+            self.stream(self.context()?.state(), logical).await?
+        } else {
+            pruned::check(&physical, &self.grid, self.limits.require_pruned)
+                .map_err(fault::of_grid)?;
+            let mut config = self.common.config().clone();
+            self.of_statement().enter(&mut config);
+            execute_stream(physical, session::task(config, self.limits.memory_bytes)?)?
+        };
+        Ok((stream, plan.route))
     }
 
     /// Where a planned statement would go.
     pub(crate) async fn routing(
         &self,
-        frame: DataFrame,
+        state: &SessionState,
+        logical: &LogicalPlan,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let (state, logical) = frame.into_parts();
-        let plan = state.create_physical_plan(&logical).await?;
+        let plan = state.create_physical_plan(logical).await?;
         routing::stream(&plan, &self.grid)
     }
 
@@ -167,9 +220,9 @@ impl Sql {
     /// came, because a node cannot be reached or does not know a function, this node does all of it.
     pub(crate) async fn stream(
         &self,
-        frame: DataFrame,
+        state: SessionState,
+        logical: LogicalPlan,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let (state, logical) = frame.into_parts();
         let plan = state.create_physical_plan(&logical).await?;
         pruned::check(&plan, &self.grid, self.limits.require_pruned).map_err(fault::of_grid)?;
         let Some(spread) = &self.spread else { return execute_stream(plan, state.task_ctx()) };
@@ -189,12 +242,16 @@ impl Sql {
 
     pub(crate) fn context(&self) -> Result<SessionContext, DataFusionError> {
         let context = session::context(&self.common, &self.grid, self.limits.memory_bytes)?;
-        let of = match &self.spread {
+        self.of_statement().enter(context.state_ref().write().config_mut());
+        Ok(context)
+    }
+
+    /// What a statement is run with that begins now.
+    fn of_statement(&self) -> OfStatement {
+        match &self.spread {
             Some(spread) => spread.begin(self.limits),
             None => OfStatement::begin(None, self.limits),
-        };
-        of.enter(context.state_ref().write().config_mut());
-        Ok(context)
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt};
 use isogrid_core::{Error, ErrorCode};
 use isogrid_pg::Runner;
 use isogrid_query::arrow::datatypes::DataType;
-use isogrid_query::pg::{PgSession, Prepared, Refused};
+use isogrid_query::pg::{PgDefinition, PgSession, Prepared, Refused};
 use isogrid_query::{Answer, ScalarValue, Statement};
 
 use crate::sql::Statements;
@@ -35,6 +35,12 @@ impl Runner for StatementRunner {
         preparing.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))
     }
 
+    async fn define(&self, definition: &PgDefinition) -> Result<Answer, Refused> {
+        let _permit = self.0.admit()?;
+        let defining = AssertUnwindSafe(self.0.sql.define(definition));
+        defining.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))
+    }
+
     async fn run(
         &self,
         prepared: &Arc<Prepared>,
@@ -44,13 +50,13 @@ impl Runner for StatementRunner {
         let permit = self.0.admit()?;
         let running = AssertUnwindSafe(self.0.sql.run_prepared(prepared, values, session));
         let answer = running.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))?;
-        let Answer { schema, batches } = answer;
+        let Answer { schema, batches, route } = answer;
         let batches = AssertUnwindSafe(batches).catch_unwind().map(move |batch| {
             // Others may run when this one's rows are taken or dropped.
             let _permit = &permit;
             batch.unwrap_or_else(|_| Err(panicked()))
         });
-        Ok(Answer { schema, batches: Box::pin(batches) })
+        Ok(Answer { schema, batches: Box::pin(batches), route })
     }
 }
 

@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn members_and_items_are_found() {
-        let json = r#" {"a": {"b": [1, 2.50, "x y", null]}, "ü\"": "é\u00e9\n", "a b": true, "": -1e3} "#;
+        let json =
+            r#" {"a": {"b": [1, 2.50, "x y", null]}, "ü\"": "é\u00e9\n", "a b": true, "": -1e3} "#;
         let name = |name| at(json, Step::Name(name));
         assert_eq!(name("a").as_deref(), Some(r#"{"b":[1,2.50,"x y",null]}"#));
         assert_eq!(name("ü\"").as_deref(), Some(r#""é\u00e9\n""#));
@@ -181,7 +182,18 @@ mod tests {
 
     #[test]
     fn what_is_no_json_has_nothing_in_it() {
-        for json in ["", "x", "{", r#"{"a": 1"#, r#"{"a": 1} 2"#, "[1,]", r#"{"a": x}"#, "7", "\"a\"", "null"] {
+        for json in [
+            "",
+            "x",
+            "{",
+            r#"{"a": 1"#,
+            r#"{"a": 1} 2"#,
+            "[1,]",
+            r#"{"a": x}"#,
+            "7",
+            "\"a\"",
+            "null",
+        ] {
             assert_eq!(at(json, Step::Name("a")), None, "{json}");
             assert_eq!(at(json, Step::Place(0)), None, "{json}");
         }
