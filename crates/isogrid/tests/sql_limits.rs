@@ -139,11 +139,13 @@ fn so_many_statements_run_at_once() {
 #[test]
 fn statements_that_leave_no_partition_out_are_refused_where_that_is_wanted() {
     let node = node(&[]);
-    let (all, one) = ("SELECT count(*) FROM orders", "SELECT count(*) FROM orders WHERE tenant = 't1'");
+    let (all, one) =
+        ("SELECT count(*) FROM orders", "SELECT count(*) FROM orders WHERE tenant = 't1'");
     assert_eq!(rows(ask(&node, &[all])), ["300"]);
     refused(ask(&node, &[all, "--require-pruned"]), "IG-0126", "\"tenant\"");
     assert_eq!(rows(ask(&node, &[one, "--require-pruned"])), ["10"]);
-    let bound = ["SELECT count(*) FROM orders WHERE tenant = $1", "--bind", "t2", "--require-pruned"];
+    let bound =
+        ["SELECT count(*) FROM orders WHERE tenant = $1", "--bind", "t2", "--require-pruned"];
     assert_eq!(rows(ask(&node, &bound)), ["10"]);
     // The same with a plan that was kept.
     assert_eq!(rows(ask(&node, &bound)), ["10"]);
@@ -195,7 +197,8 @@ fn over_several_nodes_each_counts_what_it_walks_over() {
         assert_eq!(rows(csv(endpoint, all)), ["300,44850"], "no node leads as many as 200");
     }
     // Three walks at each node.
-    let thrice = "SELECT count(*) FROM orders a JOIN orders b ON a.n = b.n JOIN orders c ON b.n = c.n";
+    let thrice =
+        "SELECT count(*) FROM orders a JOIN orders b ON a.n = b.n JOIN orders c ON b.n = c.n";
     refused(csv(&endpoints[0], thrice), "IG-0125", "at most 200");
     // Values within values are looked for where they are.
     let within = "SELECT tenant, max(items.\"Total\"::bigint) FROM orders WHERE items->'list'->0->>'name' LIKE 'item 29_' GROUP BY tenant ORDER BY tenant LIMIT 2";

@@ -234,6 +234,9 @@ impl Sql {
             Some(Err(error)) if is_final(&fault::of_query(&error)) => Err(error),
             Some(Err(_)) => {
                 drop(stream);
+                let mut state = state;
+                // What was walked over for nothing does not count.
+                self.of_statement().enter(state.config_mut());
                 let plan = state.create_physical_plan(&logical).await?;
                 execute_stream(plan, state.task_ctx())
             }

@@ -76,7 +76,7 @@ impl SqlDoor for SqlService {
             }
         };
         self.0.spawn(answering).map_err(|error| error_to_status(&error))?;
-        Ok(Response::new(Box::pin(pieces(receiver, patience))))
+        Ok(Response::new(Box::pin(pieces(receiver, patience, WORD_INTERVAL))))
     }
 }
 
@@ -93,10 +93,14 @@ fn wishes(request: &pb::SqlRequest) -> Wishes {
 
 /// The pieces as they come, and empty ones while none does. It is looked at here, on the connection's thread, that the next one does not
 /// take for ever.
-fn pieces(receiver: mpsc::Receiver<Piece>, patience: Duration) -> impl Stream<Item = Piece> {
+fn pieces(
+    receiver: mpsc::Receiver<Piece>,
+    patience: Duration,
+    interval: Duration,
+) -> impl Stream<Item = Piece> {
     futures::stream::unfold(Some((receiver, patience)), move |state| async move {
         let (mut receiver, left) = state?;
-        let wait = left.min(WORD_INTERVAL);
+        let wait = left.min(interval);
         match tokio::time::timeout(wait, receiver.recv()).await {
             Ok(piece) => Some((piece?, Some((receiver, patience)))),
             Err(_) if wait < left => {
@@ -151,5 +155,31 @@ fn parameter(value: pb::SqlValue) -> Parameter {
         Some(Value::Double(value)) => Parameter::Double(value),
         Some(Value::Text(value)) => Parameter::Text(value),
         Some(Value::Bytes(value)) => Parameter::Bytes(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_hears_of_a_statement_that_goes_on_and_of_one_that_does_not() {
+        let (sender, receiver) = mpsc::channel(1);
+        let word = Duration::from_millis(20);
+        let mut pieces = std::pin::pin!(pieces(receiver, 10 * word, word));
+        let said = pieces.next().await.expect("it goes on").expect("nothing is wrong");
+        assert_eq!(said, pb::SqlReply::default());
+        let first = pb::SqlReply { arrow: "rows".into(), ..pb::SqlReply::default() };
+        sender.send(Ok(first.clone())).await.expect("there is room");
+        let mut pieces = pieces.skip_while(|piece| {
+            std::future::ready(piece.as_ref().is_ok_and(|piece| piece.arrow.is_empty()))
+        });
+        let piece = pieces.next().await.expect("it goes on").expect("nothing is wrong");
+        assert_eq!(piece, first);
+        let rest: Vec<Piece> = pieces.collect().await;
+        let (last, words) = rest.split_last().expect("an end");
+        assert!(words.len() >= 5 && words.iter().all(Result::is_ok), "{}", words.len());
+        assert!(last.as_ref().is_err_and(|status| status.message().contains("200 ms")));
+        drop(sender);
     }
 }
