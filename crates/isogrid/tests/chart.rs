@@ -23,9 +23,11 @@ fn rendered() -> Vec<(String, Vec<Value>)> {
     let mut paths: Vec<PathBuf> = golden.map(|entry| entry.expect("a file").path()).collect();
     paths.push(root.join("deploy/isogrid.yaml"));
     let name = |path: &PathBuf| path.file_name().expect("a file").to_string_lossy().into_owned();
-    paths.retain(|path| name(path).ends_with(".yaml") && !name(path).ends_with(".values.yaml"));
+    let is_rendered = |name: &str| name.ends_with(".yaml") && name.matches('.').count() == 1;
+    paths.retain(|path| is_rendered(&name(path)));
     assert!(paths.len() >= 8, "{paths:?}");
-    let read = |path: &PathBuf| (name(path), documents(&std::fs::read_to_string(path).expect("text")));
+    let read =
+        |path: &PathBuf| (name(path), documents(&std::fs::read_to_string(path).expect("text")));
     paths.iter().map(read).collect()
 }
 
@@ -46,7 +48,8 @@ fn held<'a>(documents: &'a [Value], file: &str) -> Option<&'a str> {
 
 /// The variables that a container of a node gets, on an address of this family.
 fn variables(container: &Value) -> Vec<(String, String)> {
-    let address = if container.to_string().contains("[$(POD_IP)]") { "fd00::1" } else { "10.0.0.1" };
+    let address =
+        if container.to_string().contains("[$(POD_IP)]") { "fd00::1" } else { "10.0.0.1" };
     let value = |variable: &Value| match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
         Some("metadata.name") => POD.to_owned(),
         Some("status.podIP") => address.to_owned(),
@@ -107,7 +110,9 @@ fn the_binary_has_every_command() {
     all.sort();
     all.dedup();
     let is_there = |word: &str| all.iter().any(|command| command.iter().any(|part| part == word));
-    for word in ["start", "status", "apply", "backup", "verify", "leave", "stop", "put", "get", "drop"] {
+    for word in
+        ["start", "status", "apply", "backup", "verify", "leave", "stop", "put", "get", "drop"]
+    {
         assert!(is_there(word), "{word} in {all:?}");
     }
     for command in all {
@@ -187,7 +192,10 @@ fn no_pod_may_do_more_than_it_must() {
         for pod in pods {
             assert_eq!(pod["automountServiceAccountToken"], false, "{name}");
             assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{name}");
-            assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{name}");
+            assert_eq!(
+                pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault",
+                "{name}"
+            );
             let all = ["containers", "initContainers"].map(|key| pod[key].as_array());
             for container in all.into_iter().flatten().flatten() {
                 // What users put beside is theirs.

@@ -15,6 +15,7 @@ const VERSIONS: &[&str] = &["1.30", "1.35"];
 const MONITORS: &[(&str, &[&str])] = &[
     ("ServiceMonitor", &["selector", "endpoints"]),
     ("PodMonitor", &["selector", "podMetricsEndpoints"]),
+    ("PrometheusRule", &["groups"]),
 ];
 
 pub(super) fn check(root: &Path, tools: &Tools) -> Result<Vec<String>> {

@@ -6,8 +6,10 @@
 //! | [`render`] | what the chart makes of each set of values, and the files that hold it |
 //! | [`kubernetes`] | holds what was rendered against Kubernetes' schemas |
 //! | [`wrong`] | values that must be refused, and with which words |
-//! | [`known`] | keys, metrics and settings of the chart beside those of the binary |
+//! | [`known`] | keys and settings of the chart beside those of the binary |
+//! | [`alerts`] | rules beside their documentation, and whether they fire |
 
+mod alerts;
 mod known;
 mod kubernetes;
 mod render;
@@ -36,7 +38,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     if options.write {
         return step::run("chart", || write(root));
     }
-    step::run("chart", || verdict(root))
+    Ok(step::run("chart", || verdict(root))? & step::run("alerts", || fire(root))?)
+}
+
+/// Whether the alerts fire.
+pub(crate) fn fire(root: &Path) -> Result<Verdict> {
+    alerts::fire(root)
 }
 
 fn write(root: &Path) -> Result<Verdict> {
@@ -48,6 +55,7 @@ fn write(root: &Path) -> Result<Verdict> {
 /// All checks; what they found, one line each.
 pub(crate) fn verdict(root: &Path) -> Result<Verdict> {
     let mut findings = known::check(root)?;
+    findings.extend(alerts::check(root)?);
     let Some(tools) = tools::find() else {
         return Ok(if findings.is_empty() { missing() } else { Verdict::Bad(findings.join("\n")) });
     };
