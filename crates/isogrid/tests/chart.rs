@@ -55,6 +55,7 @@ fn variables(container: &Value) -> Vec<(String, String)> {
         Some("status.podIP") => address.to_owned(),
         Some(label) if label.starts_with("metadata.labels") => ZONE.to_owned(),
         Some(other) => panic!("{other}"),
+        None if variable["valueFrom"]["resourceFieldRef"].is_object() => "2".to_owned(),
         None => variable["value"].as_str().expect("a value").replace("$(POD_IP)", address),
     };
     let variables = container["env"].as_array().expect("variables");

@@ -106,6 +106,15 @@ spec:
   value: {{ $ip | quote }}
 - name: ISOGRID__NODE__GOSSIP_ADDR
   value: {{ printf "%s:%d" $ip (int .root.Values.ports.gossip) | quote }}
+{{- if not (hasKey .root.Values.config.node "cores") }}
+# As many cores as it asks for (0, and then all of the machine, if it does not say).
+- name: ISOGRID__NODE__CORES
+  valueFrom:
+    resourceFieldRef:
+      containerName: isogrid
+      resource: requests.cpu
+      divisor: "1"
+{{- end }}
 {{- if .set.zone }}
 - name: ISOGRID__NODE__ZONE
   value: {{ .set.zone | quote }}

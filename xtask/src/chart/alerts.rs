@@ -85,7 +85,7 @@ fn beside(alerts: &[(&str, &str)], table: &str) -> Vec<String> {
 }
 
 /// Names of metrics in a text that the page of metrics has not. A histogram has three more names.
-fn unknown_metrics<'a>(text: &'a str, page: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn unknown_metrics<'a>(text: &'a str, page: &'a str) -> impl Iterator<Item = &'a str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("isogrid_")).filter(move |word| {
         let stem = ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end));

@@ -7,9 +7,11 @@
 //! | [`kubernetes`] | holds what was rendered against Kubernetes' schemas |
 //! | [`wrong`] | values that must be refused, and with which words |
 //! | [`known`] | keys and settings of the chart beside those of the binary |
+//! | [`dashboard`] | the dashboard, from a table of panels |
 //! | [`alerts`] | rules beside their documentation, and whether they fire |
 
 mod alerts;
+mod dashboard;
 mod known;
 mod kubernetes;
 mod render;
@@ -28,7 +30,7 @@ use self::tools::Tools;
 /// What is done.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Write the files of helm/golden and deploy anew, instead of comparing them
+    /// Write the dashboard and the files of helm/golden and deploy anew, instead of comparing them
     #[arg(long)]
     write: bool,
 }
@@ -47,6 +49,7 @@ pub(crate) fn fire(root: &Path) -> Result<Verdict> {
 }
 
 fn write(root: &Path) -> Result<Verdict> {
+    dashboard::write(root)?;
     let Some(tools) = tools::find() else { return Ok(missing()) };
     render::write(root, &tools)?;
     Ok(Verdict::Good)
@@ -56,11 +59,13 @@ fn write(root: &Path) -> Result<Verdict> {
 pub(crate) fn verdict(root: &Path) -> Result<Verdict> {
     let mut findings = known::check(root)?;
     findings.extend(alerts::check(root)?);
+    findings.extend(dashboard::check(root)?);
     let Some(tools) = tools::find() else {
         return Ok(if findings.is_empty() { missing() } else { Verdict::Bad(findings.join("\n")) });
     };
     for check in [lint, render::check, render::scaling, kubernetes::check, wrong::check] {
-        findings.extend(check(root, &tools)?);
+        // What cannot be rendered is a finding too.
+        findings.extend(check(root, &tools).unwrap_or_else(|error| vec![format!("{error:#}")]));
     }
     Ok(if findings.is_empty() { Verdict::Good } else { Verdict::Bad(findings.join("\n")) })
 }
