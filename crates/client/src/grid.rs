@@ -58,7 +58,7 @@ pub struct Stats {
 struct Handle {
     link: Arc<Link>,
     #[cfg(feature = "sql")]
-    statements: crate::sql::Door,
+    statements: crate::sql::Doors,
 }
 
 impl Drop for Handle {
@@ -72,7 +72,7 @@ impl Grid {
         Grid(Arc::new(Handle {
             link,
             #[cfg(feature = "sql")]
-            statements: crate::sql::Door::default(),
+            statements: crate::sql::Doors::default(),
         }))
     }
 
@@ -191,7 +191,7 @@ impl Grid {
     }
 
     #[cfg(feature = "sql")]
-    pub(crate) fn statements(&self) -> &crate::sql::Door {
+    pub(crate) fn statements(&self) -> &crate::sql::Doors {
         &self.0.statements
     }
 }

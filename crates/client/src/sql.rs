@@ -1,5 +1,7 @@
 //! Statements of SQL, and their answers as record batches of Arrow or as values of the caller's types.
 
+mod doors;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,18 +14,13 @@ use isogrid_core::ErrorCode;
 use isogrid_proto::pb;
 use isogrid_proto::pb::sql_client::SqlClient;
 use isogrid_proto::pb::sql_value::Value;
-use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use crate::error::{Error, Result};
 use crate::grid::Grid;
-use crate::session::{self, REPLY_BYTES_MAX, call_error};
-
-/// As many answers as a node gives at once fit beside each other, read or not.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+use crate::session::{REPLY_BYTES_MAX, call_error};
+pub(crate) use doors::Doors;
 
 /// A node ends a statement after five seconds; one that says nothing for so long will not answer.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -35,28 +32,6 @@ pub struct Sql<'g> {
     grid: &'g Grid,
     statement: String,
     parameters: Vec<SqlValue>,
-}
-
-/// The connection for statements. Answers that nobody reads fill its window, and must not fill that of operations.
-#[derive(Debug, Default)]
-pub(crate) struct Door(Mutex<Option<(String, Channel)>>);
-
-impl Door {
-    /// The connection to a node, made when it is used.
-    fn channel(&self, address: &str, connect_timeout: Duration) -> Result<Channel> {
-        let mut open = self.0.lock();
-        match &*open {
-            Some((to, channel)) if to == address => Ok(channel.clone()),
-            _ => {
-                let channel = session::endpoint(address, connect_timeout)?
-                    .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                    .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                    .connect_lazy();
-                *open = Some((address.to_owned(), channel.clone()));
-                Ok(channel)
-            }
-        }
-    }
 }
 
 /// A value for a statement: see [`Sql::bind`].
@@ -162,20 +137,37 @@ impl Sql<'_> {
     ///
     /// `QueryInvalid` if the statement cannot be understood; `ConnectionLost` if the node is silent; whatever happens while its first rows are looked for.
     pub async fn run(self) -> Result<Answer> {
-        let link = self.grid.link();
-        let address = link.addresses.lock().current().to_owned();
-        let channel = self.grid.statements().channel(&address, link.settings.connect_timeout)?;
+        let (link, doors) = (self.grid.link(), self.grid.statements());
+        let owner = doors.owner(link, &self.statement, &self.parameters);
         let parameters = self.parameters.into_iter().map(|value| value.0).collect();
-        let request = pb::SqlRequest { statement: self.statement, parameters };
-        let mut client = SqlClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
-        let reply = answered(&address, client.run(request)).await?;
+        let request = pb::SqlRequest { statement: self.statement.clone(), parameters };
+        let ask = async |address: &str| -> Result<Streaming<pb::SqlReply>> {
+            let channel = doors.channel(address, link.settings.connect_timeout)?;
+            let mut client = SqlClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
+            Ok(answered(address, client.run(request.clone())).await?.into_inner())
+        };
+        let current = || link.addresses.lock().current().to_owned();
+        let (address, messages) = match owner {
+            None => (current(), None),
+            Some(owner) => match ask(&owner).await {
+                // Any other node answers it too: of a statement that has a way nothing is changed.
+                Err(error) if is_out_of_reach(&error) => (current(), None),
+                asked => (owner, Some(asked?)),
+            },
+        };
+        let messages = match messages {
+            Some(messages) => messages,
+            None => ask(&address).await?,
+        };
         let mut pieces = Pieces {
-            messages: reply.into_inner(),
+            messages,
             decoder: StreamDecoder::new(),
             buffer: Buffer::from(Vec::<u8>::new()),
             is_last: false,
+            route: None,
         };
         let first = pieces.next(&address).await?;
+        pieces.route.take().inspect(|route| doors.learn(&self.statement, *route));
         let schema = pieces.decoder.schema().ok_or_else(|| {
             Error::new(ErrorCode::ConnectionLost, format!("{address}: an answer without columns"))
         })?;
@@ -233,6 +225,8 @@ struct Pieces {
     buffer: Buffer,
     /// Whether that piece was the answer's last.
     is_last: bool,
+    /// What names the one partition that the statement reads.
+    route: Option<pb::SqlRoute>,
 }
 
 impl Pieces {
@@ -253,6 +247,7 @@ impl Pieces {
                 Some(piece) => {
                     self.buffer = Buffer::from(piece.arrow);
                     self.is_last = piece.is_last;
+                    self.route = self.route.or(piece.route);
                 }
                 None if !self.is_last => {
                     let why = "the node ended the answer early, and there are more rows";
@@ -288,4 +283,8 @@ fn refused(address: &str, status: &Status) -> Error {
         return Error::new(ErrorCode::ProtocolUnknown, detail);
     }
     call_error(address, status).into()
+}
+
+fn is_out_of_reach(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::ConnectionLost | ErrorCode::CannotConnect)
 }

@@ -130,7 +130,7 @@ async fn alter(source: &dyn Source, map: &str, what: Alteration) -> Result<Answe
 /// The columns of a map, and what each is.
 async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
     let known = grid.source.map(map).ok_or_else(|| unknown(map))?;
-    let columns = crate::table::columns(grid, map).await?;
+    let columns = crate::table::columns_of(grid, map, &known).await?;
     let is_given = known.schema.is_some();
     let partition_by = known.schema.and_then(|schema| schema.partition_by);
     let row = |(name, holds, is_field): (&str, &str, bool)| {
@@ -193,7 +193,7 @@ fn table(names: &[&str], rows: &[Vec<String>]) -> Answer {
     let arrays = (0..names.len()).map(column).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
         .map_err(|error| Error::new(ErrorCode::Internal, error.to_string()));
-    Answer { schema, batches: Box::pin(stream::iter([batch])) }
+    Answer { schema, batches: Box::pin(stream::iter([batch])), route: None }
 }
 
 fn refused(why: String) -> Error {

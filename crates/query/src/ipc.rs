@@ -79,7 +79,7 @@ mod tests {
 
     fn answer(batches: Vec<Result<RecordBatch>>) -> Answer {
         let schema = Arc::new(Schema::new(vec![Field::new("t", DataType::Utf8, false)]));
-        Answer { schema, batches: Box::pin(stream::iter(batches)) }
+        Answer { schema, batches: Box::pin(stream::iter(batches)), route: None }
     }
 
     fn batch(rows: usize, bytes: usize) -> RecordBatch {

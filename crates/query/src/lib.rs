@@ -14,8 +14,10 @@
 //! | `session` | what one statement is planned and run in |
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
-//! | `prune` | which partitions a predicate leaves |
+//! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
+//! | `plans` | plans of statements that were asked before |
 //! | `sample` | the columns of a map, from some of its values |
+//! | `beside`, `in_place` | joins and groups by what maps are partitioned by |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
 //! | `ddl` | statements that make, change, drop and show maps |
@@ -25,16 +27,20 @@
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
+mod beside;
 mod codec;
 mod columns;
 mod counts;
 mod ddl;
 mod fault;
 mod guard;
+mod in_place;
 mod ipc;
 mod parameter;
 pub mod pg;
+mod plans;
 mod prune;
+mod route;
 mod sample;
 mod scan;
 mod session;
@@ -48,6 +54,7 @@ mod testing;
 pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
+pub use route::Route;
 pub use source::{MapDefinition, Page, Row, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};

@@ -43,12 +43,12 @@ pub(crate) struct GridScan {
     columns: Columns,
     /// What each part of the plan walks over.
     parts: Vec<Vec<PartitionId>>,
-    /// How many nodes lead these partitions, and how many lead any, when the plan was made.
-    nodes: (usize, usize),
     /// How many partitions a predicate left out: told once, by the first of its parts.
     pruned: u64,
     /// The most rows that are wanted of each part.
     fetch: Option<usize>,
+    /// The column by which the map is partitioned.
+    partition_by: Option<String>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -81,11 +81,6 @@ impl GridScan {
         parts: Vec<Vec<PartitionId>>,
         fetch: Option<usize>,
     ) -> Self {
-        let leaders = |partitions: &mut dyn Iterator<Item = PartitionId>| {
-            partitions.filter_map(|one| grid.source.leader(one)).collect::<BTreeSet<_>>().len()
-        };
-        let all = leaders(&mut grid.source.partitions().iter());
-        let nodes = (leaders(&mut parts.iter().flatten().copied()), all);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(columns.schema()),
             Partitioning::UnknownPartitioning(parts.len()),
@@ -98,29 +93,57 @@ impl GridScan {
             map,
             columns,
             parts,
-            nodes,
             pruned: 0,
             fetch,
+            partition_by: None,
             properties: Arc::new(properties),
             metrics,
         }
     }
 
-    /// How many nodes lead its partitions.
-    pub(crate) fn leading_nodes(&self) -> usize {
-        self.nodes.0
+    /// The same, of a map that is partitioned by this column.
+    pub(crate) fn partitioned_by(self, column: Option<&str>) -> Self {
+        GridScan { partition_by: column.map(str::to_owned), ..self }
     }
 
-    /// The same in several walks. `place` says of a partition, by who leads it and by its number here, in which.
-    pub(crate) fn dealt(
-        &self,
-        count: usize,
-        place: impl Fn(Option<&str>, usize) -> usize,
-    ) -> Vec<GridScan> {
+    /// Into how many parts it is split.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The same in so many parts. All walks in as many parts have the same partitions in a part.
+    pub(crate) fn in_parts(&self, count: usize) -> Self {
+        let of = (self.grid.clone(), Arc::clone(&self.map));
+        let parts = deal(self.parts.iter().flatten().copied(), count);
+        GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
+            .with_pruned(self.pruned)
+            .partitioned_by(self.partition_by.as_deref())
+    }
+
+    /// Those of its columns by which rows are placed.
+    pub(crate) fn placing_columns(&self) -> Vec<usize> {
+        let schema = self.columns.schema();
+        let by = self.partition_by.as_deref();
+        let fields = schema.fields().iter().enumerate();
+        let placing = fields.filter(|(_, field)| by == Some(field.name().as_str()));
+        placing.map(|(index, _)| index).collect()
+    }
+
+    /// How many nodes lead its partitions now.
+    pub(crate) fn leading_nodes(&self) -> usize {
+        self.leaders(self.parts.iter().flatten().copied())
+    }
+
+    fn leaders(&self, partitions: impl Iterator<Item = PartitionId>) -> usize {
+        let leader = |partition| self.grid.source.leader(partition);
+        partitions.filter_map(leader).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The same in several walks. `place` says of a partition in which.
+    pub(crate) fn dealt(&self, count: usize, place: impl Fn(PartitionId) -> usize) -> Vec<Self> {
         let mut piles = vec![Vec::new(); count];
-        for (index, partition) in self.parts.iter().flatten().enumerate() {
-            let leader = self.grid.source.leader(*partition);
-            piles[place(leader.as_deref(), index)].push(*partition);
+        for partition in self.parts.iter().flatten() {
+            piles[place(*partition)].push(*partition);
         }
         let scan = |pile: Vec<PartitionId>| {
             let of = (self.grid.clone(), Arc::clone(&self.map));
@@ -145,20 +168,26 @@ impl GridScan {
     }
 }
 
-/// Partitions in so many parts.
+/// Partitions in so many parts: a partition is always in the same one of as many.
 fn deal(partitions: impl Iterator<Item = PartitionId>, count: usize) -> Vec<Vec<PartitionId>> {
     let mut parts = vec![Vec::new(); count];
-    for (index, partition) in partitions.enumerate() {
-        parts[index % count].push(partition);
+    for partition in partitions {
+        parts[mixed(partition) % count].push(partition);
     }
     parts
+}
+
+/// A number of a partition that has nothing to do with who leads it.
+fn mixed(partition: PartitionId) -> usize {
+    (u32::from(partition.0).wrapping_mul(0x9E37_79B1) >> 16) as usize
 }
 
 impl DisplayAs for GridScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let walked: usize = self.parts.iter().map(Vec::len).sum();
         let all = self.grid.source.partitions().get();
-        let (led, leading) = self.nodes;
+        let (led, leading) =
+            (self.leading_nodes(), self.leaders(self.grid.source.partitions().iter()));
         write!(
             f,
             "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}",

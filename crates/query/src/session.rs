@@ -1,5 +1,6 @@
 //! What one statement is planned and run in: its catalogue, its functions and its memory.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
@@ -7,11 +8,12 @@ use datafusion::common::{Result, plan_err};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use url::Url;
 
+use crate::beside::Beside;
 use crate::table::{Grid, GridSchema};
 
 /// Statements, and parts of those of other nodes, read no files and write none.
@@ -51,7 +53,11 @@ const GROWING_FUNCTIONS: [&str; 9] = [
 
 /// What all statements have in common: functions and rules. To make these takes longer than to run a small statement.
 pub(crate) fn common() -> SessionState {
-    let state = SessionStateBuilder::new().with_config(config()).with_default_features().build();
+    let state = SessionStateBuilder::new()
+        .with_config(config())
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(Beside))
+        .build();
     let context = SessionContext::new_with_state(state);
     GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));
     context.state()
@@ -72,6 +78,21 @@ pub(crate) fn context(
     catalog.register_schema(SCHEMA, Arc::new(GridSchema::new(grid.clone())))?;
     context.register_catalog(CATALOG, Arc::new(catalog));
     Ok(context)
+}
+
+/// What a plan of this node runs in, with so much memory. Functions are in the plan itself.
+pub(crate) fn task(common: &SessionState, memory_bytes: usize) -> Result<Arc<TaskContext>> {
+    let none = TaskContext::new(
+        None,
+        String::new(),
+        common.config().clone(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        runtime(memory_bytes)?,
+    );
+    Ok(Arc::new(none))
 }
 
 fn config() -> SessionConfig {

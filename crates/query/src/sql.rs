@@ -11,9 +11,10 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::SessionContext;
 use datafusion_distributed::Worker;
 use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Outcome, Result};
@@ -24,9 +25,11 @@ use crate::ddl::Definition;
 use crate::fault;
 use crate::guard;
 use crate::parameter::Parameter;
+use crate::plans::{Plan, Plans};
+use crate::route::Route;
 use crate::session;
 use crate::source::Source;
-use crate::spread::{Peers, Spread};
+use crate::spread::{self, Peers, Spread};
 use crate::table::Grid;
 
 /// What one statement may use.
@@ -51,6 +54,7 @@ pub struct Sql {
     pub(crate) limits: QueryLimits,
     spread: Option<Arc<Spread>>,
     common: Arc<SessionState>,
+    pub(crate) plans: Arc<Plans>,
 }
 
 /// The rows of an answer as they come.
@@ -59,6 +63,8 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// The rows. Dropped, the statement ends.
     pub batches: Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>,
+    /// What says which one partition the statement reads, if one and if that stays so.
+    pub route: Option<Route>,
 }
 
 impl fmt::Debug for Answer {
@@ -77,7 +83,7 @@ impl Sql {
     /// What answers statements about these maps.
     pub fn new(source: Arc<dyn Source>, counts: Arc<QueryCounts>, limits: QueryLimits) -> Self {
         let common = Arc::new(session::common());
-        Sql { grid: Grid { source, counts }, limits, spread: None, common }
+        Sql { grid: Grid { source, counts }, limits, spread: None, common, plans: Arc::default() }
     }
 
     /// The same, and parts of statements run at these nodes.
@@ -100,19 +106,29 @@ impl Sql {
         let until = Instant::now() + timeout;
         let counts = &self.grid.counts;
         counts.begins();
-        guard::check(statement).inspect_err(|_| counts.fails())?;
-        if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
-            let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
-            // The cluster may decide it yet.
-            let unknown = || too_long(timeout).with_outcome(Outcome::Unknown);
-            let done = done.unwrap_or_else(|_| Err(unknown()));
-            return done.inspect_err(|_| counts.fails());
+        let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
+        let known = self.plans.find(statement, &values, &*self.grid.source);
+        if known.is_none() {
+            guard::check(statement).inspect_err(|_| counts.fails())?;
+            if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
+                let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
+                // The cluster may decide it yet.
+                let unknown = || too_long(timeout).with_outcome(Outcome::Unknown);
+                let done = done.unwrap_or_else(|_| Err(unknown()));
+                return done.inspect_err(|_| counts.fails());
+            }
         }
-        let begun = tokio::time::timeout_at(until, self.begin(statement, parameters)).await;
+        let begun = async {
+            match known {
+                Some(plan) => self.begin_again(&plan, values).await,
+                None => self.begin(statement, values).await,
+            }
+        };
+        let begun = tokio::time::timeout_at(until, begun).await;
         let begun = begun.map_err(|_| too_long(timeout));
         let begun = begun.and_then(|begun| begun.map_err(|error| fault::of_query(&error)));
-        let stream = begun.inspect_err(|_| counts.fails())?;
-        Ok(self.answer(stream, until))
+        let (stream, route) = begun.inspect_err(|_| counts.fails())?;
+        Ok(Answer { route, ..self.answer(stream, until) })
     }
 
     /// The rows of a stream until the statement's time is over, counted.
@@ -134,29 +150,55 @@ impl Sql {
             }
             Some((next, Some((stream, counts))))
         });
-        Answer { schema, batches: Box::pin(batches) }
+        Answer { schema, batches: Box::pin(batches), route: None }
     }
 
     async fn begin(
         &self,
         statement: &str,
-        parameters: Vec<Parameter>,
-    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        values: Vec<ScalarValue>,
+    ) -> Result<(SendableRecordBatchStream, Option<Route>), DataFusionError> {
         let context = self.context()?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
         let frame =
             context.sql_with_options(statement, options.with_allow_statements(false)).await?;
-        let values: Vec<ScalarValue> = parameters.into_iter().map(ScalarValue::from).collect();
-        self.stream(frame.with_param_values(values)?).await
+        let (state, logical) = frame.into_parts();
+        let kept = Plan::of(&logical, |plan| state.optimize(plan), &*self.grid.source)?;
+        if let Some(plan) = kept.map(Arc::new) {
+            self.plans.keep(statement, &plan);
+            if plan.takes(&values) {
+                return self.begin_again(&plan, values).await;
+            }
+        }
+        let logical = logical.with_param_values(values)?;
+        Ok((self.stream(state, logical).await?, None))
+    }
+
+    /// Begins a statement whose plan is there but for the values of its parameters.
+    async fn begin_again(
+        &self,
+        plan: &Plan,
+        values: Vec<ScalarValue>,
+    ) -> Result<(SendableRecordBatchStream, Option<Route>), DataFusionError> {
+        let logical = plan.with(values)?;
+        let planner = self.common.query_planner();
+        let physical = planner.create_physical_plan(&logical, &*self.common).await?;
+        let stream = if self.spread.is_some() && spread::is_worthwhile(&physical) {
+            self.stream(self.context()?.state(), logical).await?
+        } else {
+            let context = session::task(&self.common, self.limits.memory_bytes)?;
+            execute_stream(physical, context)?
+        };
+        Ok((stream, plan.route))
     }
 
     /// The rows of a planned statement. It is spread over the nodes if several lead what it needs; if that fails before a row
     /// came, because a node cannot be reached or does not know a function, this node does all of it.
     pub(crate) async fn stream(
         &self,
-        frame: DataFrame,
+        state: SessionState,
+        logical: LogicalPlan,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let (state, logical) = frame.into_parts();
         let plan = state.create_physical_plan(&logical).await?;
         let Some(spread) = &self.spread else { return execute_stream(plan, state.task_ctx()) };
         let begun = spread.run(state.clone(), (&logical, plan), &self.grid).await?;

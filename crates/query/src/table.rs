@@ -19,7 +19,7 @@ use crate::fault;
 use crate::prune;
 use crate::sample::Sample;
 use crate::scan::GridScan;
-use crate::source::Source;
+use crate::source::{MapDefinition, Source};
 
 /// How many values of a map are looked at to see which columns it has, and how many partitions are asked at once.
 const SAMPLE_ROWS: usize = 256;
@@ -28,13 +28,21 @@ const SAMPLE_PAGE_ROWS: u32 = 32;
 
 /// A map as a table.
 #[derive(Debug)]
-struct GridTable {
+pub(crate) struct GridTable {
     grid: Grid,
-    map: Arc<str>,
+    pub(crate) map: Arc<str>,
     columns: Columns,
     schema: SchemaRef,
+    /// What the map was when the statement was planned.
+    pub(crate) definition: MapDefinition,
+}
+
+impl GridTable {
     /// The column by which the records are spread.
-    partition_by: Option<MapColumn>,
+    pub(crate) fn partition_by(&self) -> Option<&MapColumn> {
+        let schema = self.definition.schema.as_ref()?;
+        schema.column(schema.partition_by.as_ref()?)
+    }
 }
 
 /// What holds the maps, and where what was done is counted.
@@ -70,14 +78,16 @@ impl TableProvider for GridTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions =
-            prune::partitions(filters, self.grid.source.partitions(), self.partition_by.as_ref());
-        Ok(Arc::new(GridScan::new(
+            prune::partitions(filters, self.grid.source.partitions(), self.partition_by());
+        let scan = GridScan::new(
             (self.grid.clone(), Arc::clone(&self.map)),
             self.columns.project(projection),
             &partitions,
             session.config().target_partitions(),
             limit,
-        )))
+        );
+        let by = self.partition_by().map(|column| column.name.as_str());
+        Ok(Arc::new(scan.partitioned_by(by)))
     }
 }
 
@@ -91,9 +101,13 @@ impl GridSchema {
 }
 
 /// The columns of a map: those that were given to it, or else those of some of its values.
-pub(crate) async fn columns(grid: &Grid, map: &str) -> isogrid_core::Result<Columns> {
-    match grid.source.map(map).and_then(|map| map.schema) {
-        Some(schema) => Ok(of_schema(&schema)),
+pub(crate) async fn columns_of(
+    grid: &Grid,
+    map: &str,
+    definition: &MapDefinition,
+) -> isogrid_core::Result<Columns> {
+    match &definition.schema {
+        Some(schema) => Ok(of_schema(schema)),
         None => sampled(grid, map).await,
     }
 }
@@ -144,14 +158,10 @@ impl SchemaProvider for GridSchema {
         if !self.table_exist(name) {
             return Ok(None);
         }
-        let columns = columns(&self.0, name).await.map_err(fault::of_grid)?;
-        let given = self.0.source.map(name).and_then(|map| map.schema);
-        let partition_by = given.and_then(|schema| {
-            let by = schema.partition_by.as_ref()?;
-            schema.column(by).cloned()
-        });
+        let definition = self.0.source.map(name).unwrap_or_default();
+        let columns = columns_of(&self.0, name, &definition).await.map_err(fault::of_grid)?;
         let (grid, schema) = (self.0.clone(), columns.schema());
-        Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema, partition_by })))
+        Ok(Some(Arc::new(GridTable { grid, map: name.into(), columns, schema, definition })))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {

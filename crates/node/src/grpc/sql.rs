@@ -10,10 +10,11 @@ use std::time::Duration;
 use futures::{FutureExt, Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Outcome, Result};
 use isogrid_proto::pb;
+use isogrid_proto::pb::sql_route::By;
 use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
 use isogrid_proto::pb::sql_value::Value;
 use isogrid_proto::status::error_to_status;
-use isogrid_query::{Parameter, QueryLimits, Sql};
+use isogrid_query::{Parameter, QueryLimits, Route, Sql};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
@@ -93,8 +94,9 @@ fn pieces(receiver: mpsc::Receiver<Piece>, patience: Duration) -> impl Stream<It
 
 /// Answers a statement, piece by piece.
 async fn answer(sql: &Sql, statement: &str, values: Vec<Parameter>, sender: &mpsc::Sender<Piece>) {
-    let pieces = sql.run(statement, values).await.and_then(isogrid_query::Answer::into_ipc);
-    let mut pieces = match pieces {
+    let answer = sql.run(statement, values).await;
+    let mut route = answer.as_ref().ok().and_then(|answer| answer.route).map(told);
+    let mut pieces = match answer.and_then(isogrid_query::Answer::into_ipc) {
         Ok(pieces) => std::pin::pin!(pieces),
         Err(error) => {
             let _ = sender.send_timeout(Err(error_to_status(&error)), TAKEN_MAX).await;
@@ -102,13 +104,23 @@ async fn answer(sql: &Sql, statement: &str, values: Vec<Parameter>, sender: &mps
         }
     };
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map(|(arrow, is_last)| pb::SqlReply { arrow, is_last });
+        let piece =
+            piece.map(|(arrow, is_last)| pb::SqlReply { arrow, is_last, route: route.take() });
         let piece = piece.map_err(|error| error_to_status(&error));
         // Without its last piece the client knows that the answer is not whole.
         if sender.send_timeout(piece, TAKEN_MAX).await.is_err() {
             return;
         }
     }
+}
+
+fn told(route: Route) -> pb::SqlRoute {
+    let by = match route {
+        Route::Partition(partition) => By::Partition(u32::from(partition.0)),
+        Route::Key(parameter) => By::KeyParameter(parameter),
+        Route::PartitionKey(parameter) => By::PartitionKeyParameter(parameter),
+    };
+    pb::SqlRoute { by: Some(by) }
 }
 
 fn parameter(value: pb::SqlValue) -> Parameter {

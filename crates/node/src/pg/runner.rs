@@ -44,13 +44,13 @@ impl Runner for StatementRunner {
         let permit = self.0.admit()?;
         let running = AssertUnwindSafe(self.0.sql.run_prepared(prepared, values, session));
         let answer = running.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))?;
-        let Answer { schema, batches } = answer;
+        let Answer { schema, batches, route } = answer;
         let batches = AssertUnwindSafe(batches).catch_unwind().map(move |batch| {
             // Others may run when this one's rows are taken or dropped.
             let _permit = &permit;
             batch.unwrap_or_else(|_| Err(panicked()))
         });
-        Ok(Answer { schema, batches: Box::pin(batches) })
+        Ok(Answer { schema, batches: Box::pin(batches), route })
     }
 }
 

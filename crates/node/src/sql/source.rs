@@ -11,14 +11,12 @@ use isogrid_core::{
     Scan,
 };
 use isogrid_query::{MapDefinition, Page, Row, Source};
+use tokio::runtime::Handle;
 
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
 use crate::grpc::sql::definition;
 use crate::node::Shared;
-
-/// The core whose links to other nodes are used.
-const CORE: usize = 0;
 
 /// How long one page may take, and how often it is asked for again where its partition has nobody who leads it.
 const PAGE_MS: u32 = 2_000;
@@ -28,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The maps of the cluster.
 pub(super) struct GridSource {
     shared: Arc<Shared>,
+    /// Those that serve operations. A page holds its partition up: on a thread that gives way to others it would for long.
+    cores: Vec<Handle>,
 }
 
 impl fmt::Debug for GridSource {
@@ -37,38 +37,46 @@ impl fmt::Debug for GridSource {
 }
 
 impl GridSource {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        GridSource { shared }
+    pub(super) fn new(shared: Arc<Shared>, cores: Vec<Handle>) -> Self {
+        GridSource { shared, cores }
     }
 
-    async fn ask(
-        &self,
-        map: &str,
-        (partition, cursor): (PartitionId, u64),
-        rows_max: u32,
-    ) -> Result<Page> {
-        let scan = Scan {
-            partition,
-            cursor,
-            entries_max: rows_max.min(self.shared.engine.limits().scan_entries_max as u32),
-            prefix: b"",
-            glob: b"",
-            with_values: true,
-        };
-        let to = Destination {
-            relay: &self.shared.relay,
-            core: CORE,
-            session: None,
-            deadline: Deadline::after_ms(PAGE_MS),
-        };
-        let mut pages = batch::run(to, &[Typed::plain(map, Op::Scan(scan))], page).await?;
-        match pages.pop().unwrap_or(Ok(None))? {
-            Some(page) => Ok(page),
-            None if cursor == 0 => Ok(Page::default()),
-            None => {
-                let detail = format!("{map} was dropped while it was read");
-                Err(Error::new(ErrorCode::MapUnknown, detail))
-            }
+    async fn ask(&self, map: &str, from: (PartitionId, u64), rows_max: u32) -> Result<Page> {
+        let (shared, map) = (Arc::clone(&self.shared), map.to_owned());
+        let core = usize::from(from.0.0) % self.cores.len();
+        let asked = self.cores[core].spawn(ask(shared, core, map, from, rows_max));
+        asked.await.unwrap_or_else(|ended| {
+            let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
+            Err(Error::new(code, "while a page was read"))
+        })
+    }
+}
+
+/// Takes a page of a partition from whoever leads it.
+async fn ask(
+    shared: Arc<Shared>,
+    core: usize,
+    map: String,
+    (partition, cursor): (PartitionId, u64),
+    rows_max: u32,
+) -> Result<Page> {
+    let scan = Scan {
+        partition,
+        cursor,
+        entries_max: rows_max.min(shared.engine.limits().scan_entries_max as u32),
+        prefix: b"",
+        glob: b"",
+        with_values: true,
+    };
+    let deadline = Deadline::after_ms(PAGE_MS);
+    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let mut pages = batch::run(to, &[Typed::plain(&map, Op::Scan(scan))], page).await?;
+    match pages.pop().unwrap_or(Ok(None))? {
+        Some(page) => Ok(page),
+        None if cursor == 0 => Ok(Page::default()),
+        None => {
+            let detail = format!("{map} was dropped while it was read");
+            Err(Error::new(ErrorCode::MapUnknown, detail))
         }
     }
 }

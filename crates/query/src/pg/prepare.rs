@@ -92,7 +92,10 @@ impl Sql {
             let frame = context.execute_logical_plan(plan).await;
             let frame = frame.and_then(|frame| frame.with_param_values(values));
             let stream = match frame {
-                Ok(frame) => self.stream(frame).await,
+                Ok(frame) => {
+                    let (state, logical) = frame.into_parts();
+                    self.stream(state, logical).await
+                }
                 Err(error) => Err(error),
             };
             stream.map_err(|error| Refused::of_plan(&error))
