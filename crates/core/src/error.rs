@@ -105,6 +105,18 @@ pub enum ErrorCode {
     QueryFailed = 118,
     /// A value does not fit its map's columns.
     ValueMisfit = 119,
+    /// A unique index has the value's columns already.
+    UniqueViolated = 120,
+    /// A filter is none, or too large.
+    FilterInvalid = 121,
+    /// More matches, or makes more groups, than can be kept.
+    TooManyMatches = 122,
+    /// An answer has more rows than one may.
+    QueryTooManyRows = 124,
+    /// A statement walks over more entries than one may.
+    QueryTooManyScanned = 125,
+    /// A statement would walk over all of a map.
+    QueryNotPruned = 126,
     /// A statement inserts a key that is there.
     KeyPresent = 130,
     /// A record that a statement writes was changed by others again and again.
@@ -177,6 +189,10 @@ pub enum ErrorCode {
     DiskRefuses = 312,
     /// The node runs as many statements of SQL as it does at once.
     TooManyQueries = 313,
+    /// The index is not there, or does not have all records yet.
+    IndexNotReady = 314,
+    /// The node serves as many watches with filters as it does at once.
+    TooManyWatches = 316,
     /// The deadline passed before the operation was executed.
     DeadlineBeforeStart = 401,
     /// The deadline passed while the operation was on its way.

@@ -1,18 +1,26 @@
-//! Statements that make, change, drop and show maps.
+//! Statements that make, change, drop and show maps and their indexes.
 
+mod index;
 mod parse;
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::stream;
-use isogrid_core::{Error, ErrorCode, MapColumn, MapSchema, Result};
+use isogrid_core::{Error, ErrorCode, MapColumn, MapIndex, MapSchema, Result};
 
 use crate::source::{MapDefinition, Source};
 use crate::sql::Answer;
 use crate::table::Grid;
+pub(crate) use index::create as create_index;
 use parse::{literal, quoted};
+
+/// The columns of what is shown.
+const DESCRIBE_COLUMNS: &[&str] = &["column_name", "data_type", "note"];
+const SHOW_CREATE_COLUMNS: &[&str] = &["map", "statement"];
+const SHOW_MAPS_COLUMNS: &[&str] = &["map", "columns", "partition_by", "settings"];
 
 /// What a statement wants of maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +46,19 @@ pub(crate) enum Definition {
         map: String,
     },
     ShowMaps,
+    CreateIndex {
+        map: String,
+        if_absent: bool,
+        index: MapIndex,
+    },
+    DropIndex {
+        map: String,
+        if_there: bool,
+        index: String,
+    },
+    ShowIndexes {
+        map: Option<String>,
+    },
 }
 
 /// What is to change about a map.
@@ -56,6 +77,25 @@ impl Definition {
     pub(crate) fn of(statement: &str) -> Result<Option<Definition>> {
         parse::parse(statement)
             .map_err(|error| Error::new(ErrorCode::QueryInvalid, error.to_string()))
+    }
+
+    /// The same of the tokens of a statement.
+    ///
+    /// # Errors
+    /// Those of [`Definition::of`].
+    pub(crate) fn of_tokens(tokens: Vec<Token>) -> Result<Option<Definition>> {
+        parse::parse_tokens(tokens)
+            .map_err(|error| Error::new(ErrorCode::QueryInvalid, error.to_string()))
+    }
+
+    /// The columns of what it shows; none if it changes something.
+    pub(crate) fn shows(&self) -> &'static [&'static str] {
+        match self {
+            Definition::Create { .. } | Definition::Alter { .. } | Definition::Drop { .. } => &[],
+            Definition::Describe { .. } => DESCRIBE_COLUMNS,
+            Definition::ShowCreate { .. } => SHOW_CREATE_COLUMNS,
+            Definition::ShowMaps => SHOW_MAPS_COLUMNS,
+        }
     }
 
     /// Does it.
@@ -82,9 +122,19 @@ impl Definition {
             Definition::Describe { map } => describe(grid, &map).await,
             Definition::ShowCreate { map } => {
                 let shown = source.map(&map).ok_or_else(|| unknown(&map))?;
-                Ok(table(&["map", "statement"], &[vec![map.clone(), create(&map, &shown)]]))
+                let indexes = shown.indexes.iter().map(|index| index::create(&map, index));
+                let statements = std::iter::once(create(&map, &shown)).chain(indexes);
+                let rows: Vec<_> = statements.map(|one| vec![map.clone(), one]).collect();
+                Ok(table(SHOW_CREATE_COLUMNS, &rows))
             }
             Definition::ShowMaps => Ok(show_maps(source)),
+            Definition::CreateIndex { map, if_absent, index } => {
+                index::add(source, &map, if_absent, index).await
+            }
+            Definition::DropIndex { map, if_there, index } => {
+                index::drop(source, &map, if_there, &index).await
+            }
+            Definition::ShowIndexes { map } => index::show(source, map).await,
         }
     }
 }
@@ -132,7 +182,7 @@ async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
     let known = grid.source.map(map).ok_or_else(|| unknown(map))?;
     let columns = crate::table::columns_of(grid, map, &known).await?;
     let is_given = known.schema.is_some();
-    let partition_by = known.schema.and_then(|schema| schema.partition_by);
+    let partition_by = known.schema.as_ref().and_then(|schema| schema.partition_by.clone());
     let row = |(name, holds, is_field): (&str, &str, bool)| {
         let what = match is_field {
             false => "of every map",
@@ -140,10 +190,17 @@ async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
             true if is_given => "",
             true => "seen in a sample of the values",
         };
-        vec![name.to_owned(), holds.to_owned(), what.to_owned()]
+        let has_it =
+            |index: &&MapIndex| is_field && index.columns.iter().any(|one| one.path[0] == name);
+        let indexes: Vec<&str> =
+            known.indexes.iter().filter(has_it).map(|index| &*index.name).collect();
+        let indexes = (!indexes.is_empty()).then(|| format!("in index {}", indexes.join(", ")));
+        let what = Some(what.to_owned()).filter(|what| !what.is_empty());
+        let note = what.into_iter().chain(indexes).collect::<Vec<_>>().join("; ");
+        vec![name.to_owned(), holds.to_owned(), note]
     };
     let rows: Vec<Vec<String>> = columns.described().map(row).collect();
-    Ok(table(&["column_name", "data_type", "note"], &rows))
+    Ok(table(DESCRIBE_COLUMNS, &rows))
 }
 
 fn show_maps(source: &dyn Source) -> Answer {
@@ -154,7 +211,7 @@ fn show_maps(source: &dyn Source) -> Answer {
         Some(vec![name, columns, by, with(&map.settings)])
     };
     let rows: Vec<Vec<String>> = source.maps().into_iter().filter_map(row).collect();
-    table(&["map", "columns", "partition_by", "settings"], &rows)
+    table(SHOW_MAPS_COLUMNS, &rows)
 }
 
 /// The statement that makes such a map.
@@ -183,10 +240,15 @@ fn done(what: &str) -> Answer {
     table(&["status"], &[vec![what.to_owned()]])
 }
 
+/// Columns of text.
+pub(crate) fn schema(names: &[&str]) -> SchemaRef {
+    let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
+    Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()))
+}
+
 /// An answer of text.
 fn table(names: &[&str], rows: &[Vec<String>]) -> Answer {
-    let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
-    let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
+    let schema = schema(names);
     let column = |index: usize| -> ArrayRef {
         Arc::new(rows.iter().map(|row| Some(row[index].as_str())).collect::<StringArray>())
     };

@@ -7,12 +7,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::TryStreamExt;
 use isogrid_core::{
-    ColumnType, Condition, Error, ErrorCode, Expiry, MapColumn, MapSchema, PartitionCount,
-    PartitionId, Result, Version,
+    ColumnType, Condition, Error, ErrorCode, Expiry, MapColumn, MapIndex, MapSchema,
+    PartitionCount, PartitionId, Result, Version,
 };
 
-use crate::source::{Change, MapDefinition, Page, Row, Source, Write, Written};
+use isogrid_value::{IndexKeys, IndexReader, finish_key};
+
+use crate::source::{
+    Change, FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source, Write, Written,
+};
 
 /// So few rows make a page, so that walks have several.
 const PAGE_ROWS: usize = 3;
@@ -32,6 +39,8 @@ pub(crate) struct Maps {
     pub(crate) lost: AtomicUsize,
     /// How many writes each batch had.
     pub(crate) batches: Mutex<Vec<usize>>,
+    /// How often an index was asked.
+    pub(crate) seeks: AtomicUsize,
 }
 
 impl Maps {
@@ -46,6 +55,7 @@ impl Maps {
             others: Mutex::default(),
             lost: AtomicUsize::new(0),
             batches: Mutex::default(),
+            seeks: AtomicUsize::new(0),
         }
     }
 
@@ -168,7 +178,8 @@ impl Source for Maps {
         let is_new = !defined.contains_key(name);
         if is_new {
             let settings = settings.to_vec();
-            defined.insert(name.to_owned(), MapDefinition { schema, settings });
+            let map = MapDefinition { schema, settings, ..MapDefinition::default() };
+            defined.insert(name.to_owned(), map);
         }
         Ok(is_new)
     }
@@ -187,6 +198,18 @@ impl Source for Maps {
         }
         map.settings.extend_from_slice(settings);
         Ok(())
+    }
+
+    async fn set_indexes(&self, map: &str, indexes: Vec<MapIndex>) -> Result<()> {
+        MapIndex::check_all(&indexes)?;
+        self.defined().get_mut(map).expect("it was there").indexes = indexes;
+        Ok(())
+    }
+
+    async fn index_standings(&self, map: &str) -> Result<Vec<IndexStanding>> {
+        let indexes = self.map(map).unwrap_or_default().indexes;
+        let standing = |index: MapIndex| IndexStanding { name: index.name, ..Default::default() };
+        Ok(indexes.into_iter().map(standing).collect())
     }
 
     async fn drop_map(&self, name: &str) -> Result<bool> {
@@ -228,6 +251,49 @@ impl Source for Maps {
             if is_lost { Err(Error::new(ErrorCode::ConnectionLost, "node b")) } else { Ok(written) }
         };
         writes.iter().map(answer).collect()
+    }
+
+    /// In a partition whose number ends with these bits there is no index yet.
+    async fn seek(
+        &self,
+        map: &str,
+        index: &str,
+        places: &[SeekPlace],
+        _: u32,
+    ) -> Result<Vec<Option<FoundPage>>> {
+        let indexes = self.map(map).unwrap_or_default().indexes;
+        let index = indexes.iter().find(|known| known.name == index);
+        let is_built = |place: &&SeekPlace| place.partition.0 % 4 != 3;
+        let sought = |place: &SeekPlace| {
+            let index = index.filter(|_| is_built(&place))?;
+            self.seeks.fetch_add(1, Ordering::Relaxed);
+            Some(self.sought(map, index, place))
+        };
+        Ok(places.iter().map(sought).collect())
+    }
+}
+
+impl Maps {
+    /// What an index of these rows would have, made anew for each question.
+    fn sought(&self, map: &str, index: &MapIndex, place: &SeekPlace) -> FoundPage {
+        let maps = self.maps_of();
+        let rows = maps.get(map).and_then(|all| all.get(&place.partition));
+        let reader = IndexReader::new(std::slice::from_ref(index));
+        let mut keys = IndexKeys::default();
+        let mut tree = BTreeMap::new();
+        for (number, row) in rows.into_iter().flatten().enumerate() {
+            reader.read(&row.value, &mut keys);
+            for fields in keys.of(0).iter() {
+                let mut key = fields.to_vec();
+                finish_key(index.kind, &mut key);
+                key.extend_from_slice(&(number as u64).to_be_bytes());
+                tree.insert(key, row.clone());
+            }
+        }
+        let is_within = |key: &[u8]| place.to.is_empty() || *key < *place.to;
+        let mut found = tree.range(place.from.to_vec()..).take_while(|(key, _)| is_within(key));
+        let rows = found.by_ref().take(PAGE_ROWS).map(|(_, row)| row.clone()).collect();
+        FoundPage { rows, next: found.next().map(|(key, _)| key.clone().into()) }
     }
 }
 
@@ -271,6 +337,14 @@ impl Source for Endless {
         Ok(())
     }
 
+    async fn set_indexes(&self, _: &str, _: Vec<MapIndex>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn index_standings(&self, _: &str) -> Result<Vec<IndexStanding>> {
+        Ok(Vec::new())
+    }
+
     async fn drop_map(&self, _: &str) -> Result<bool> {
         std::future::pending().await
     }
@@ -284,4 +358,35 @@ impl Source for Endless {
     async fn write(&self, _: &str, _: &[Write], _: Duration) -> Vec<Result<Written>> {
         std::future::pending().await
     }
+
+    async fn seek(
+        &self,
+        _: &str,
+        _: &str,
+        places: &[SeekPlace],
+        _: u32,
+    ) -> Result<Vec<Option<FoundPage>>> {
+        Ok(vec![None; places.len()])
+    }
+}
+
+/// The rows of an answer, their cells joined by `|`.
+pub(crate) async fn answered(
+    sql: &crate::Sql,
+    statement: &str,
+    values: Vec<crate::Parameter>,
+) -> Result<Vec<String>> {
+    let answer = sql.run(statement, values).await?;
+    let batches: Vec<RecordBatch> = answer.batches.try_collect().await?;
+    Ok(batches.iter().flat_map(shown).collect())
+}
+
+/// The rows of a batch.
+fn shown(batch: &RecordBatch) -> Vec<String> {
+    let options = FormatOptions::default().with_null("NULL");
+    let columns = batch.columns().iter();
+    let columns: Vec<_> =
+        columns.map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+    let cells = |row| columns.iter().map(move |column| column.value(row).to_string());
+    (0..batch.num_rows()).map(|row| cells(row).collect::<Vec<_>>().join("|")).collect()
 }

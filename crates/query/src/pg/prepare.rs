@@ -18,7 +18,8 @@ use isogrid_core::{Error, ErrorCode};
 use super::refused::Refused;
 use super::rewrite::{self, CATALOG};
 use super::tables::PgCatalog;
-use super::{DATABASE, PgSession, functions, names, parameters};
+use super::{DATABASE, PgSession, functions, names, parameters, routing as of_routing};
+use crate::routing;
 use crate::sql::{Answer, Sql, too_long};
 use crate::table::GridSchema;
 use crate::write::{Plan, Writing};
@@ -38,6 +39,8 @@ pub struct Prepared {
     explained: Option<Arc<Writing>>,
     planned: Instant,
     parameters: Vec<DataType>,
+    /// Whether it is asked where it goes.
+    is_routing: bool,
 }
 
 impl Prepared {
@@ -50,6 +53,7 @@ impl Prepared {
     pub fn schema(&self) -> SchemaRef {
         match &self.writing {
             Some(plan) => plan.writing.schema(),
+            None if self.is_routing => routing::schema(),
             None => Arc::clone(self.plan.schema().inner()),
         }
     }
@@ -102,11 +106,12 @@ impl Sql {
         values: Vec<ScalarValue>,
         session: &PgSession,
     ) -> Result<Answer, Refused> {
+        let wishful = self.with(session.wishes());
         let until = tokio::time::Instant::now() + self.limits.timeout;
         self.grid.counts.begins();
         let begun = async {
             let prepared = self.fresh(prepared, session).await?;
-            let begun = self.begin_prepared(&prepared, values, (session, until)).await;
+            let begun = wishful.begin_prepared(&prepared, values, (session, until)).await;
             begun.map_err(|error| Refused::of_plan(&error))
         };
         let begun = tokio::time::timeout_at(until, begun).await;
@@ -127,7 +132,10 @@ impl Sql {
             return Ok(self.run_writing(plan.with_query(query), context, until));
         }
         let plan = prepared.plan.clone().with_param_values(values)?;
-        let stream = self.stream(context.state(), plan).await?;
+        let stream = match prepared.is_routing {
+            true => self.routing(&context.state(), &plan).await?,
+            false => self.stream(context.state(), plan).await?,
+        };
         Ok(match &prepared.explained {
             Some(writing) => self.answer(writing.told(stream), until),
             None => self.answer(stream, until),
@@ -154,13 +162,19 @@ impl Sql {
         given: Arc<[Option<DataType>]>,
         session: &PgSession,
     ) -> Result<Prepared, Refused> {
-        let writing =
-            Writing::of_statement(&statement).map_err(|error| Refused { state: "0A000", error })?;
+        let inner = of_routing::inner(&statement);
+        let is_routing = inner.is_some();
+        let writing = match is_routing {
+            true => Ok(None),
+            false => Writing::of_statement(&statement),
+        };
+        let writing = writing.map_err(|error| Refused { state: "0A000", error })?;
         let planning = async {
             let context = self.pg_context(session)?;
             let (plan, writing, explained) = match writing {
                 None => {
-                    let parsed = Parsed::Statement(Box::new(statement.as_ref().clone()));
+                    let one = inner.unwrap_or(&*statement).clone();
+                    let parsed = Parsed::Statement(Box::new(one));
                     (context.state().statement_to_plan(parsed).await?, None, None)
                 }
                 Some(writing) => self.plan_pg_writing(&context, writing).await?,
@@ -175,7 +189,17 @@ impl Sql {
         let (plan, writing, explained, parameters) =
             planned.map_err(|error| Refused::of_plan(&error))?;
         let planned = Instant::now();
-        Ok(Prepared { statement, given, plan, writing, explained, planned, parameters })
+        let prepared = Prepared {
+            statement,
+            given,
+            plan,
+            writing,
+            explained,
+            planned,
+            parameters,
+            is_routing,
+        };
+        Ok(prepared)
     }
 
     /// What a statement that writes reads, and what is done with that or what it explains.

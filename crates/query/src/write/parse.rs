@@ -7,7 +7,6 @@ use datafusion::sql::sqlparser::ast::{
     ObjectName, OnConflict, OnConflictAction, OnInsert, Query, SelectItem, SetExpr,
     SqliteOnConflict, Statement, TableFactor, TableObject, TableWithJoins, Update,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
@@ -15,6 +14,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
 use super::returning::Returning;
 use super::{Present, What, Writing, set_name};
 use crate::columns::{KEY, KEY_BYTES, VALUE_BYTES, VERSION};
+use crate::parse::GridDialect;
 use crate::pg::rewrite::part;
 
 pub(super) type Parsing<T> = Result<T, ParserError>;
@@ -24,7 +24,7 @@ pub(super) type Parsing<T> = Result<T, ParserError>;
 /// # Errors
 /// It begins as a statement that writes does, and is none, or wants what is not there.
 pub(super) fn of_text(text: &str) -> Parsing<Option<Writing>> {
-    let dialect = GenericDialect {};
+    let dialect = GridDialect;
     // What cannot be read at all is told by the parser of queries.
     let Ok(mut tokens) = Tokenizer::new(&dialect, text).tokenize() else { return Ok(None) };
     let Some((explained, begin)) = begin(&tokens) else { return Ok(None) };
@@ -101,7 +101,8 @@ pub(crate) fn as_upsert(statement: &mut Statement) -> Parsing<()> {
 
 /// How something is explained: a statement whose query stands for another.
 fn explaining(text: &str) -> Parsing<Box<Parsed>> {
-    let parsed = DFParserBuilder::new(text).build().and_then(|mut parser| parser.parse_statement());
+    let builder = DFParserBuilder::new(text).with_dialect(&GridDialect);
+    let parsed = builder.build().and_then(|mut parser| parser.parse_statement());
     let parsed = parsed.map_err(|error| ParserError::ParserError(error.to_string()))?;
     match &parsed {
         Parsed::Explain(explain) if explain.options.analyze => wrong(ANALYZED),
@@ -266,7 +267,7 @@ fn reading(
     with_values: bool,
     set: impl Iterator<Item = Expr>,
 ) -> Parsing<Box<Query>> {
-    let mut parser = Parser::new(&GenericDialect {}).try_with_sql("SELECT 1")?;
+    let mut parser = Parser::new(&GridDialect).try_with_sql("SELECT 1")?;
     let mut query = parser.parse_query()?;
     let SetExpr::Select(select) = query.body.as_mut() else {
         return wrong("a query that is none");

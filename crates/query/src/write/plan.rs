@@ -56,6 +56,8 @@ pub(crate) struct Plan {
     pub(super) uses: Arc<[Use]>,
     /// Whether all is read before the first record is written, because the query reads what is written.
     pub(super) is_read_first: bool,
+    /// Whether a record may be found twice, because others move it in an index meanwhile.
+    pub(super) may_repeat: bool,
 }
 
 impl Plan {
@@ -192,7 +194,10 @@ impl Sql {
             }
             What::Delete => (plan, vec![Use::Nothing, Use::Key, Use::Version], 1),
         };
-        Ok(Plan { writing, query, uses: uses.into(), is_read_first: scans > others })
+        // A walk along an index would meet a record again whose place in it changes.
+        let moves = matches!(writing.what, What::Update { .. }) && !defined.indexes.is_empty();
+        let is_read_first = scans > others || moves;
+        Ok(Plan { writing, query, uses: uses.into(), is_read_first, may_repeat: moves })
     }
 }
 

@@ -71,6 +71,8 @@ struct Reader {
     held: Option<Write>,
     /// The only keys that count, and how often each was read.
     wanted: Option<BTreeMap<Bytes, u32>>,
+    /// The keys that came, if one may come twice.
+    came: Option<HashSet<Bytes>>,
 }
 
 /// Writes that go together.
@@ -214,7 +216,8 @@ impl Run {
         };
         let asked = timeout_at(self.until, asking).await.map_err(|_| self.late())?;
         let batches = asked.map_err(|error| fault::of_query(&error))?;
-        self.reader = Some(Reader { batches, rows: None, held: None, wanted });
+        let came = self.plan.may_repeat.then(HashSet::new);
+        self.reader = Some(Reader { batches, rows: None, held: None, wanted, came });
         Ok(())
     }
 
@@ -278,12 +281,14 @@ impl Run {
             return Err(Error::new(ErrorCode::Internal, "nothing is read"));
         };
         loop {
-            let next = match reader.held.take() {
+            let held = reader.held.take();
+            let is_held = held.is_some();
+            let next = match held {
                 Some(write) => Some(Ok(write)),
                 None => reader.rows.as_mut().and_then(|rows| rows.next(what)),
             };
             match next {
-                Some(Ok(write)) if !reader.wants(&write.key) => {}
+                Some(Ok(write)) if !is_held && !reader.wants(&write.key) => {}
                 Some(Ok(write)) => {
                     let partition = partitions.partition_of_key(&write.key);
                     reader.held = batch.take(write, partition);
@@ -350,9 +355,10 @@ impl Run {
 }
 
 impl Reader {
-    /// Whether a key counts: a key that is no text may be shown as another one is.
-    fn wants(&self, key: &Bytes) -> bool {
+    /// Whether a key counts: a key that is no text may be shown as another one is, and one may come again.
+    fn wants(&mut self, key: &Bytes) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains_key(key))
+            && self.came.as_mut().is_none_or(|came| came.insert(key.clone()))
     }
 }
 
