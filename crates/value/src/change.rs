@@ -11,13 +11,13 @@ use crate::cell::Cell;
 use crate::fields::{Form, form};
 
 /// A field by its name, and what it holds.
-pub type Field<'a> = (&'a str, Cell<'a>);
+pub type NamedCell<'a> = (&'a str, Cell<'a>);
 
 /// An object with these fields: of JSON, or of MessagePack if one of them holds bytes, which JSON does not have.
 ///
 /// # Errors
 /// In words: a field holds what neither can say.
-pub fn object(fields: &[Field<'_>]) -> Result<Vec<u8>, String> {
+pub fn object(fields: &[NamedCell<'_>]) -> Result<Vec<u8>, String> {
     match fields.iter().any(|(_, cell)| matches!(cell, Cell::Bytes(_))) {
         true => write_message_pack(&[], fields),
         false => write_json(&[], fields),
@@ -28,7 +28,7 @@ pub fn object(fields: &[Field<'_>]) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// In words: the value is no object, cannot be read, or is of JSON and a field is to hold what JSON does not have.
-pub fn with_fields(value: &[u8], changes: &[Field<'_>]) -> Result<Vec<u8>, String> {
+pub fn with_fields(value: &[u8], changes: &[NamedCell<'_>]) -> Result<Vec<u8>, String> {
     match form(value) {
         Form::Plain => {
             Err("it is no object of JSON or MessagePack, so it has no fields".to_owned())
@@ -42,7 +42,7 @@ pub fn with_fields(value: &[u8], changes: &[Field<'_>]) -> Result<Vec<u8>, Strin
 /// last counts, as it does for readers.
 fn merged<'a, B: ?Sized>(
     old: &'a [(String, &'a B)],
-    changes: &'a [Field<'a>],
+    changes: &'a [NamedCell<'a>],
 ) -> Vec<(&'a str, Result<&'a B, &'a Cell<'a>>)> {
     let change = |name: &str| changes.iter().find(|(one, _)| *one == name).map(|(_, cell)| cell);
     let mut fields: Vec<(&str, Result<&B, &Cell<'_>>)> = Vec::with_capacity(old.len());
@@ -61,7 +61,7 @@ fn merged<'a, B: ?Sized>(
     fields
 }
 
-fn write_json(old: &[(String, &RawValue)], changes: &[Field<'_>]) -> Result<Vec<u8>, String> {
+fn write_json(old: &[(String, &RawValue)], changes: &[NamedCell<'_>]) -> Result<Vec<u8>, String> {
     let unwritten = |error: serde_json::Error| error.to_string();
     let mut out = vec![b'{'];
     for (place, (name, what)) in merged(old, changes).into_iter().enumerate() {
@@ -111,7 +111,10 @@ impl<'v> Visitor<'v> for Parts {
     }
 }
 
-fn write_message_pack(old: &[(String, &[u8])], changes: &[Field<'_>]) -> Result<Vec<u8>, String> {
+fn write_message_pack(
+    old: &[(String, &[u8])],
+    changes: &[NamedCell<'_>],
+) -> Result<Vec<u8>, String> {
     let fields = merged(old, changes);
     let mut out = Vec::new();
     match fields.len() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::text;
 
-fn changed(value: &str, changes: &[Field<'_>]) -> String {
+fn changed(value: &str, changes: &[NamedCell<'_>]) -> String {
     String::from_utf8(with_fields(value.as_bytes(), changes).expect("it has fields")).expect("text")
 }
 

@@ -32,7 +32,7 @@ mod shape;
 mod time;
 
 pub use cell::{Cell, hex};
-pub use change::{Field, object, with_fields};
+pub use change::{NamedCell, object, with_fields};
 pub use fields::{Take, fields, has_fields, text};
 pub use filter::{Comparison, Constant, Field, Filter, Predicate, col};
 pub use fold::{Extent, Fold, Group};

@@ -66,7 +66,7 @@ impl From<Error> for Refused {
             ErrorCode::TooManyQueries | ErrorCode::TooManyConnections => "53300",
             ErrorCode::StillJoining | ErrorCode::NotReady => "57P03",
             ErrorCode::ShuttingDown => "57P01",
-            ErrorCode::KeyPresent => "23505",
+            ErrorCode::KeyPresent | ErrorCode::UniqueViolated => "23505",
             ErrorCode::ValueMisfit => "23514",
             ErrorCode::RecordChanged => "40001",
             ErrorCode::MapUnknown => "42P01",

@@ -299,6 +299,22 @@ async fn what_is_written_is_not_read_by_the_same_statement() {
 }
 
 #[tokio::test]
+async fn an_update_along_an_index_meets_every_record_once() {
+    let (maps, sql) = sql(shaped());
+    for n in 0..60 {
+        let order = format!("{{\"tenant\": \"t{}\", \"n\": {n}}}", n % 7);
+        maps.put("orders", &format!("{{t{}}}:{n}", n % 7), order.as_bytes());
+    }
+    run(&sql, "CREATE INDEX by_n ON orders USING ordered (n)").await.unwrap();
+    let before = maps.seeks.load(Ordering::Relaxed);
+    let raise = "UPDATE orders SET n = n + 5 WHERE n >= 20 AND n < 1000";
+    assert_eq!(run(&sql, raise).await.unwrap(), ["40"]);
+    assert!(maps.seeks.load(Ordering::Relaxed) > before, "the index was asked");
+    let sum = (0..60).map(|n| if n >= 20 { n + 5 } else { n }).sum::<i64>();
+    assert_eq!(run(&sql, "SELECT sum(n) FROM orders").await.unwrap(), [sum.to_string()]);
+}
+
+#[tokio::test]
 async fn the_fate_of_every_row_is_told() {
     let (maps, sql) = sql(empty());
     maps.put("m", "b", b"{\"n\": 1}");
