@@ -1,6 +1,7 @@
 //! Statements of SQL, and their answers as record batches of Arrow or as values of the caller's types.
 
 mod doors;
+mod subscription;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::session::{REPLY_BYTES_MAX, call_error};
 pub(crate) use doors::Doors;
+pub use subscription::Subscription;
 
 /// A node ends a statement after five seconds; one that says nothing for so long will not answer.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -172,6 +174,39 @@ impl Sql<'_> {
             Error::new(ErrorCode::ConnectionLost, format!("{address}: an answer without columns"))
         })?;
         Ok(Answer { address, schema, first, pieces })
+    }
+
+    /// Follows a SUBSCRIBE statement: all that matches enters first, then records enter, change and leave.
+    ///
+    /// ```
+    /// # use isogrid_client::testing::Cluster;
+    /// use isogrid_client::Json;
+    /// use serde_json::{Value, json};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> isogrid_client::Result<()> {
+    /// # let cluster = Cluster::start(1).await?;
+    /// # let grid = cluster.grid().await?;
+    /// let users = grid.map_with::<String, Value, _>("users", Json);
+    /// users.put("u1", &json!({"name": "Ann", "age": 41})).await?;
+    /// let statement = "SUBSCRIBE SELECT name FROM users WHERE age >= $1";
+    /// let mut adults = grid.sql(statement).bind(18).subscribe().await?;
+    /// let entered = adults.next().await?.expect("the client is not closed");
+    /// assert_eq!((entered.num_rows(), entered.num_columns()), (1, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `QueryInvalid` if the statement is none, or asks for what cannot be watched.
+    pub async fn subscribe(self) -> Result<Subscription> {
+        let (link, doors) = (self.grid.link(), self.grid.statements());
+        let address = link.addresses.lock().current().to_owned();
+        let channel = doors.channel(&address, link.settings.connect_timeout)?;
+        let parameters = self.parameters.into_iter().map(|value| value.0).collect();
+        let request = pb::SqlRequest { statement: self.statement, parameters };
+        let read = answered(&address, SqlClient::new(channel).subscribe(request)).await?;
+        Subscription::begin(self.grid, read.into_inner())
     }
 
     /// Runs the statement and takes all rows, each as a value whose fields are named like the columns.

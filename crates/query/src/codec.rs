@@ -11,8 +11,10 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use isogrid_core::PartitionId;
 use serde::{Deserialize, Serialize};
 
+use crate::advice::Advice;
 use crate::columns::Columns;
 use crate::in_place::InPlace;
+use crate::index::IndexWalk;
 use crate::scan::GridScan;
 use crate::table::Grid;
 
@@ -25,6 +27,10 @@ pub(crate) struct Walk {
     pub(crate) parts: Vec<Vec<u16>>,
     pub(crate) pruned: u64,
     pub(crate) fetch: Option<u64>,
+    #[serde(default)]
+    pub(crate) index: Option<IndexWalk>,
+    #[serde(default)]
+    pub(crate) advice: Option<Advice>,
 }
 
 /// Writes and reads walks. The other parts of a plan are DataFusion's.
@@ -67,7 +73,10 @@ impl PhysicalExtensionCodec for GridCodec {
         let fetch = walk.fetch.map(|fetch| usize::try_from(fetch).unwrap_or(usize::MAX));
         let scan =
             GridScan::of_parts((self.grid.clone(), walk.map.into()), walk.columns, parts, fetch);
-        Ok(Arc::new(scan.with_pruned(walk.pruned)))
+        Ok(Arc::new(
+            scan.with_pruned(walk.pruned)
+                .with_index(walk.index.map(Arc::new), walk.advice.map(Arc::new)),
+        ))
     }
 
     fn try_encode(

@@ -1,6 +1,6 @@
 //! [`GridScan`]: the walk over partitions of a map, the leaf of every plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,9 +21,13 @@ use datafusion::physical_plan::{
 use futures::stream;
 use isogrid_core::PartitionId;
 
+use crate::advice::{Advice, SAMPLED_PAGE};
 use crate::codec;
 use crate::columns::{Builder, Columns};
 use crate::fault;
+use crate::index::IndexWalk;
+use crate::seeking::Seeking;
+use crate::source::Row;
 use crate::table::Grid;
 
 /// About how many bytes of keys and values make a batch, however few rows they are.
@@ -49,6 +53,9 @@ pub(crate) struct GridScan {
     fetch: Option<usize>,
     /// The column by which the map is partitioned.
     partition_by: Option<String>,
+    /// The index that is asked first, or one that should be there.
+    index: Option<Arc<IndexWalk>>,
+    advice: Option<Arc<Advice>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -74,6 +81,15 @@ impl GridScan {
         GridScan { pruned, ..self }
     }
 
+    /// The same by an index, where it has all records; or with advice to make one.
+    pub(crate) fn with_index(
+        self,
+        index: Option<Arc<IndexWalk>>,
+        advice: Option<Arc<Advice>>,
+    ) -> Self {
+        GridScan { index, advice, ..self }
+    }
+
     /// A walk whose parts are these.
     pub(crate) fn of_parts(
         (grid, map): (Grid, Arc<str>),
@@ -96,6 +112,8 @@ impl GridScan {
             pruned: 0,
             fetch,
             partition_by: None,
+            index: None,
+            advice: None,
             properties: Arc::new(properties),
             metrics,
         }
@@ -118,6 +136,7 @@ impl GridScan {
         GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
             .with_pruned(self.pruned)
             .partitioned_by(self.partition_by.as_deref())
+            .with_index(self.index.clone(), self.advice.clone())
     }
 
     /// Those of its columns by which rows are placed.
@@ -149,6 +168,7 @@ impl GridScan {
             let of = (self.grid.clone(), Arc::clone(&self.map));
             let parts = deal(pile.into_iter(), PARTS_AT_OWNER);
             GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
+                .with_index(self.index.clone(), self.advice.clone())
         };
         let mut scans: Vec<GridScan> = piles.into_iter().map(scan).collect();
         scans[0].pruned = self.pruned;
@@ -164,6 +184,8 @@ impl GridScan {
             parts: self.parts.iter().map(part).collect(),
             pruned: self.pruned,
             fetch: self.fetch.map(|fetch| fetch as u64),
+            index: self.index.as_deref().cloned(),
+            advice: self.advice.as_deref().cloned(),
         }
     }
 }
@@ -193,6 +215,9 @@ impl DisplayAs for GridScan {
             "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}",
             self.map
         )?;
+        if let Some(index) = &self.index {
+            write!(f, ", index: {}", index.shown)?;
+        }
         self.fetch.map_or(Ok(()), |fetch| write!(f, ", limit={fetch}"))
     }
 }
@@ -245,8 +270,11 @@ impl ExecutionPlan for GridScan {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let mut left = self.parts[partition].clone();
-        left.reverse();
+        let part = &self.parts[partition];
+        let seeking = self.index.clone().map(|index| Seeking::new(index, part));
+        // By an index nothing is walked over, until it is known where there is none.
+        let left =
+            if seeking.is_some() { Vec::new() } else { part.iter().rev().copied().collect() };
         if partition == 0 {
             self.grid.counts.prunes(self.pruned);
         }
@@ -254,7 +282,12 @@ impl ExecutionPlan for GridScan {
             grid: self.grid.clone(),
             map: Arc::clone(&self.map),
             builder: Builder::new(&self.columns),
+            seeking,
+            sought: VecDeque::new(),
             left,
+            pages: 0,
+            advice: self.advice.clone(),
+            part: (self.metrics.clone(), partition),
             cursor: 0,
             wanted: self.fetch.unwrap_or(usize::MAX),
             rows_max: context.session_config().batch_size(),
@@ -274,8 +307,15 @@ struct Walk {
     grid: Grid,
     map: Arc<str>,
     builder: Builder,
+    /// What is asked of an index, and what it found that is not in a batch yet.
+    seeking: Option<Seeking>,
+    sought: VecDeque<(PartitionId, Row)>,
     /// The partitions still to walk over, the next one last.
     left: Vec<PartitionId>,
+    /// How many pages there were, and what is said of one of them.
+    pages: usize,
+    advice: Option<Arc<Advice>>,
+    part: (ExecutionPlanMetricsSet, usize),
     cursor: u64,
     /// How many rows are still wanted.
     wanted: usize,
@@ -286,12 +326,46 @@ struct Walk {
 }
 
 impl Walk {
+    /// Says in the figures of the walk, once, which index should be there.
+    fn advise(&mut self, rows: &[Row]) {
+        self.pages += 1;
+        let advice = self.advice.as_ref().filter(|_| self.pages == SAMPLED_PAGE);
+        if let Some((advice, spared)) = advice.and_then(|one| Some((one, one.spares(rows)?))) {
+            let (metrics, part) = &self.part;
+            let name = format!("advice: {}", advice.statement(&self.map));
+            MetricBuilder::new(metrics).counter(name, *part).add(spared);
+        }
+    }
+
+    /// Takes a row that an index found, or looks for more. Says whether there is anything to go on with.
+    async fn take_sought(&mut self) -> Result<bool> {
+        if let Some((partition, row)) = self.sought.pop_front() {
+            self.builder.push(partition, &row).map_err(DataFusionError::Execution)?;
+            return Ok(true);
+        }
+        let Some(seeking) = self.seeking.as_mut().filter(|seeking| !seeking.is_done()) else {
+            return Ok(false);
+        };
+        let found = seeking.next(&self.grid, &self.map).await.map_err(fault::of_grid)?;
+        self.left.extend(found.without);
+        for (partition, rows) in found.rows {
+            self.scanned.add(rows.len());
+            self.grid.counts.scans_rows(rows.len());
+            self.grid.counts.seeks();
+            self.sought.extend(rows.into_iter().map(|row| (partition, row)));
+        }
+        Ok(true)
+    }
+
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         // Pages of this node come at once: without a rest nobody would see that time is over, or that the client is gone.
         tokio::task::yield_now().await;
         let is_full =
             |builder: &Builder, most| builder.rows() >= most || builder.bytes() >= BATCH_BYTES;
         while !is_full(&self.builder, self.wanted.min(self.rows_max)) {
+            if self.take_sought().await? {
+                continue;
+            }
             let Some(&partition) = self.left.last() else { break };
             let page = self.grid.source.page(&self.map, (partition, self.cursor), PAGE_ROWS).await;
             let page = page.map_err(fault::of_grid)?;
@@ -300,6 +374,7 @@ impl Walk {
             }
             self.scanned.add(page.rows.len());
             self.grid.counts.scans_rows(page.rows.len());
+            self.advise(&page.rows);
             for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
                 self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
             }

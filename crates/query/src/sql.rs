@@ -30,6 +30,7 @@ use crate::route::Route;
 use crate::session;
 use crate::source::Source;
 use crate::spread::{self, Peers, Spread};
+use crate::subscribe;
 use crate::table::Grid;
 
 /// What one statement may use.
@@ -110,6 +111,7 @@ impl Sql {
         let known = self.plans.find(statement, &values, &*self.grid.source);
         if known.is_none() {
             guard::check(statement).inspect_err(|_| counts.fails())?;
+            subscribe::refuse(statement).inspect_err(|_| counts.fails())?;
             if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
                 let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
                 // The cluster may decide it yet.

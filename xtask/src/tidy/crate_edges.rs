@@ -7,16 +7,16 @@ use super::tree::{Dependency, Package, Tree};
 /// docs/architecture.md.
 const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-core", &[]),
-    ("isogrid-store", &["isogrid-core"]),
+    ("isogrid-store", &["isogrid-value", "isogrid-core"]),
     ("isogrid-replica", &["isogrid-store", "isogrid-core"]),
     ("isogrid-cluster", &["isogrid-core"]),
     ("isogrid-wal", &["isogrid-core"]),
     ("isogrid-persist", &["isogrid-replica", "isogrid-store", "isogrid-wal", "isogrid-core"]),
     // The entries that a backup is made of are encoded by the replica.
     ("isogrid-backup", &["isogrid-replica", "isogrid-core"]),
-    ("isogrid-proto", &["isogrid-core"]),
+    ("isogrid-proto", &["isogrid-value", "isogrid-core"]),
     // The node only for the client's feature `testing`: docs/adr/0004-testing-cluster-in-the-client.md.
-    ("isogrid-client", &["isogrid-proto", "isogrid-core", "isogrid-node"]),
+    ("isogrid-client", &["isogrid-proto", "isogrid-value", "isogrid-core", "isogrid-node"]),
     ("isogrid-value", &["isogrid-core"]),
     ("isogrid-query", &["isogrid-value", "isogrid-core"]),
     ("isogrid-pg", &["isogrid-query", "isogrid-core"]),
@@ -73,6 +73,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-query",
             "isogrid-proto",
             "isogrid-client",
+            "isogrid-value",
             "isogrid-core",
         ],
     ),

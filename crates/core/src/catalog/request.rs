@@ -124,4 +124,25 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
          key of each key, which is what stands in its braces, is the value of the column that the map is partitioned by.",
         "mend what the message names, or look at the columns with SHOW CREATE MAP",
     ),
+    invalid(
+        ErrorCode::UniqueViolated,
+        "unique index violated",
+        "The map has a unique index, and another record with the same partition key, which is what stands in the braces of its key, has the same \
+         in all columns of the index.",
+        "write something else, or change the other record first",
+    ),
+    invalid(
+        ErrorCode::FilterInvalid,
+        "filter invalid",
+        "The filter of a scan, an aggregate or a watch cannot be read, or it is larger than filters may be: 32 levels, 1,000 comparisons, \
+         constants and connectives, 64 KiB.",
+        "mend or shorten the filter",
+    ),
+    invalid(
+        ErrorCode::TooManyMatches,
+        "too many records match",
+        "Who watches what matches a filter keeps the keys of all that does, and whoever groups keeps all groups. There are more than \
+         were allowed for.",
+        "narrow the filter, ask for the best few only, or allow more",
+    ),
 ];

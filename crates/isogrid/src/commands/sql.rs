@@ -1,5 +1,7 @@
 //! `isogrid sql STATEMENT`: the rows that a statement finds, as a table or as lines for other programs.
 
+mod follow;
+
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 
@@ -62,7 +64,12 @@ pub(crate) fn run(args: &SqlArgs, global: &Global) -> CommandResult {
         return Err(Error::new(ErrorCode::ArgumentInvalid, detail).into());
     }
     with_grid(global, async |grid: Grid| {
+        let is_followed = follow::is_followed(&statement);
         let sql = args.bind.iter().fold(grid.sql(statement), |sql, text| sql.bind(value(text)));
+        if is_followed {
+            follow::print(sql.subscribe().await?, format).await?;
+            return Ok(Exit::Ok);
+        }
         let answer = sql.run().await?;
         match format {
             RowFormat::Table => as_table(answer).await?,

@@ -14,8 +14,9 @@ use isogrid_proto::pb::sql_route::By;
 use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
 use isogrid_proto::pb::sql_value::Value;
 use isogrid_proto::status::error_to_status;
-use isogrid_query::{Parameter, QueryLimits, Route, Sql};
-use tokio::sync::mpsc;
+use isogrid_query::{Parameter, QueryLimits, Route, Sql, Subscription, Watched};
+use isogrid_value::{Field, Order};
+use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
 use super::admitted;
@@ -74,6 +75,55 @@ impl SqlDoor for SqlService {
         let patience = QueryLimits::default().timeout + LATE_MAX;
         Ok(Response::new(Box::pin(pieces(receiver, patience))))
     }
+
+    async fn subscribe(
+        &self,
+        request: Request<pb::SqlRequest>,
+    ) -> Result<Response<pb::SqlSubscription>, Status> {
+        admitted(&request)?;
+        let permit = self.0.admit().map_err(|error| error_to_status(&error))?;
+        let pb::SqlRequest { statement, parameters } = request.into_inner();
+        let values: Vec<Parameter> = parameters.into_iter().map(parameter).collect();
+        let (sender, receiver) = oneshot::channel();
+        let sql = self.0.sql.clone();
+        // Where there is room for deep statements.
+        let reading = async move {
+            let _permit = permit;
+            let _ = sender.send(sql.subscription(&statement, &values).await);
+        };
+        self.0.spawn(reading).map_err(|error| error_to_status(&error))?;
+        let patience = QueryLimits::default().timeout;
+        let read = tokio::time::timeout(patience, receiver).await;
+        let read = match read {
+            Ok(Ok(read)) => read.and_then(subscription_to_pb),
+            Ok(Err(_)) => Err(Error::new(ErrorCode::Internal, "a statement panicked")),
+            Err(_) => Err(Error::new(ErrorCode::QueryTooLong, "the map's columns were not found")),
+        };
+        read.map(Response::new).map_err(|error| error_to_status(&error))
+    }
+}
+
+/// What a subscription is on the wire.
+fn subscription_to_pb(subscription: Subscription) -> Result<pb::SqlSubscription> {
+    let path = |field| match field {
+        Field::Key => Vec::new(),
+        Field::Path(names) => names,
+    };
+    let column = |column: Watched| pb::SqlColumn {
+        name: column.name,
+        path: path(column.field),
+        r#type: column.holds.name().to_owned(),
+    };
+    let (order_by, order, limit) = subscription.first.unwrap_or((Field::Key, Order::default(), 0));
+    Ok(pb::SqlSubscription {
+        map: subscription.map,
+        filter: subscription.filter.encode()?.into(),
+        columns: subscription.columns.into_iter().map(column).collect(),
+        limit: limit as u32,
+        order_by: path(order_by),
+        is_descending: order.is_descending,
+        is_null_first: order.is_null_first,
+    })
 }
 
 /// The pieces as they come. It is looked at here, on the connection's thread, that the next one does not take for ever.
