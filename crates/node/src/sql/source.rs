@@ -10,7 +10,9 @@ use isogrid_core::{
     Error, ErrorCode, MapIndex, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt,
     Reply, Result, Scan, Seek,
 };
-use isogrid_query::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
+use isogrid_query::{
+    FoundPage, IndexStanding, MapDefinition, NodePlace, Page, Row, SeekPlace, Source,
+};
 use tokio::runtime::Handle;
 
 use crate::engine::Deadline;
@@ -124,6 +126,15 @@ impl Source for GridSource {
     fn leader(&self, partition: PartitionId) -> Option<String> {
         let view = self.shared.views.borrow();
         view.table.owner(partition).map(ToString::to_string)
+    }
+
+    fn place(&self, node: &str) -> Option<NodePlace> {
+        let view = self.shared.views.borrow();
+        let known = view.nodes.iter().find(|(name, _)| name.to_string() == node);
+        known.map(|(_, known)| NodePlace {
+            address: known.member.grpc_addr.clone(),
+            zone: known.member.zone.clone(),
+        })
     }
 
     fn maps(&self) -> Vec<String> {
