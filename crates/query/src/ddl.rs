@@ -96,10 +96,10 @@ impl Definition {
             | Definition::Drop { .. }
             | Definition::CreateIndex { .. }
             | Definition::DropIndex { .. } => &[],
-            Definition::ShowIndexes { .. } => index::COLUMNS,
             Definition::Describe { .. } => DESCRIBE_COLUMNS,
             Definition::ShowCreate { .. } => SHOW_CREATE_COLUMNS,
             Definition::ShowMaps => SHOW_MAPS_COLUMNS,
+            Definition::ShowIndexes { .. } => index::SHOWN_COLUMNS,
         }
     }
 

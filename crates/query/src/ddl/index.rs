@@ -8,7 +8,7 @@ use crate::source::{IndexStanding, Source};
 use crate::sql::Answer;
 
 /// The columns of what is shown of indexes.
-pub(super) const COLUMNS: &[&str] =
+pub(super) const SHOWN_COLUMNS: &[&str] =
     &["map", "index", "kind", "unique", "columns", "entries", "bytes", "built"];
 
 /// Gives a map one index more.
@@ -77,7 +77,7 @@ pub(super) async fn show(source: &dyn Source, map: Option<String>) -> Result<Ans
             ]);
         }
     }
-    Ok(table(COLUMNS, &rows))
+    Ok(table(SHOWN_COLUMNS, &rows))
 }
 
 fn columns(index: &MapIndex) -> String {

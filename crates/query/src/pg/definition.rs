@@ -31,12 +31,12 @@ impl PgDefinition {
             Definition::Create { .. } => "CREATE TABLE",
             Definition::Alter { .. } => "ALTER TABLE",
             Definition::Drop { .. } => "DROP TABLE",
-            Definition::CreateIndex { .. } => "CREATE INDEX",
-            Definition::DropIndex { .. } => "DROP INDEX",
             Definition::Describe { .. } => "DESCRIBE",
             Definition::ShowCreate { .. }
             | Definition::ShowMaps
             | Definition::ShowIndexes { .. } => "SHOW",
+            Definition::CreateIndex { .. } => "CREATE INDEX",
+            Definition::DropIndex { .. } => "DROP INDEX",
         }
     }
 }
