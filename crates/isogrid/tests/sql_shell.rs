@@ -105,7 +105,7 @@ fn statements_are_typed_and_errors_end_nothing() {
     assert!(two.contains("111"), "{two}");
     terminal.says("\\d", "MAP");
     terminal.says("\\d people", "nickname");
-    terminal.says("\\format json", "isogrid> ");
+    terminal.says("\\format json", "printed as json");
     terminal.says("SELECT n * 11 AS eleven FROM people WHERE n = 3;", "{\"eleven\":33}");
     terminal.says("\\timing on", "timing is on");
     terminal.says("SELECT 1;", " ms");

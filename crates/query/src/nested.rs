@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
-use datafusion::common::{Column, DFSchema, Result, TableReference, exec_err};
+use datafusion::common::{Column, DFSchema, Result, TableReference, exec_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
@@ -17,6 +17,9 @@ use datafusion::prelude::lit;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use find::Step;
+
+/// The most steps of one chain: what they are called grows with each, and is asked for by many.
+const STEPS_MAX: usize = 64;
 
 /// The functions that the operators stand for. Whoever runs a part of a statement has to know them.
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -166,6 +169,28 @@ fn call(function: &Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), args))
 }
 
+/// Refuses a chain that is too long.
+fn check_steps(steps: usize) -> Result<()> {
+    if steps > STEPS_MAX {
+        return plan_err!("{steps} steps or more into a value, at most {STEPS_MAX}");
+    }
+    Ok(())
+}
+
+impl NestedPlanner {
+    /// How many steps were taken to here.
+    fn steps(&self, mut expr: &Expr) -> usize {
+        let mut steps = 0;
+        while let Expr::ScalarFunction(called) = expr
+            && (called.func == self.json || called.func == self.text)
+            && let Some(from) = called.args.first()
+        {
+            (expr, steps) = (from, steps + 1);
+        }
+        steps
+    }
+}
+
 impl ExprPlanner for NestedPlanner {
     fn plan_binary_op(
         &self,
@@ -177,6 +202,7 @@ impl ExprPlanner for NestedPlanner {
             BinaryOperator::LongArrow => &self.text,
             _ => return Ok(PlannerResult::Original(expr)),
         };
+        check_steps(self.steps(&expr.left) + 1)?;
         Ok(PlannerResult::Planned(call(function, vec![expr.left, expr.right])))
     }
 
@@ -190,6 +216,7 @@ impl ExprPlanner for NestedPlanner {
         let (DataType::Utf8, Some((last, before))) = (field.data_type(), names.split_last()) else {
             return Ok(PlannerResult::Original(Vec::new()));
         };
+        check_steps(names.len())?;
         let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
         let step = |json, name: &String| call(&self.json, vec![json, lit(name.as_str())]);
         let json = before.iter().fold(column, step);

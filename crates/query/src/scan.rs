@@ -164,7 +164,12 @@ impl GridScan {
         &self.map
     }
 
-    /// The partitions that are walked over.
+    /// Whether an index is asked, and the records are not walked over.
+    pub(crate) fn is_sought(&self) -> bool {
+        self.index.is_some()
+    }
+
+    /// The partitions that are walked over, or sought in.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
         self.parts.iter().flatten().copied()
     }

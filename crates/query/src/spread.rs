@@ -30,6 +30,7 @@ use url::Url;
 
 use crate::budget::{Budgets, OfStatement};
 use crate::codec::GridCodec;
+use crate::json::JsonHas;
 use crate::limits::QueryLimits;
 use crate::nested;
 use crate::scan::GridScan;
@@ -305,6 +306,7 @@ fn worker(grid: Grid, peers: Arc<dyn Peers>, budgets: Arc<Budgets>, limits: Quer
             let config = builder.config().get_or_insert_default();
             let memory_bytes = budgets.receive(&headers, config, limits);
             builder.scalar_functions().get_or_insert_default().extend(nested::functions());
+            builder.scalar_functions().get_or_insert_default().push(JsonHas::function());
             let builder = builder
                 .with_runtime_env(crate::session::runtime(memory_bytes)?)
                 .with_distributed_user_codec(GridCodec::new(grid))

@@ -66,14 +66,9 @@ pub(super) fn run(args: &SqlArgs, format: RowFormat, global: &Global) -> Command
         let _ = editor.load_history(file);
     }
     tell(format!("isogrid {}: \\? for help, \\q to end", env!("CARGO_PKG_VERSION")));
-    let mut shell = Shell { args, grid, runtime: &runtime, format, is_timed: false, last: None };
-    let ended = shell.talk(&mut editor);
-    if let Some(file) = &history {
-        if let Err(error) = editor.append_history(file) {
-            tell(format!("the history cannot be kept in {}: {error}", file.display()));
-        }
-    }
-    ended
+    let runtime = &runtime;
+    let mut shell = Shell { args, grid, runtime, format, is_timed: false, last: None, history };
+    shell.talk(&mut editor)
 }
 
 fn editor(typist: Typist) -> Result<Editor<Typist, FileHistory>, Failure> {
@@ -114,6 +109,8 @@ struct Shell<'a> {
     is_timed: bool,
     /// The statement that was run last.
     last: Option<String>,
+    /// Where lines are kept.
+    history: Option<PathBuf>,
 }
 
 impl Shell<'_> {
@@ -130,6 +127,7 @@ impl Shell<'_> {
                 continue;
             }
             editor.add_history_entry(line.trim_end()).map_err(of_terminal)?;
+            self.keep(editor);
             match wish(&line) {
                 Ok(Wish::Quit) => return Ok(Exit::Ok),
                 Ok(wish) => self.grant(wish)?,
@@ -138,11 +136,26 @@ impl Shell<'_> {
         }
     }
 
+    /// Keeps what was typed, for a shell that is opened later.
+    fn keep(&mut self, editor: &mut Editor<Typist, FileHistory>) {
+        if let Some(file) = self.history.take() {
+            match editor.append_history(&file) {
+                Ok(()) => self.history = Some(file),
+                Err(error) => {
+                    tell(format!("lines cannot be kept in {}: {error}", file.display()));
+                }
+            }
+        }
+    }
+
     fn grant(&mut self, wish: Wish<'_>) -> Result<(), Failure> {
         match wish {
             Wish::Quit => {}
             Wish::Help => tell(HELP),
-            Wish::Format(format) => self.format = format,
+            Wish::Format(format) => {
+                self.format = format;
+                tell(format!("rows are printed as {}", format!("{format:?}").to_lowercase()));
+            }
             Wish::Timing(wanted) => {
                 self.is_timed = wanted.unwrap_or(!self.is_timed);
                 tell(format!("timing is {}", if self.is_timed { "on" } else { "off" }));
