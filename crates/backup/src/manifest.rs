@@ -1,7 +1,7 @@
 //! [`Manifest`]: what a backup has, where it cuts, and which one it builds on. It is written last: a backup without one does
 //! not exist.
 
-use isogrid_core::{Epoch, LogPosition, MapSchema};
+use isogrid_core::{Epoch, LogPosition, MapIndex, MapSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -69,6 +69,9 @@ pub struct MapDefinition {
     /// What its values are, if that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<MapSchema>,
+    /// What finds its records by their fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<MapIndex>,
 }
 
 /// How a backup has a partition.

@@ -30,7 +30,7 @@ pub use cluster::{
     StopBlocker, StopProof, StopVerdict,
 };
 pub use dump::{Dump, DumpAsk, DumpPiece, NodeClock};
-pub use maps::{MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
+pub use maps::{IndexInfo, MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
 pub use operator::Operator;
 pub use status::{
     ClusterStatus, CouncilStatus, LagStatus, LossStatus, MemberStatus, MoveStatus, RecoveryStatus,

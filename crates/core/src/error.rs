@@ -105,6 +105,8 @@ pub enum ErrorCode {
     QueryFailed = 118,
     /// A value does not fit its map's columns.
     ValueMisfit = 119,
+    /// A unique index has the value's columns already.
+    UniqueViolated = 120,
     /// A filter is none, or too large.
     FilterInvalid = 125,
     /// More matches, or makes more groups, than can be kept.
@@ -177,6 +179,8 @@ pub enum ErrorCode {
     DiskRefuses = 312,
     /// The node runs as many statements of SQL as it does at once.
     TooManyQueries = 313,
+    /// The index is not there, or does not have all records yet.
+    IndexNotReady = 314,
     /// The node serves as many watches with filters as it does at once.
     TooManyWatches = 316,
     /// The deadline passed before the operation was executed.

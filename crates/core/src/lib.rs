@@ -13,6 +13,7 @@
 //! | [`log`] | the words of a partition's log: positions, request ids, effects |
 //! | [`map`] | the settings of a map |
 //! | [`schema`] | the columns of a map |
+//! | [`index`] | the indexes of a map |
 //! | [`members`] | who is in the cluster |
 //! | [`table`] | who owns which partition, as a versioned value |
 //! | [`placement`] | who *should* own which partition |
@@ -20,6 +21,7 @@
 pub mod catalog;
 pub mod error;
 pub mod id;
+pub mod index;
 pub mod limits;
 pub mod log;
 pub mod map;
@@ -35,6 +37,7 @@ pub use error::{Error, ErrorCode, ErrorKind, NextStep, Outcome, Result};
 pub use id::{
     Epoch, Incarnation, MapId, NodeId, PartitionId, SlotId, TableVersion, Timestamp, Version,
 };
+pub use index::{IndexColumn, IndexKind, MapIndex};
 pub use limits::Limits;
 pub use log::{
     Cause, Durability, Effect, EndedSessions, Hlc, LogPosition, Receipt, RequestId, SessionId,
@@ -42,8 +45,8 @@ pub use log::{
 };
 pub use map::{Eviction, MapSettings};
 pub use members::{Member, MemberState, Members};
-pub use op::{Condition, Expiry, NumberFormat, Op, Scan, Target};
-pub use reply::{Entry, Page, PageEntry, Reply};
+pub use op::{Condition, Expiry, NumberFormat, Op, Scan, Seek, Target};
+pub use reply::{Entry, Page, PageEntry, Reply, Sought};
 pub use schema::{ColumnType, MapColumn, MapSchema};
 pub use slot::PartitionCount;
 pub use table::{PartitionEntry, Replica, Table, TableDelta};

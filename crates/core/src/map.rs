@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::index::MapIndex;
+
 /// Which records make room when a map reaches one of its limits or the node its memory mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,4 +27,7 @@ pub struct MapSettings {
     pub entries_max: u64,
     /// The most bytes of the map, overhead included; zero for no limit.
     pub bytes_max: u64,
+    /// What is kept beside the records so that some are found by their fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<MapIndex>,
 }

@@ -62,6 +62,22 @@ pub struct Scan<'a> {
     pub with_values: bool,
 }
 
+/// One page of what an index of one partition of one map has between two keys, which are as [`MapIndex`](crate::MapIndex)
+/// orders them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seek<'a> {
+    /// The partition to look in.
+    pub partition: PartitionId,
+    /// The name of the index.
+    pub index: &'a str,
+    /// Where to begin, included; then what the last page said.
+    pub from: &'a [u8],
+    /// Where to end, not included; empty for no end.
+    pub to: &'a [u8],
+    /// About how many entries to return.
+    pub entries_max: u32,
+}
+
 /// An operation on one map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op<'a> {
@@ -161,6 +177,8 @@ pub enum Op<'a> {
     },
     /// One page of a walk over a partition.
     Scan(Scan<'a>),
+    /// One page of what an index has.
+    Seek(Seek<'a>),
     /// How many entries of the map a partition holds.
     Len {
         /// The partition.
@@ -213,9 +231,10 @@ impl<'a> Op<'a> {
             | Op::IncrementFloat { key, .. }
             | Op::Append { key, .. }
             | Op::Rename { from: key, .. } => Target::Key(key),
-            Op::Scan(Scan { partition, .. }) | Op::Len { partition } | Op::Clear { partition } => {
-                Target::Partition(partition)
-            }
+            Op::Scan(Scan { partition, .. })
+            | Op::Seek(Seek { partition, .. })
+            | Op::Len { partition }
+            | Op::Clear { partition } => Target::Partition(partition),
         }
     }
 
@@ -268,7 +287,12 @@ impl<'a> Op<'a> {
     pub fn is_read(&self) -> bool {
         matches!(
             self,
-            Op::Get { .. } | Op::Exists { .. } | Op::Touch { .. } | Op::Scan(_) | Op::Len { .. }
+            Op::Get { .. }
+                | Op::Exists { .. }
+                | Op::Touch { .. }
+                | Op::Scan(_)
+                | Op::Seek(_)
+                | Op::Len { .. }
         )
     }
 }

@@ -33,6 +33,15 @@ pub struct Page<'a> {
     pub entries: Vec<PageEntry<'a>>,
 }
 
+/// A page of what an index has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sought<'a> {
+    /// Where the next page begins; `None` when there is no more.
+    pub next: Option<&'a [u8]>,
+    /// The entries found.
+    pub entries: Vec<PageEntry<'a>>,
+}
+
 /// The answer to one operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply<'a> {
@@ -79,6 +88,8 @@ pub enum Reply<'a> {
     Count(u64),
     /// A page of a scan.
     Page(Page<'a>),
+    /// A page of what an index has.
+    Sought(Sought<'a>),
     /// The operation failed.
     Failed(Error),
 }

@@ -4,6 +4,7 @@ mod histogram;
 mod page;
 
 use crate::VERSION;
+use crate::engine::Engine;
 use crate::node::Shared;
 use crate::recovering::Progress;
 use crate::storage::DiskFigures;
@@ -17,6 +18,7 @@ pub(crate) fn of_node(shared: &Shared) -> String {
     if let Some(disk) = shared.engine.disk_figures() {
         show_disk(&mut page, &disk);
     }
+    show_indexes(&mut page, &shared.engine);
     #[cfg(feature = "sql")]
     {
         show_queries(&mut page, &shared.queries);
@@ -44,6 +46,29 @@ fn about() -> Page {
     page
 }
 
+/// The indexes of all maps in what the node leads.
+fn show_indexes(page: &mut Page, engine: &Engine) {
+    let maps = engine.maps();
+    let indexed = maps.iter().filter(|map| !map.settings.indexes.is_empty());
+    let (mut entries, mut bytes, mut missing) = (0, 0, 0);
+    for index in indexed.flat_map(|map| engine.index_states(map.id)) {
+        entries += index.entries;
+        bytes += index.bytes;
+        missing += index.records - index.built.min(index.records);
+    }
+    for (name, help, value) in [
+        ("isogrid_index_entries", "Keys that indexes have where the node leads.", entries),
+        ("isogrid_index_bytes", "Bytes that these indexes take.", bytes),
+        (
+            "isogrid_index_records_missing",
+            "Records that indexes being built do not have yet.",
+            missing,
+        ),
+    ] {
+        page.gauge(name, help, value as f64);
+    }
+}
+
 #[cfg(feature = "sql")]
 fn show_queries(page: &mut Page, counts: &isogrid_query::QueryCounts) {
     for (name, help, value) in [
@@ -66,6 +91,11 @@ fn show_queries(page: &mut Page, counts: &isogrid_query::QueryCounts) {
             "isogrid_query_partitions_pruned_total",
             "Partitions that statements did not need to walk over.",
             counts.partitions_pruned(),
+        ),
+        (
+            "isogrid_query_index_seeks_total",
+            "Pages that indexes gave to statements.",
+            counts.index_seeks(),
         ),
         (
             "isogrid_query_rows_scanned_total",

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
-use isogrid_core::{Error, ErrorCode, NodeId, Op, Outcome, Receipt, Reply, Result, Target};
+use isogrid_core::{
+    Error, ErrorCode, NodeId, Op, Outcome, PageEntry, Receipt, Reply, Result, Target,
+};
 use isogrid_proto::frame::{
     FrameHead, OpOptions, ReplyFrame, ReplyWriter, RequestFrame, RequestWriter,
 };
@@ -347,11 +349,14 @@ pub(crate) fn reply_bytes(reply: &Reply<'_>) -> usize {
         Reply::Written { old: Some(entry), .. }
         | Reply::Deleted { old: Some(entry), .. }
         | Reply::Conflict { current: Some(entry) } => entry.value.len() + 64,
-        Reply::Page(page) => {
-            page.entries.iter().map(|one| one.key.len() + one.entry.value.len() + 64).sum()
-        }
+        Reply::Page(page) => entries_bytes(&page.entries),
+        Reply::Sought(found) => entries_bytes(&found.entries),
         _ => 64,
     }
+}
+
+fn entries_bytes(entries: &[PageEntry<'_>]) -> usize {
+    entries.iter().map(|one| one.key.len() + one.entry.value.len() + 64).sum()
 }
 
 #[cfg(test)]

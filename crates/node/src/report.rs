@@ -58,6 +58,20 @@ pub(crate) struct NodeReport {
     pub(crate) sizes: Vec<(PartitionId, u64)>,
     /// The entries and bytes of maps in what it leads, where that was asked for.
     pub(crate) map_sizes: Vec<(MapId, u64, u64)>,
+    /// How the indexes of these maps stand there.
+    pub(crate) indexes: Vec<(MapId, IndexReport)>,
+}
+
+/// How an index stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct IndexReport {
+    pub(crate) name: String,
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    /// About how many of the records it has.
+    pub(crate) built: u64,
+    pub(crate) records: u64,
 }
 
 /// A part of the node that works by itself.
@@ -122,6 +136,11 @@ impl Shared {
             let (entries, bytes) = engine.map_size(*map);
             (*map, entries, bytes)
         };
+        let indexes = |map: &MapId| {
+            let states = engine.index_states(*map);
+            let map = *map;
+            states.into_iter().map(move |state| (map, state))
+        };
         let mut report = NodeReport {
             version: VERSION.to_owned(),
             uptime_ms: clock::now().ms_since(self.started_at),
@@ -138,6 +157,7 @@ impl Shared {
             disk: engine.disk_report(),
             workers: workers.collect(),
             map_sizes: question.maps.iter().map(size).collect(),
+            indexes: question.maps.iter().flat_map(indexes).collect(),
             ..NodeReport::default()
         };
         let mut lags: BTreeMap<NodeId, LagReport> = BTreeMap::new();

@@ -132,6 +132,7 @@ pub fn reply_to_pb(reply: &Reply<'_>) -> pb::OperationReply {
         }
         Reply::Count(count) => Wire::Count(*count),
         Reply::Page(page) => Wire::Count(page.entries.len() as u64),
+        Reply::Sought(found) => Wire::Count(found.entries.len() as u64),
         Reply::Failed(error) => Wire::Error(error_to_pb(error)),
     };
     pb::OperationReply { reply: Some(reply), receipt: None }

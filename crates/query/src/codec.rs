@@ -11,7 +11,10 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use isogrid_core::PartitionId;
 use serde::{Deserialize, Serialize};
 
+use crate::advice::Advice;
 use crate::columns::Columns;
+use crate::in_place::InPlace;
+use crate::index::IndexWalk;
 use crate::scan::GridScan;
 use crate::table::Grid;
 
@@ -24,6 +27,10 @@ pub(crate) struct Walk {
     pub(crate) parts: Vec<Vec<u16>>,
     pub(crate) pruned: u64,
     pub(crate) fetch: Option<u64>,
+    #[serde(default)]
+    pub(crate) index: Option<IndexWalk>,
+    #[serde(default)]
+    pub(crate) advice: Option<Advice>,
 }
 
 /// Writes and reads walks. The other parts of a plan are DataFusion's.
@@ -47,12 +54,15 @@ impl PhysicalExtensionCodec for GridCodec {
     fn try_decode(
         &self,
         bytes: &[u8],
-        _: &[Arc<dyn ExecutionPlan>],
+        inputs: &[Arc<dyn ExecutionPlan>],
         _: &TaskContext,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let walk: Walk = rmp_serde::from_slice(bytes)
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        // A walk has no inputs, and rows in place have one.
+        if let [input] = inputs {
+            return Ok(Arc::new(InPlace::new(Arc::clone(input), read(bytes)?)?));
+        }
+        let walk: Walk = read(bytes)?;
         let count = self.grid.source.partitions().get();
         if walk.parts.is_empty() || walk.parts.iter().flatten().any(|partition| *partition >= count)
         {
@@ -63,7 +73,10 @@ impl PhysicalExtensionCodec for GridCodec {
         let fetch = walk.fetch.map(|fetch| usize::try_from(fetch).unwrap_or(usize::MAX));
         let scan =
             GridScan::of_parts((self.grid.clone(), walk.map.into()), walk.columns, parts, fetch);
-        Ok(Arc::new(scan.with_pruned(walk.pruned)))
+        Ok(Arc::new(
+            scan.with_pruned(walk.pruned)
+                .with_index(walk.index.map(Arc::new), walk.advice.map(Arc::new)),
+        ))
     }
 
     fn try_encode(
@@ -72,10 +85,18 @@ impl PhysicalExtensionCodec for GridCodec {
         bytes: &mut Vec<u8>,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
+        if let Some(rows) = node.downcast_ref::<InPlace>() {
+            return rmp_serde::encode::write(bytes, rows.columns())
+                .map_err(|error| DataFusionError::External(Box::new(error)));
+        }
         let Some(scan) = node.downcast_ref::<GridScan>() else {
             return internal_err!("{} is not known here", node.name());
         };
         rmp_serde::encode::write_named(bytes, &scan.walk())
             .map_err(|error| DataFusionError::External(Box::new(error)))
     }
+}
+
+fn read<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T> {
+    rmp_serde::from_slice(bytes).map_err(|error| DataFusionError::External(Box::new(error)))
 }

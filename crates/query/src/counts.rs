@@ -9,6 +9,7 @@ pub struct QueryCounts {
     failed: AtomicU64,
     partitions_scanned: AtomicU64,
     partitions_pruned: AtomicU64,
+    index_seeks: AtomicU64,
     rows_scanned: AtomicU64,
     rows_returned: AtomicU64,
 }
@@ -28,6 +29,10 @@ impl QueryCounts {
 
     pub(crate) fn scans_partition(&self) {
         self.partitions_scanned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn seeks(&self) {
+        self.index_seeks.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn scans_rows(&self, rows: usize) {
@@ -56,6 +61,11 @@ impl QueryCounts {
     /// Partitions that did not need to be.
     pub fn partitions_pruned(&self) -> u64 {
         self.partitions_pruned.load(Ordering::Relaxed)
+    }
+
+    /// Pages that indexes gave.
+    pub fn index_seeks(&self) -> u64 {
+        self.index_seeks.load(Ordering::Relaxed)
     }
 
     /// Records that were looked at.

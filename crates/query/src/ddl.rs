@@ -1,5 +1,6 @@
-//! Statements that make, change, drop and show maps.
+//! Statements that make, change, drop and show maps and their indexes.
 
+mod index;
 mod parse;
 
 use std::sync::Arc;
@@ -7,11 +8,12 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use futures::stream;
-use isogrid_core::{Error, ErrorCode, MapColumn, MapSchema, Result};
+use isogrid_core::{Error, ErrorCode, MapColumn, MapIndex, MapSchema, Result};
 
 use crate::source::{MapDefinition, Source};
 use crate::sql::Answer;
 use crate::table::Grid;
+pub(crate) use index::create as create_index;
 use parse::{literal, quoted};
 
 /// What a statement wants of maps.
@@ -38,6 +40,19 @@ pub(crate) enum Definition {
         map: String,
     },
     ShowMaps,
+    CreateIndex {
+        map: String,
+        if_absent: bool,
+        index: MapIndex,
+    },
+    DropIndex {
+        map: String,
+        if_there: bool,
+        index: String,
+    },
+    ShowIndexes {
+        map: Option<String>,
+    },
 }
 
 /// What is to change about a map.
@@ -82,9 +97,19 @@ impl Definition {
             Definition::Describe { map } => describe(grid, &map).await,
             Definition::ShowCreate { map } => {
                 let shown = source.map(&map).ok_or_else(|| unknown(&map))?;
-                Ok(table(&["map", "statement"], &[vec![map.clone(), create(&map, &shown)]]))
+                let indexes = shown.indexes.iter().map(|index| index::create(&map, index));
+                let statements = std::iter::once(create(&map, &shown)).chain(indexes);
+                let rows: Vec<_> = statements.map(|one| vec![map.clone(), one]).collect();
+                Ok(table(&["map", "statement"], &rows))
             }
             Definition::ShowMaps => Ok(show_maps(source)),
+            Definition::CreateIndex { map, if_absent, index } => {
+                index::add(source, &map, if_absent, index).await
+            }
+            Definition::DropIndex { map, if_there, index } => {
+                index::drop(source, &map, if_there, &index).await
+            }
+            Definition::ShowIndexes { map } => index::show(source, map).await,
         }
     }
 }
@@ -132,7 +157,7 @@ async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
     let known = grid.source.map(map).ok_or_else(|| unknown(map))?;
     let columns = crate::table::columns_of(grid, map, &known).await?;
     let is_given = known.schema.is_some();
-    let partition_by = known.schema.and_then(|schema| schema.partition_by);
+    let partition_by = known.schema.as_ref().and_then(|schema| schema.partition_by.clone());
     let row = |(name, holds, is_field): (&str, &str, bool)| {
         let what = match is_field {
             false => "of every map",
@@ -140,7 +165,14 @@ async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
             true if is_given => "",
             true => "seen in a sample of the values",
         };
-        vec![name.to_owned(), holds.to_owned(), what.to_owned()]
+        let has_it =
+            |index: &&MapIndex| is_field && index.columns.iter().any(|one| one.path[0] == name);
+        let indexes: Vec<&str> =
+            known.indexes.iter().filter(has_it).map(|index| &*index.name).collect();
+        let indexes = (!indexes.is_empty()).then(|| format!("in index {}", indexes.join(", ")));
+        let what = Some(what.to_owned()).filter(|what| !what.is_empty());
+        let note = what.into_iter().chain(indexes).collect::<Vec<_>>().join("; ");
+        vec![name.to_owned(), holds.to_owned(), note]
     };
     let rows: Vec<Vec<String>> = columns.described().map(row).collect();
     Ok(table(&["column_name", "data_type", "note"], &rows))

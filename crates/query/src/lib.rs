@@ -15,25 +15,34 @@
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
 //! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
+//! | `index`, `seeking` | which index a predicate can use, and the rows that it has |
 //! | `plans` | plans of statements that were asked before |
+//! | `advice` | an index that is not there and should be |
+//! | `json` | functions that look into text of JSON |
 //! | `sample` | the columns of a map, from some of its values |
+//! | `beside`, `in_place` | joins and groups by what maps are partitioned by |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
 //! | `subscribe` | what SUBSCRIBE statements watch |
-//! | `ddl` | statements that make, change, drop and show maps |
+//! | `ddl` | statements that make, change, drop and show maps and indexes |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
 //! | [`pg`] | PostgreSQL's dialect and catalogue |
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
+mod beside;
+mod advice;
 mod codec;
 mod columns;
 mod counts;
 mod ddl;
 mod fault;
 mod guard;
+mod in_place;
+mod index;
 mod ipc;
+mod json;
 mod parameter;
 pub mod pg;
 mod plans;
@@ -41,6 +50,7 @@ mod prune;
 mod route;
 mod sample;
 mod scan;
+mod seeking;
 mod session;
 mod source;
 mod spread;
@@ -54,7 +64,7 @@ pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
 pub use parameter::Parameter;
 pub use route::Route;
-pub use source::{MapDefinition, Page, Row, Source};
+pub use source::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, QueryLimits, Sql};
 pub use subscribe::{Subscription, Watched};

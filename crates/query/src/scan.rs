@@ -1,6 +1,6 @@
 //! [`GridScan`]: the walk over partitions of a map, the leaf of every plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,9 +21,13 @@ use datafusion::physical_plan::{
 use futures::stream;
 use isogrid_core::PartitionId;
 
+use crate::advice::{Advice, SAMPLED_PAGE};
 use crate::codec;
 use crate::columns::{Builder, Columns};
 use crate::fault;
+use crate::index::IndexWalk;
+use crate::seeking::Seeking;
+use crate::source::Row;
 use crate::table::Grid;
 
 /// About how many bytes of keys and values make a batch, however few rows they are.
@@ -47,6 +51,11 @@ pub(crate) struct GridScan {
     pruned: u64,
     /// The most rows that are wanted of each part.
     fetch: Option<usize>,
+    /// The column by which the map is partitioned.
+    partition_by: Option<String>,
+    /// The index that is asked first, or one that should be there.
+    index: Option<Arc<IndexWalk>>,
+    advice: Option<Arc<Advice>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -72,6 +81,15 @@ impl GridScan {
         GridScan { pruned, ..self }
     }
 
+    /// The same by an index, where it has all records; or with advice to make one.
+    pub(crate) fn with_index(
+        self,
+        index: Option<Arc<IndexWalk>>,
+        advice: Option<Arc<Advice>>,
+    ) -> Self {
+        GridScan { index, advice, ..self }
+    }
+
     /// A walk whose parts are these.
     pub(crate) fn of_parts(
         (grid, map): (Grid, Arc<str>),
@@ -93,9 +111,41 @@ impl GridScan {
             parts,
             pruned: 0,
             fetch,
+            partition_by: None,
+            index: None,
+            advice: None,
             properties: Arc::new(properties),
             metrics,
         }
+    }
+
+    /// The same, of a map that is partitioned by this column.
+    pub(crate) fn partitioned_by(self, column: Option<&str>) -> Self {
+        GridScan { partition_by: column.map(str::to_owned), ..self }
+    }
+
+    /// Into how many parts it is split.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The same in so many parts. All walks in as many parts have the same partitions in a part.
+    pub(crate) fn in_parts(&self, count: usize) -> Self {
+        let of = (self.grid.clone(), Arc::clone(&self.map));
+        let parts = deal(self.parts.iter().flatten().copied(), count);
+        GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
+            .with_pruned(self.pruned)
+            .partitioned_by(self.partition_by.as_deref())
+            .with_index(self.index.clone(), self.advice.clone())
+    }
+
+    /// Those of its columns by which rows are placed.
+    pub(crate) fn placing_columns(&self) -> Vec<usize> {
+        let schema = self.columns.schema();
+        let by = self.partition_by.as_deref();
+        let fields = schema.fields().iter().enumerate();
+        let placing = fields.filter(|(_, field)| by == Some(field.name().as_str()));
+        placing.map(|(index, _)| index).collect()
     }
 
     /// How many nodes lead its partitions now.
@@ -108,21 +158,17 @@ impl GridScan {
         partitions.filter_map(leader).collect::<BTreeSet<_>>().len()
     }
 
-    /// The same in several walks. `place` says of a partition, by who leads it and by its number here, in which.
-    pub(crate) fn dealt(
-        &self,
-        count: usize,
-        place: impl Fn(Option<&str>, usize) -> usize,
-    ) -> Vec<GridScan> {
+    /// The same in several walks. `place` says of a partition in which.
+    pub(crate) fn dealt(&self, count: usize, place: impl Fn(PartitionId) -> usize) -> Vec<Self> {
         let mut piles = vec![Vec::new(); count];
-        for (index, partition) in self.parts.iter().flatten().enumerate() {
-            let leader = self.grid.source.leader(*partition);
-            piles[place(leader.as_deref(), index)].push(*partition);
+        for partition in self.parts.iter().flatten() {
+            piles[place(*partition)].push(*partition);
         }
         let scan = |pile: Vec<PartitionId>| {
             let of = (self.grid.clone(), Arc::clone(&self.map));
             let parts = deal(pile.into_iter(), PARTS_AT_OWNER);
             GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
+                .with_index(self.index.clone(), self.advice.clone())
         };
         let mut scans: Vec<GridScan> = piles.into_iter().map(scan).collect();
         scans[0].pruned = self.pruned;
@@ -138,17 +184,24 @@ impl GridScan {
             parts: self.parts.iter().map(part).collect(),
             pruned: self.pruned,
             fetch: self.fetch.map(|fetch| fetch as u64),
+            index: self.index.as_deref().cloned(),
+            advice: self.advice.as_deref().cloned(),
         }
     }
 }
 
-/// Partitions in so many parts.
+/// Partitions in so many parts: a partition is always in the same one of as many.
 fn deal(partitions: impl Iterator<Item = PartitionId>, count: usize) -> Vec<Vec<PartitionId>> {
     let mut parts = vec![Vec::new(); count];
-    for (index, partition) in partitions.enumerate() {
-        parts[index % count].push(partition);
+    for partition in partitions {
+        parts[mixed(partition) % count].push(partition);
     }
     parts
+}
+
+/// A number of a partition that has nothing to do with who leads it.
+fn mixed(partition: PartitionId) -> usize {
+    (u32::from(partition.0).wrapping_mul(0x9E37_79B1) >> 16) as usize
 }
 
 impl DisplayAs for GridScan {
@@ -162,6 +215,9 @@ impl DisplayAs for GridScan {
             "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}",
             self.map
         )?;
+        if let Some(index) = &self.index {
+            write!(f, ", index: {}", index.shown)?;
+        }
         self.fetch.map_or(Ok(()), |fetch| write!(f, ", limit={fetch}"))
     }
 }
@@ -214,8 +270,11 @@ impl ExecutionPlan for GridScan {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let mut left = self.parts[partition].clone();
-        left.reverse();
+        let part = &self.parts[partition];
+        let seeking = self.index.clone().map(|index| Seeking::new(index, part));
+        // By an index nothing is walked over, until it is known where there is none.
+        let left =
+            if seeking.is_some() { Vec::new() } else { part.iter().rev().copied().collect() };
         if partition == 0 {
             self.grid.counts.prunes(self.pruned);
         }
@@ -223,7 +282,12 @@ impl ExecutionPlan for GridScan {
             grid: self.grid.clone(),
             map: Arc::clone(&self.map),
             builder: Builder::new(&self.columns),
+            seeking,
+            sought: VecDeque::new(),
             left,
+            pages: 0,
+            advice: self.advice.clone(),
+            part: (self.metrics.clone(), partition),
             cursor: 0,
             wanted: self.fetch.unwrap_or(usize::MAX),
             rows_max: context.session_config().batch_size(),
@@ -243,8 +307,15 @@ struct Walk {
     grid: Grid,
     map: Arc<str>,
     builder: Builder,
+    /// What is asked of an index, and what it found that is not in a batch yet.
+    seeking: Option<Seeking>,
+    sought: VecDeque<(PartitionId, Row)>,
     /// The partitions still to walk over, the next one last.
     left: Vec<PartitionId>,
+    /// How many pages there were, and what is said of one of them.
+    pages: usize,
+    advice: Option<Arc<Advice>>,
+    part: (ExecutionPlanMetricsSet, usize),
     cursor: u64,
     /// How many rows are still wanted.
     wanted: usize,
@@ -255,12 +326,46 @@ struct Walk {
 }
 
 impl Walk {
+    /// Says in the figures of the walk, once, which index should be there.
+    fn advise(&mut self, rows: &[Row]) {
+        self.pages += 1;
+        let advice = self.advice.as_ref().filter(|_| self.pages == SAMPLED_PAGE);
+        if let Some((advice, spared)) = advice.and_then(|one| Some((one, one.spares(rows)?))) {
+            let (metrics, part) = &self.part;
+            let name = format!("advice: {}", advice.statement(&self.map));
+            MetricBuilder::new(metrics).counter(name, *part).add(spared);
+        }
+    }
+
+    /// Takes a row that an index found, or looks for more. Says whether there is anything to go on with.
+    async fn take_sought(&mut self) -> Result<bool> {
+        if let Some((partition, row)) = self.sought.pop_front() {
+            self.builder.push(partition, &row).map_err(DataFusionError::Execution)?;
+            return Ok(true);
+        }
+        let Some(seeking) = self.seeking.as_mut().filter(|seeking| !seeking.is_done()) else {
+            return Ok(false);
+        };
+        let found = seeking.next(&self.grid, &self.map).await.map_err(fault::of_grid)?;
+        self.left.extend(found.without);
+        for (partition, rows) in found.rows {
+            self.scanned.add(rows.len());
+            self.grid.counts.scans_rows(rows.len());
+            self.grid.counts.seeks();
+            self.sought.extend(rows.into_iter().map(|row| (partition, row)));
+        }
+        Ok(true)
+    }
+
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         // Pages of this node come at once: without a rest nobody would see that time is over, or that the client is gone.
         tokio::task::yield_now().await;
         let is_full =
             |builder: &Builder, most| builder.rows() >= most || builder.bytes() >= BATCH_BYTES;
         while !is_full(&self.builder, self.wanted.min(self.rows_max)) {
+            if self.take_sought().await? {
+                continue;
+            }
             let Some(&partition) = self.left.last() else { break };
             let page = self.grid.source.page(&self.map, (partition, self.cursor), PAGE_ROWS).await;
             let page = page.map_err(fault::of_grid)?;
@@ -269,6 +374,7 @@ impl Walk {
             }
             self.scanned.add(page.rows.len());
             self.grid.counts.scans_rows(page.rows.len());
+            self.advise(&page.rows);
             for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
                 self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
             }

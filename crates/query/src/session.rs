@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::common::{Result, plan_err};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -13,6 +14,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use url::Url;
 
+use crate::beside::Beside;
+use crate::json::{JsonFunction, JsonOperators};
 use crate::table::{Grid, GridSchema};
 
 /// Statements, and parts of those of other nodes, read no files and write none.
@@ -52,10 +55,18 @@ const GROWING_FUNCTIONS: [&str; 9] = [
 
 /// What all statements have in common: functions and rules. To make these takes longer than to run a small statement.
 pub(crate) fn common() -> SessionState {
-    let state = SessionStateBuilder::new().with_config(config()).with_default_features().build();
+    let state = SessionStateBuilder::new()
+        .with_config(config())
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(Beside))
+        .build();
     let context = SessionContext::new_with_state(state);
+    JsonFunction::all().into_iter().for_each(|one| context.register_udf(one.as_ref().clone()));
     GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));
-    context.state()
+    let mut state = context.state();
+    // What it does not plan is planned as ever.
+    let _ = state.register_expr_planner(Arc::new(JsonOperators));
+    state
 }
 
 /// What a statement runs in, with so much memory.

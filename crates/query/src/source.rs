@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use isogrid_core::{MapSchema, PartitionCount, PartitionId, Result};
+use isogrid_core::{MapIndex, MapSchema, PartitionCount, PartitionId, Result};
 
 /// One record of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,26 @@ pub struct Page {
     pub next: Option<u64>,
 }
 
+/// Where to look in an index: in a partition, from a key on and before another; an empty one is no end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeekPlace {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Where to begin.
+    pub from: Bytes,
+    /// Where to end.
+    pub to: Bytes,
+}
+
+/// Some records that an index has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundPage {
+    /// The records.
+    pub rows: Vec<Row>,
+    /// Where the next page begins; `None` when there is no more.
+    pub next: Option<Bytes>,
+}
+
 /// What a map is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapDefinition {
@@ -35,6 +55,21 @@ pub struct MapDefinition {
     pub schema: Option<MapSchema>,
     /// Its settings, as operators write them.
     pub settings: Vec<(String, String)>,
+    /// What finds its records by their fields.
+    pub indexes: Vec<MapIndex>,
+}
+
+/// How an index stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexStanding {
+    /// Its name.
+    pub name: String,
+    /// How many keys it has.
+    pub entries: u64,
+    /// How many bytes it takes in one copy.
+    pub bytes: u64,
+    /// About how many records it has, and how many there are.
+    pub built: (u64, u64),
 }
 
 /// What holds the maps.
@@ -74,6 +109,18 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         settings: &[(String, String)],
     ) -> Result<()>;
 
+    /// Gives a map these indexes, and no others.
+    ///
+    /// # Errors
+    /// There is no such map, these cannot be, or the cluster cannot decide now.
+    async fn set_indexes(&self, map: &str, indexes: Vec<MapIndex>) -> Result<()>;
+
+    /// How the indexes of a map stand.
+    ///
+    /// # Errors
+    /// The grid's.
+    async fn index_standings(&self, map: &str) -> Result<Vec<IndexStanding>>;
+
     /// Drops a map with its records. Says whether there was one.
     ///
     /// # Errors
@@ -91,4 +138,17 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         (partition, cursor): (PartitionId, u64),
         rows_max: u32,
     ) -> Result<Page>;
+
+    /// About so many records that an index of a map has in each of some places; `None` for one where the index is not there, or does
+    /// not have all records yet. A record whose fields stay as they are comes exactly once.
+    ///
+    /// # Errors
+    /// As for a page.
+    async fn seek(
+        &self,
+        map: &str,
+        index: &str,
+        places: &[SeekPlace],
+        rows_max: u32,
+    ) -> Result<Vec<Option<FoundPage>>>;
 }

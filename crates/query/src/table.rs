@@ -13,9 +13,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, stream};
 use isogrid_core::{MapColumn, MapSchema};
 
+use crate::advice::Advice;
 use crate::columns::Columns;
 use crate::counts::QueryCounts;
 use crate::fault;
+use crate::index;
 use crate::prune;
 use crate::sample::Sample;
 use crate::scan::GridScan;
@@ -79,13 +81,18 @@ impl TableProvider for GridTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions =
             prune::partitions(filters, self.grid.source.partitions(), self.partition_by());
-        Ok(Arc::new(GridScan::new(
+        let index = index::choose(filters, &self.definition.indexes, &self.columns);
+        let scan = GridScan::new(
             (self.grid.clone(), Arc::clone(&self.map)),
             self.columns.project(projection),
             &partitions,
             session.config().target_partitions(),
             limit,
-        )))
+        );
+        let by = self.partition_by().map(|column| column.name.as_str());
+        let advice = || Advice::of(filters, &self.columns);
+        let advice = if index.is_none() { advice() } else { None };
+        Ok(Arc::new(scan.partitioned_by(by).with_index(index.map(Arc::new), advice.map(Arc::new))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`OwnedReply`]: an answer that has to wait, with all it shows.
 
-use isogrid_core::{Entry, Error, Page, PageEntry, Reply, Timestamp, Version};
+use isogrid_core::{Entry, Error, Page, PageEntry, Reply, Sought, Timestamp, Version};
 
 /// A reply that borrows nothing. Small, because nearly all show no record and every write keeps one until its commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,7 @@ pub(crate) enum OwnedReply {
     Float(f64, Version),
     Count(u64),
     Page(Box<OwnedPage>),
+    Sought(Box<OwnedSought>),
     Failed(Box<Error>),
 }
 
@@ -33,6 +34,21 @@ pub(crate) struct OwnedRecord {
 pub(crate) struct OwnedPage {
     next: Option<u64>,
     entries: Vec<(Box<[u8]>, OwnedRecord)>,
+}
+
+/// The same of what an index has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnedSought {
+    next: Option<Box<[u8]>>,
+    entries: Vec<(Box<[u8]>, OwnedRecord)>,
+}
+
+fn own(entry: &PageEntry<'_>) -> (Box<[u8]>, OwnedRecord) {
+    (entry.key.into(), OwnedRecord::of(entry.entry))
+}
+
+fn borrow((key, record): &(Box<[u8]>, OwnedRecord)) -> PageEntry<'_> {
+    PageEntry { key, entry: record.entry() }
 }
 
 impl OwnedRecord {
@@ -63,9 +79,13 @@ impl OwnedReply {
             Reply::Float { value, version } => OwnedReply::Float(*value, *version),
             Reply::Count(count) => OwnedReply::Count(*count),
             Reply::Page(page) => {
-                let own = |entry: &PageEntry<'_>| (entry.key.into(), OwnedRecord::of(entry.entry));
                 let entries = page.entries.iter().map(own).collect();
                 OwnedReply::Page(Box::new(OwnedPage { next: page.next, entries }))
+            }
+            Reply::Sought(found) => {
+                let entries = found.entries.iter().map(own).collect();
+                let next = found.next.map(Box::from);
+                OwnedReply::Sought(Box::new(OwnedSought { next, entries }))
             }
             Reply::Failed(error) => OwnedReply::Failed(Box::new(error.clone())),
         }
@@ -92,12 +112,12 @@ impl OwnedReply {
             OwnedReply::Float(value, version) => Reply::Float { value: *value, version: *version },
             OwnedReply::Count(count) => Reply::Count(*count),
             OwnedReply::Page(page) => {
-                let borrow = |(key, record): &'s (Box<[u8]>, OwnedRecord)| PageEntry {
-                    key,
-                    entry: record.entry(),
-                };
                 let entries = page.entries.iter().map(borrow).collect();
                 Reply::Page(Page { next: page.next, entries })
+            }
+            OwnedReply::Sought(found) => {
+                let entries = found.entries.iter().map(borrow).collect();
+                Reply::Sought(Sought { next: found.next.as_deref(), entries })
             }
             OwnedReply::Failed(error) => Reply::Failed((**error).clone()),
         }

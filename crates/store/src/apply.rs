@@ -60,7 +60,7 @@ impl Partition {
         self.common.version = Version(0);
         self.common.journal.restart(Version(0));
         for store in self.maps.iter_mut().flatten() {
-            store.content = Default::default();
+            drop(store.content.take_all());
             store.report();
         }
     }
@@ -164,7 +164,7 @@ impl MapStore {
     fn clear_if(&mut self, hasher: &KeyHasher, may_go: impl Fn(RecordRef<'_>) -> bool) -> bool {
         let before = self.content.table.len();
         if self.content.table.records().all(&may_go) {
-            self.content = Default::default();
+            drop(self.content.take_all());
         } else {
             let going = self.content.table.records().filter(|record| may_go(*record));
             let going: Vec<_> =

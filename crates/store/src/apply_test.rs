@@ -48,7 +48,12 @@ fn load(partition: &mut Partition, key: &[u8], version: u64) -> bool {
 #[test]
 fn an_effect_stands_whatever_the_limits_and_the_accounts_know_it() {
     let (mut partition, usage) = (partition(), Arc::new(MapUsage::default()));
-    let settings = MapSettings { eviction: Eviction::Lru, entries_max: 2, bytes_max: 100 };
+    let settings = MapSettings {
+        eviction: Eviction::Lru,
+        entries_max: 2,
+        bytes_max: 100,
+        ..MapSettings::default()
+    };
     partition.configure(MAP, &settings, usage.clone());
     for number in 1..=10u64 {
         apply(&mut partition, number * 3, &put(&number.to_le_bytes(), &[7; 60]));

@@ -1,12 +1,13 @@
-//! [`Content`]: the records of one map in one partition, with their expiry index and their digest. The few methods here
-//! keep the three in step; what a change means, and which version it has, is decided above.
+//! [`Content`]: the records of one map in one partition, with their expiry index, their digest and the indexes of their fields.
+//! The few methods here keep all in step; what a change means, and which version it has, is decided above.
 
-use isogrid_core::{Timestamp, Version};
+use isogrid_core::{MapIndex, Timestamp, Version};
 
 use crate::digest;
 use crate::eviction::AccessClock;
 use crate::expiry::ExpiryIndex;
 use crate::hash::{KeyHash, KeyHasher};
+use crate::index::Indexes;
 use crate::raw::{Fields, NewValue, Record, RecordRef};
 use crate::table::{Place, Table};
 
@@ -25,13 +26,34 @@ pub(crate) struct Content {
     pub(crate) table: Table,
     pub(crate) expiry: ExpiryIndex,
     digest: u128,
+    pub(crate) indexes: Option<Box<Indexes>>,
 }
 
 impl Content {
     /// All bytes of the map in this partition.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
-        self.table.bytes() + self.expiry.bytes()
+        let indexes = self.indexes.as_ref().map_or(0, |indexes| indexes.bytes());
+        self.table.bytes() + self.expiry.bytes() + indexes
+    }
+
+    /// Has these indexes from now on. New ones are still to be built.
+    pub(crate) fn configure(&mut self, indexes: &[MapIndex], hasher: &KeyHasher) {
+        self.indexes = Indexes::of(indexes, self.indexes.take());
+        if self.table.len() == 0 {
+            while self.build(hasher, usize::MAX).is_some() {}
+        }
+    }
+
+    /// Goes on building an index, for about so many records. Says how many it looked at; none when nothing is to be built.
+    pub(crate) fn build(&mut self, hasher: &KeyHasher, records_max: usize) -> Option<usize> {
+        self.indexes.as_mut()?.build(&self.table, hasher, records_max)
+    }
+
+    /// Takes all records out.
+    pub(crate) fn take_all(&mut self) -> Content {
+        let indexes = self.indexes.as_ref().map(|indexes| indexes.emptied());
+        std::mem::replace(self, Content { indexes, ..Content::default() })
     }
 
     /// The digest of the map, whatever its number is.
@@ -70,6 +92,9 @@ impl Content {
     fn insert(&mut self, hash: KeyHash, record: Record) -> Place {
         self.digest = self.digest.wrapping_add(digest::of_record(record.borrow()));
         let expires_at = record.borrow().expires_at();
+        if let Some(indexes) = &mut self.indexes {
+            indexes.add(hash, record.borrow());
+        }
         let place = self.table.insert(hash, record);
         if let Some(at) = expires_at {
             self.expiry.add(at, hash);
@@ -92,6 +117,9 @@ impl Content {
         let old = record.to_ref();
         let old_expiry = old.expires_at();
         let old_digest = digest::of_record(old);
+        if let Some(indexes) = &mut self.indexes {
+            indexes.begin_change(old);
+        }
         let access = clock.used(old.access());
         let value = stored.value;
         let old = if keep_old {
@@ -103,6 +131,9 @@ impl Content {
             Some(self.write_anew(place, stored, access))
         };
         let new_digest = digest::of_record(self.table.record(place));
+        if let Some(indexes) = &mut self.indexes {
+            indexes.end_change(stored.hash, self.table.record(place));
+        }
         self.change_index((old_digest, old_expiry), (new_digest, expires_at), stored.hash);
         old
     }
@@ -122,6 +153,10 @@ impl Content {
     pub(crate) fn replace(&mut self, place: Place, hash: KeyHash, record: Record) -> Record {
         let index_of = |record: RecordRef<'_>| (digest::of_record(record), record.expires_at());
         let new = index_of(record.borrow());
+        if let Some(indexes) = &mut self.indexes {
+            indexes.begin_change(self.table.record(place));
+            indexes.end_change(hash, record.borrow());
+        }
         let old = self.table.replace(place, record);
         self.change_index(index_of(old.borrow()), new, hash);
         old
@@ -149,6 +184,9 @@ impl Content {
     /// Takes the record at a place out.
     pub(crate) fn take(&mut self, place: Place, hash: KeyHash, hasher: &KeyHasher) -> Record {
         let record = self.table.remove(place, hasher);
+        if let Some(indexes) = &mut self.indexes {
+            indexes.remove(hash, record.borrow());
+        }
         self.digest = self.digest.wrapping_sub(digest::of_record(record.borrow()));
         if let Some(at) = record.borrow().expires_at() {
             self.expiry.remove(at, hash);

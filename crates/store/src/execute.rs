@@ -75,6 +75,10 @@ impl MapStore {
                     Err(error) => Reply::Failed(error),
                 }
             }
+            Op::Seek(ref seek) => match self.content.seek(&common.hasher, seek, now) {
+                Ok(found) => Reply::Sought(found),
+                Err(error) => Reply::Failed(error),
+            },
             Op::Len { .. } => Reply::Count(self.live_len(now) as u64),
             Op::Clear { .. } => {
                 let live = self.live_len(now);

@@ -147,7 +147,12 @@ fn expiry_and_eviction_by_the_node_are_recorded_with_their_cause() {
 #[test]
 fn a_write_at_a_limit_makes_room_first_and_also_when_it_fails() {
     let mut partition = journaled();
-    let settings = MapSettings { eviction: Eviction::Lru, entries_max: 2, bytes_max: 0 };
+    let settings = MapSettings {
+        eviction: Eviction::Lru,
+        entries_max: 2,
+        bytes_max: 0,
+        ..MapSettings::default()
+    };
     partition.configure(MAP, &settings, Arc::default());
     partition.run(MAP, Op::put(b"a", b"v"), 1);
     partition.run(MAP, Op::put(b"b", b"v"), 1);

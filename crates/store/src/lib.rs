@@ -15,7 +15,8 @@
 //! | [`walk`] | all records page by page, for copies |
 //! | [`buckets`] | [`BucketDigests`]: where two replicas differ |
 //! | `map_store` | one map: every change, with its version, journal and accounts |
-//! | `content` | one map's records, with their index and digest |
+//! | `content` | one map's records, with their indexes and digest |
+//! | `index` | the indexes of a map's fields |
 //! | `room` | what a write does at a limit or over the memory mark |
 //! | `eviction` | how cold a record is |
 //! | `expiry` | which record expires next |
@@ -39,6 +40,7 @@ mod execute;
 mod expiry;
 mod glob;
 pub mod hash;
+mod index;
 pub mod journal;
 mod map_store;
 #[cfg(test)]
@@ -62,6 +64,7 @@ pub mod walk;
 
 pub use buckets::BucketDigests;
 pub use hash::{KeyHash, hash_key};
+pub use index::IndexState;
 pub use journal::{Changes, Executed};
 pub use partition::{Context, Partition, Request, Step};
 pub use raw::{prefetch_all, prefetch_end};

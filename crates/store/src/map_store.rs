@@ -81,18 +81,27 @@ pub(crate) struct MapStore {
 
 impl MapStore {
     /// A map without records.
-    pub(crate) fn new(id: MapId, settings: &MapSettings, usage: Arc<MapUsage>, seed: u64) -> Self {
+    pub(crate) fn new(id: MapId, seed: u64) -> Self {
+        let settings = MapSettings::default();
         MapStore {
             id,
             content: Content::default(),
-            settings: settings.clone(),
             clock: AccessClock::new(settings.eviction, seed),
-            ledger: Ledger::new(usage),
+            settings,
+            ledger: Ledger::new(Arc::default()),
         }
     }
 
     /// Changes the settings and the account.
-    pub(crate) fn configure(&mut self, settings: &MapSettings, usage: Arc<MapUsage>) {
+    pub(crate) fn configure(
+        &mut self,
+        settings: &MapSettings,
+        usage: Arc<MapUsage>,
+        hasher: &KeyHasher,
+    ) {
+        if self.settings.indexes != settings.indexes {
+            self.content.configure(&settings.indexes, hasher);
+        }
         self.settings = settings.clone();
         self.clock.set_policy(settings.eviction);
         // The old ledger takes back what it reported.
@@ -166,6 +175,9 @@ impl MapStore {
             return Ok(self.vanish(common, target, place, write.keep_old));
         }
         let mut place = place;
+        if self.content.indexes.is_some() {
+            self.check_unique(common, target, place, &write.value)?;
+        }
         if self.is_limited() || target.over_mark {
             self.make_room(common, target, place, write)?;
             // What was evicted may have moved the record.
@@ -313,7 +325,7 @@ impl MapStore {
             return;
         }
         let version = common.next_version();
-        let content = std::mem::take(&mut self.content);
+        let content = self.content.take_all();
         if common.journal.is_on() {
             let was = Was::Cleared(Box::new(content));
             common.journal.note(version, self.id, KeyHash(0), was);

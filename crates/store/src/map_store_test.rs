@@ -27,6 +27,9 @@ impl MapStore {
                 expiries.range(..=(*at, KeyHash(u64::MAX))).map(|(_, count)| count).sum::<usize>();
             assert_eq!(self.content.expiry.due(*at), due);
         }
+        if let Some(indexes) = &self.content.indexes {
+            indexes.check(&self.content.table, hasher);
+        }
     }
 }
 

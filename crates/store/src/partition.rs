@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use isogrid_core::limits::{KEY_BYTES_HARD_MAX, VALUE_BYTES_HARD_MAX};
-use isogrid_core::{Limits, MapId, MapSettings, Op, Page, PartitionId, Reply, Timestamp, Version};
+use isogrid_core::{
+    Limits, MapId, MapSettings, Op, Page, PartitionId, Reply, Sought, Timestamp, Version,
+};
 
 use crate::digest;
 use crate::hash::{KeyHash, KeyHasher};
+use crate::index::IndexState;
 use crate::journal::Journal;
 use crate::map_store::{Common, MapStore};
 use crate::raw::{prefetch, prefetch_all};
@@ -95,11 +98,32 @@ impl Partition {
     /// Sets a map's settings and its account on this node; records stay. A map that was never configured has the default
     /// settings and an account of its own.
     pub fn configure(&mut self, map: MapId, settings: &MapSettings, usage: Arc<MapUsage>) {
-        let id = self.id;
-        match self.slot(map) {
-            Some(store) => store.configure(settings, usage),
-            empty => *empty = Some(new_store(id, map, settings, usage)),
+        let (id, hasher) = (self.id, self.common.hasher);
+        let store = self.slot(map).get_or_insert_with(|| new_store(id, map));
+        store.configure(settings, usage, &hasher);
+    }
+
+    /// Goes on building indexes, for about so many records. Says whether there was anything to do.
+    pub fn build_indexes(&mut self, records_max: usize) -> bool {
+        let mut has_built = false;
+        let mut left = records_max;
+        for store in self.maps.iter_mut().flatten() {
+            while left > 0
+                && let Some(looked_at) = store.content.build(&self.common.hasher, left)
+            {
+                has_built = true;
+                left = left.saturating_sub(looked_at);
+                store.report();
+            }
         }
+        has_built
+    }
+
+    /// How the indexes of a map stand here.
+    pub fn index_states(&self, map: MapId) -> Vec<IndexState> {
+        let content = self.map(map).map(|store| &store.content);
+        let indexes = content.and_then(|content| Some((content, content.indexes.as_ref()?)));
+        indexes.map_or_else(Vec::new, |(content, indexes)| indexes.states(content.table.len()))
     }
 
     fn slot(&mut self, map: MapId) -> &mut Option<Box<MapStore>> {
@@ -236,14 +260,9 @@ impl Partition {
     }
 }
 
-fn new_store(
-    partition: PartitionId,
-    map: MapId,
-    settings: &MapSettings,
-    usage: Arc<MapUsage>,
-) -> Box<MapStore> {
+fn new_store(partition: PartitionId, map: MapId) -> Box<MapStore> {
     let seed = u64::from(partition.0) << 32 | u64::from(map.0);
-    Box::new(MapStore::new(map, settings, usage, seed))
+    Box::new(MapStore::new(map, seed))
 }
 
 /// The answer of a map that is not there to an operation that does not make it.
@@ -257,6 +276,7 @@ fn absent(op: &Op<'_>) -> Reply<'static> {
             Ok(_) => Reply::Page(Page::default()),
             Err(error) => Reply::Failed(error),
         },
+        Op::Seek(_) => Reply::Sought(Sought::default()),
         _ => Reply::Missing,
     }
 }

@@ -47,6 +47,9 @@ impl MapStore {
         if is_same {
             return Reply::Written { version: self.write_again(common, from, source), old: None };
         }
+        if let Err(error) = self.check_rename(common, from, &to, source) {
+            return Reply::Failed(error);
+        }
         match self.move_record(common, from, &to) {
             Ok(version) => Reply::Written { version, old: None },
             Err(error) => Reply::Failed(error),
@@ -60,6 +63,24 @@ impl MapStore {
         let version = self.update(common, target, place, &write);
         self.changed();
         version
+    }
+
+    /// Refuses a new key whose partition key has another record with what is unique of this one.
+    fn check_rename(
+        &mut self,
+        common: &Common,
+        from: &Target<'_>,
+        to: &Target<'_>,
+        source: Place,
+    ) -> Result<()> {
+        if !self.content.indexes.as_ref().is_some_and(|indexes| indexes.is_any_unique()) {
+            return Ok(());
+        }
+        let value = self.content.table.record(source).value().to_vec();
+        let checked =
+            self.content.check_unique(&common.hasher, &[from.key, to.key], &value, from.now);
+        self.changed();
+        checked
     }
 
     fn move_record(

@@ -198,7 +198,12 @@ fn a_full_map_takes_a_rename_that_needs_nothing_and_refuses_one_that_does() {
     let mut partition = partition();
     partition.run(MAP, Op::put(b"a", b"value"), 1);
     let bytes_max = partition.bytes(MAP) as u64;
-    let settings = MapSettings { eviction: Eviction::None, entries_max: 1, bytes_max };
+    let settings = MapSettings {
+        eviction: Eviction::None,
+        entries_max: 1,
+        bytes_max,
+        ..MapSettings::default()
+    };
     partition.configure(MAP, &settings, usage.clone());
     assert_eq!(partition.run(MAP, OVER, 1), written(2));
     let long = [b'x'; 100];

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use isogrid_core::{
-    Cause, Effect, Entry, Eviction, Limits, MapId, MapSettings, Op, Reply, Timestamp, Version,
+    Cause, Effect, Entry, Eviction, IndexKind, Limits, MapId, MapSettings, Op, Reply, Timestamp,
+    Version,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -77,8 +78,18 @@ impl Node {
         let usages: Vec<Arc<MapUsage>> = (0..MAPS).map(|_| Arc::default()).collect();
         let settings = [
             MapSettings::default(),
-            MapSettings { eviction: Eviction::Lru, entries_max: 8, bytes_max: 0 },
-            MapSettings { eviction: Eviction::Lfu, entries_max: 0, bytes_max: 2_000 },
+            MapSettings {
+                eviction: Eviction::Lru,
+                entries_max: 8,
+                bytes_max: 0,
+                ..MapSettings::default()
+            },
+            MapSettings {
+                eviction: Eviction::Lfu,
+                entries_max: 0,
+                bytes_max: 2_000,
+                indexes: vec![crate::index::tests::index("a", IndexKind::Hash, &["a"])],
+            },
         ];
         for (map, settings) in settings.iter().enumerate() {
             partition.configure(MapId(map as u32), settings, usages[map].clone());

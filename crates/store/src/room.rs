@@ -52,10 +52,14 @@ impl MapStore {
         let shape = Shape::new(target.key.len(), kept + value.len(), expires);
         let mut added = shape.allocation() + usize::from(expires) * EXPIRY_ENTRY_BYTES;
         let mut removed = 0;
+        if let (Some(indexes), NewValue::Whole(value)) = (&self.content.indexes, write.value) {
+            added += indexes.bytes_of(value);
+            removed += old.map_or(0, |old| indexes.bytes_of(old.value()));
+        }
         match old {
             Some(old) => {
                 let had_expiry = old.shape().expires();
-                removed = old.allocation() + usize::from(had_expiry) * EXPIRY_ENTRY_BYTES;
+                removed += old.allocation() + usize::from(had_expiry) * EXPIRY_ENTRY_BYTES;
             }
             None => added += self.content.table.growth_bytes(target.hash),
         }

@@ -12,7 +12,11 @@ use crate::usage::MapUsage;
 fn limited(eviction: Eviction, entries_max: u64, bytes_max: u64) -> (Partition, Arc<MapUsage>) {
     let usage = Arc::new(MapUsage::default());
     let mut partition = partition();
-    partition.configure(MAP, &MapSettings { eviction, entries_max, bytes_max }, usage.clone());
+    partition.configure(
+        MAP,
+        &MapSettings { eviction, entries_max, bytes_max, ..MapSettings::default() },
+        usage.clone(),
+    );
     (partition, usage)
 }
 
@@ -140,7 +144,12 @@ fn the_same_operations_evict_the_same_records() {
 #[test]
 fn an_excess_in_other_partitions_is_visible_and_evictable() {
     let usage = Arc::new(MapUsage::default());
-    let settings = MapSettings { eviction: Eviction::Lru, entries_max: 10, bytes_max: 0 };
+    let settings = MapSettings {
+        eviction: Eviction::Lru,
+        entries_max: 10,
+        bytes_max: 0,
+        ..MapSettings::default()
+    };
     let mut partitions: Vec<_> =
         (0..2).map(|id| Partition::new(PartitionId(id), 42, &Limits::default())).collect();
     partitions.iter_mut().for_each(|partition| partition.configure(MAP, &settings, usage.clone()));
@@ -162,7 +171,12 @@ fn an_excess_in_other_partitions_is_visible_and_evictable() {
 fn a_lower_limit_takes_effect_with_the_next_write() {
     let (mut partition, usage) = limited(Eviction::Lru, 0, 0);
     (0..100).for_each(|n| drop(partition.run(MAP, Op::put(&key(n), b"v"), 1)));
-    let settings = MapSettings { eviction: Eviction::Lru, entries_max: 10, bytes_max: 0 };
+    let settings = MapSettings {
+        eviction: Eviction::Lru,
+        entries_max: 10,
+        bytes_max: 0,
+        ..MapSettings::default()
+    };
     partition.configure(MAP, &settings, usage.clone());
     assert_eq!(usage.entries(), 100);
     partition.run(MAP, Op::put(&key(200), b"v"), 1);

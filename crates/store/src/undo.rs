@@ -143,7 +143,11 @@ impl MapStore {
                 self.content.take(place, hash, hasher);
                 self.put_back(hasher, hash, *moved);
             }
-            Was::Cleared(content) => self.content = *content,
+            Was::Cleared(content) => {
+                self.content = *content;
+                // The map may have got others meanwhile.
+                self.content.configure(&self.settings.indexes, hasher);
+            }
         }
     }
 }
@@ -161,7 +165,9 @@ fn detach(reply: Reply<'_>) -> Detached {
         Reply::Flag(flag) => Reply::Flag(flag),
         Reply::Count(count) => Reply::Count(count),
         Reply::Failed(error) => Reply::Failed(error),
-        Reply::Found(_) | Reply::Page(_) => unreachable!("a write does not answer like a read"),
+        Reply::Found(_) | Reply::Page(_) | Reply::Sought(_) => {
+            unreachable!("a write does not answer like a read")
+        }
     })
 }
 

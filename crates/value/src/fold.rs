@@ -7,7 +7,7 @@ use isogrid_core::{Error, ErrorCode, Result};
 
 use crate::cell::Cell;
 use crate::filter::Field;
-use crate::order::{Order, compare};
+use crate::ranking::{Order, compare};
 use crate::seen::{Seen, Wanted};
 
 /// How many groups there may be.

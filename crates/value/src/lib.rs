@@ -8,9 +8,11 @@
 //! | `fold` | [`Fold`]: counts, sums and extremes of groups |
 //! | `json` | anything, as JSON |
 //! | `time` | points in time as text |
+//! | `order` | cells as bytes that sort as the cells do |
+//! | `index_keys` | [`IndexReader`]: the keys of a value in its map's indexes |
 //! | `filter` | [`Filter`]: which records are meant |
 //! | `live` | [`Members`] and [`Top`]: what a watch of some records shows |
-//! | `order` | [`Order`]: any two fields stand to each other |
+//! | `ranking` | [`Order`]: any two fields stand to each other |
 //! | `seen` | [`Wanted`]: some fields of a value, in one pass |
 //! | `shape` | [`Shape`]: what the values of a map with columns must be |
 
@@ -18,19 +20,23 @@ mod cell;
 mod fields;
 mod filter;
 mod fold;
+mod index_keys;
 mod json;
 mod live;
 mod order;
+mod ranking;
 mod seen;
 mod shape;
 mod time;
 
 pub use cell::{Cell, hex};
 pub use fields::{Take, fields, has_fields, text};
+pub use index_keys::{IndexKeys, IndexReader, KeyList};
+pub use order::{INDEX_KEY_BYTES_MAX, finish_key, key_behind, push_cell, push_json};
 pub use filter::{Comparison, Constant, Field, Filter, Predicate, col};
 pub use fold::{Extent, Fold, Group};
 pub use live::{Change, Members, Origin, Place, Top};
-pub use order::Order;
+pub use ranking::Order;
 pub use seen::{Found, Seen, Wanted, key_text};
 pub use shape::Shape;
 pub use time::millis;

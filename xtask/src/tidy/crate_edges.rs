@@ -73,6 +73,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-query",
             "isogrid-proto",
             "isogrid-client",
+            "isogrid-value",
             "isogrid-core",
         ],
     ),

@@ -1,6 +1,6 @@
 //! Maps with their sizes, settings and modes, as plain values.
 
-use isogrid_core::{ColumnType, MapColumn, MapSchema};
+use isogrid_core::{ColumnType, IndexColumn, IndexKind, MapColumn, MapIndex, MapSchema};
 use isogrid_proto::pb;
 
 /// A map's size, settings and mode.
@@ -35,6 +35,24 @@ pub struct MapInfo {
     pub durability: String,
     /// What its values are, if that was said.
     pub schema: Option<MapSchema>,
+    /// What finds its records by their fields.
+    pub indexes: Vec<IndexInfo>,
+}
+
+/// An index of a map, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IndexInfo {
+    /// What it is.
+    pub index: MapIndex,
+    /// How many keys it has.
+    pub entries: u64,
+    /// How many bytes it takes in one copy.
+    pub bytes: u64,
+    /// About how many of the records it has.
+    pub built: u64,
+    /// How many records there are.
+    pub records: u64,
 }
 
 /// Maps, and who could not be asked about them.
@@ -70,6 +88,8 @@ pub struct MapChange {
     pub durability: Option<String>,
     /// What its values are.
     pub schema: Option<MapSchema>,
+    /// These indexes and no others.
+    pub indexes: Option<Vec<MapIndex>>,
 }
 
 /// What must be so before a map is created or changed.
@@ -121,6 +141,7 @@ impl From<pb::MapStatus> for MapInfo {
             read_lag_ms_max: map.read_lag_ms_max,
             durability: map.durability,
             schema: map.schema.and_then(read_schema),
+            indexes: map.indexes.into_iter().filter_map(read_index).collect(),
         }
     }
 }
@@ -134,6 +155,31 @@ fn read_schema(schema: pb::MapSchema) -> Option<MapSchema> {
     let columns: Vec<MapColumn> = schema.columns.into_iter().filter_map(column).collect();
     let partition_by = Some(schema.partition_by).filter(|name| !name.is_empty());
     (!columns.is_empty()).then_some(MapSchema { columns, partition_by })
+}
+
+/// An index of a kind that this client does not know is one of a later version, and left out.
+fn read_index(status: pb::MapIndexStatus) -> Option<IndexInfo> {
+    let index = status.index?;
+    let column = |one: pb::MapIndexColumn| IndexColumn { path: one.path, is_time: one.is_time };
+    let (entries, bytes) = (status.entries, status.bytes);
+    let index = MapIndex {
+        name: index.name,
+        kind: IndexKind::named(&index.kind)?,
+        columns: index.columns.into_iter().map(column).collect(),
+        unique: index.unique,
+    };
+    Some(IndexInfo { index, entries, bytes, built: status.built, records: status.records })
+}
+
+fn described_indexes(indexes: Vec<MapIndex>) -> pb::MapIndexes {
+    let column = |one: IndexColumn| pb::MapIndexColumn { path: one.path, is_time: one.is_time };
+    let index = |one: MapIndex| pb::MapIndex {
+        name: one.name,
+        kind: one.kind.name().to_owned(),
+        columns: one.columns.into_iter().map(column).collect(),
+        unique: one.unique,
+    };
+    pb::MapIndexes { indexes: indexes.into_iter().map(index).collect() }
 }
 
 fn described_schema(schema: MapSchema) -> pb::MapSchema {
@@ -167,6 +213,7 @@ impl From<MapChange> for pb::MapChange {
             read_lag_ms_max: change.read_lag_ms_max,
             durability: change.durability,
             schema: change.schema.map(described_schema),
+            indexes: change.indexes.map(described_indexes),
         }
     }
 }

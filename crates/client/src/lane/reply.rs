@@ -85,6 +85,10 @@ impl OwnedReply {
                 let entries = page.entries.iter().map(own).collect();
                 OwnedReply::Page(Box::new(OwnedPage { next: page.next, entries }))
             }
+            Reply::Sought(_) => {
+                let detail = "an answer to what clients do not ask";
+                OwnedReply::Failed(Error::new(ErrorCode::FrameMalformed, detail))
+            }
             Reply::Failed(error) => OwnedReply::Failed(error),
         }
     }

@@ -1,7 +1,7 @@
 //! Nodes' intents, maps, sessions and the cluster's own settings.
 
 use isogrid_core::limits::check_map_name;
-use isogrid_core::{Incarnation, MapId, MapSchema, MapSettings, NodeId, SessionId};
+use isogrid_core::{Incarnation, MapId, MapIndex, MapSchema, MapSettings, NodeId, SessionId};
 
 use super::limits::{MAPS_MAX, SESSIONS_OPEN_MAX, SESSIONS_OPENED_AT_ONCE_MAX};
 use super::map::{MapMode, MapRecord};
@@ -60,7 +60,9 @@ impl Council {
         if mode.min_in_sync == 0 || usize::from(mode.min_in_sync) > copies {
             return Err(Refusal::OutOfBounds);
         }
-        if schema.is_some_and(|schema| schema.check().is_err()) {
+        if schema.is_some_and(|schema| schema.check().is_err())
+            || MapIndex::check_all(&settings.indexes).is_err()
+        {
             return Err(Refusal::OutOfBounds);
         }
         // Records that are there may be where no other column says.

@@ -125,6 +125,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "mend what the message names, or look at the columns with SHOW CREATE MAP",
     ),
     invalid(
+        ErrorCode::UniqueViolated,
+        "unique index violated",
+        "The map has a unique index, and another record with the same partition key, which is what stands in the braces of its key, has the same \
+         in all columns of the index.",
+        "write something else, or change the other record first",
+    ),
+    invalid(
         ErrorCode::FilterInvalid,
         "filter invalid",
         "The filter of a scan, an aggregate or a watch cannot be read, or it is larger than filters may be: 32 levels, 1,000 comparisons, \

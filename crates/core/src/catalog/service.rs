@@ -106,6 +106,14 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "try again, or ask another node",
     ),
     later(
+        ErrorCode::IndexNotReady,
+        ErrorKind::Unavailable,
+        "index not ready",
+        "The index of the map was dropped, or the node that leads the partition is still building it. Statements do without one then; only what \
+         has begun to read it is told.",
+        "send it again (SHOW INDEXES says how far each index is)",
+    ),
+    later(
         ErrorCode::TooManyWatches,
         ErrorKind::Overloaded,
         "too many watches with filters",

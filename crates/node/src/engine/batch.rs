@@ -103,8 +103,13 @@ impl<'a> Batch<'a> {
     #[inline]
     pub(crate) fn push(&mut self, map: usize, mut op: Op<'a>, options: OpOptions) {
         let index = self.ops.len();
-        if let Op::Scan(scan) = &mut op {
-            scan.entries_max = scan.entries_max.min(self.engine.limits.scan_entries_max as u32);
+        let entries_max = match &mut op {
+            Op::Scan(scan) => Some(&mut scan.entries_max),
+            Op::Seek(seek) => Some(&mut seek.entries_max),
+            _ => None,
+        };
+        if let Some(entries_max) = entries_max {
+            *entries_max = (*entries_max).min(self.engine.limits.scan_entries_max as u32);
         }
         let mode = self.mode(map, &options);
         let (map, partition, hash) = match self.route(map, &op) {

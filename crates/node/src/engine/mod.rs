@@ -76,6 +76,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::control::view::View;
 use crate::memory::MemoryGauge;
+use crate::report::IndexReport;
 use crate::storage::Storage;
 use notices::Notices;
 use persist::SyncedMaps;
@@ -352,5 +353,27 @@ impl Engine {
             })
         };
         partitions.iter().map(size).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// How the indexes of a map stand in the partitions that this node leads.
+    pub(crate) fn index_states(&self, map: MapId) -> Vec<IndexReport> {
+        let mut sums: Vec<IndexReport> = Vec::new();
+        let states = self.each(|_, cell| {
+            let slot = cell.0.lock();
+            let held = slot.held.as_ref().filter(|held| held.replica.is_open())?;
+            Some(held.replica.store().index_states(map))
+        });
+        for state in states.into_iter().flatten() {
+            let place = sums.iter().position(|sum| sum.name == state.name).unwrap_or_else(|| {
+                sums.push(IndexReport { name: state.name.clone(), ..IndexReport::default() });
+                sums.len() - 1
+            });
+            let sum = &mut sums[place];
+            sum.entries += state.entries;
+            sum.bytes += state.bytes;
+            sum.built += state.built;
+            sum.records += state.records;
+        }
+        sums
     }
 }

@@ -13,6 +13,10 @@ use super::slot::{Held, Place};
 use crate::clock;
 use crate::peers::message::LinkMessage;
 
+/// Of so many records a core makes keys of new indexes in one tick, and of so many of one partition, for so long its requests wait.
+const INDEXED_PER_TICK: usize = 4_000;
+const INDEXED_AT_ONCE: usize = 1_000;
+
 impl Engine {
     /// What the steward asks of a primary.
     pub(super) fn direct(&self, core: usize, directive: &Directive) {
@@ -28,6 +32,7 @@ impl Engine {
     pub(crate) fn tick(&self, core: usize, for_all: bool) {
         let Some(partitions) = self.partitions.get() else { return };
         let cores = self.operations.len();
+        let mut indexed_left = INDEXED_PER_TICK;
         for index in (core..partitions.cells.len()).step_by(cores) {
             if !for_all && !partitions.is_stirred(index) {
                 continue;
@@ -38,10 +43,16 @@ impl Engine {
             let now = clock::both();
             held.step(Place { engine: self, core, partition, now }, Event::Tick, None);
             held.waiters.end_late(now.ticks);
+            let is_indexing =
+                indexed_left > 0 && held.replica.build_indexes(INDEXED_AT_ONCE.min(indexed_left));
+            if is_indexing {
+                indexed_left = indexed_left.saturating_sub(INDEXED_AT_ONCE);
+            }
             self.persist_one(core, partition, &mut slot);
             self.count(partition, &mut slot);
             let is_at_rest = |held: &Held| held.waiters.is_empty() && held.replica.is_at_rest();
-            partitions.stir(index, slot.held.as_ref().is_some_and(|held| !is_at_rest(held)));
+            let is_busy = slot.held.as_ref().is_some_and(|held| !is_at_rest(held));
+            partitions.stir(index, is_busy || is_indexing);
         }
         self.wire.flush(core);
     }

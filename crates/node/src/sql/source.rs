@@ -7,18 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use isogrid_core::{
-    Error, ErrorCode, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt, Reply, Result,
-    Scan,
+    Error, ErrorCode, MapIndex, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt,
+    Reply, Result, Scan, Seek,
 };
-use isogrid_query::{MapDefinition, Page, Row, Source};
+use isogrid_query::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
+use tokio::runtime::Handle;
 
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
 use crate::grpc::sql::definition;
 use crate::node::Shared;
-
-/// The core whose links to other nodes are used.
-const CORE: usize = 0;
 
 /// How long one page may take, and how often it is asked for again where its partition has nobody who leads it.
 const PAGE_MS: u32 = 2_000;
@@ -28,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The maps of the cluster.
 pub(super) struct GridSource {
     shared: Arc<Shared>,
+    /// Those that serve operations. A page holds its partition up: on a thread that gives way to others it would for long.
+    cores: Vec<Handle>,
 }
 
 impl fmt::Debug for GridSource {
@@ -37,41 +37,72 @@ impl fmt::Debug for GridSource {
 }
 
 impl GridSource {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        GridSource { shared }
+    pub(super) fn new(shared: Arc<Shared>, cores: Vec<Handle>) -> Self {
+        GridSource { shared, cores }
     }
 
-    async fn ask(
+    /// Does something on the core of a partition.
+    async fn on_core<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
-        map: &str,
-        (partition, cursor): (PartitionId, u64),
-        rows_max: u32,
-    ) -> Result<Page> {
-        let scan = Scan {
-            partition,
-            cursor,
-            entries_max: rows_max.min(self.shared.engine.limits().scan_entries_max as u32),
-            prefix: b"",
-            glob: b"",
-            filter: b"",
-            with_values: true,
-        };
-        let to = Destination {
-            relay: &self.shared.relay,
-            core: CORE,
-            session: None,
-            deadline: Deadline::after_ms(PAGE_MS),
-        };
-        let mut pages = batch::run(to, &[Typed::plain(map, Op::Scan(scan))], page).await?;
-        match pages.pop().unwrap_or(Ok(None))? {
-            Some(page) => Ok(page),
-            None if cursor == 0 => Ok(Page::default()),
-            None => {
-                let detail = format!("{map} was dropped while it was read");
-                Err(Error::new(ErrorCode::MapUnknown, detail))
-            }
+        partition: PartitionId,
+        work: impl FnOnce(Arc<Shared>, usize) -> F,
+    ) -> Result<T> {
+        let core = usize::from(partition.0) % self.cores.len();
+        let done = self.cores[core].spawn(work(Arc::clone(&self.shared), core)).await;
+        done.unwrap_or_else(|ended| {
+            let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
+            Err(Error::new(code, "while records were read"))
+        })
+    }
+}
+
+/// Takes a page of a partition from whoever leads it.
+async fn ask(
+    shared: Arc<Shared>,
+    core: usize,
+    map: String,
+    (partition, cursor): (PartitionId, u64),
+    rows_max: u32,
+) -> Result<Page> {
+    let scan = Scan {
+        partition,
+        cursor,
+        entries_max: rows_max.min(shared.engine.limits().scan_entries_max as u32),
+        prefix: b"",
+        glob: b"",
+        filter: b"",
+        with_values: true,
+    };
+    let deadline = Deadline::after_ms(PAGE_MS);
+    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let mut pages = batch::run(to, &[Typed::plain(&map, Op::Scan(scan))], page).await?;
+    match pages.pop().unwrap_or(Ok(None))? {
+        Some(page) => Ok(page),
+        None if cursor == 0 => Ok(Page::default()),
+        None => {
+            let detail = format!("{map} was dropped while it was read");
+            Err(Error::new(ErrorCode::MapUnknown, detail))
         }
     }
+}
+
+/// Asks an index of a map for what it has in some places.
+async fn ask_index(
+    shared: Arc<Shared>,
+    core: usize,
+    (map, index): (String, String),
+    places: Vec<SeekPlace>,
+    rows_max: u32,
+) -> Result<Vec<Result<Option<FoundPage>>>> {
+    let entries_max = rows_max.min(shared.engine.limits().scan_entries_max as u32);
+    let seek = |SeekPlace { partition, from, to }: &'_ SeekPlace| {
+        let seek = Seek { partition: *partition, index: &index, from, to, entries_max };
+        Typed::plain(&map, Op::Seek(seek))
+    };
+    let seeks: Vec<Typed<'_>> = places.iter().map(seek).collect();
+    let deadline = Deadline::after_ms(PAGE_MS);
+    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    batch::run(to, &seeks, found).await
 }
 
 /// The page in a reply; `None` where there is no such map.
@@ -80,12 +111,6 @@ fn page(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<Page>> {
         Reply::Page(found) => found,
         Reply::Failed(error) => return Err(error.clone()),
         _ => return Ok(None),
-    };
-    let row = |one: &isogrid_core::PageEntry<'_>| Row {
-        key: Bytes::copy_from_slice(one.key),
-        value: Bytes::copy_from_slice(one.entry.value),
-        version: one.entry.version.0,
-        expires_at_ms: one.entry.expires_at.map(|at| at.0),
     };
     Ok(Some(Page { rows: found.entries.iter().map(row).collect(), next: found.next }))
 }
@@ -129,6 +154,14 @@ impl Source for GridSource {
         definition::change(&self.shared, name, schema, settings).await
     }
 
+    async fn set_indexes(&self, map: &str, indexes: Vec<MapIndex>) -> Result<()> {
+        definition::set_indexes(&self.shared, map, &indexes).await
+    }
+
+    async fn index_standings(&self, map: &str) -> Result<Vec<IndexStanding>> {
+        definition::index_standings(&self.shared, map).await
+    }
+
     async fn drop_map(&self, name: &str) -> Result<bool> {
         self.shared.control.drop_map(name).await
     }
@@ -137,7 +170,9 @@ impl Source for GridSource {
     async fn page(&self, map: &str, from: (PartitionId, u64), rows_max: u32) -> Result<Page> {
         let mut tries = 1;
         loop {
-            match self.ask(map, from, rows_max).await {
+            let (name, (partition, _)) = (map.to_owned(), from);
+            let work = |shared, core| ask(shared, core, name, from, rows_max);
+            match self.on_core(partition, work).await {
                 Err(error) if tries < TRIES && passes(&error) => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -145,6 +180,75 @@ impl Source for GridSource {
                 other => return other,
             }
         }
+    }
+
+    /// All places in one batch, and those again that were not answered.
+    async fn seek(
+        &self,
+        map: &str,
+        index: &str,
+        places: &[SeekPlace],
+        rows_max: u32,
+    ) -> Result<Vec<Option<FoundPage>>> {
+        let mut found = vec![None; places.len()];
+        let mut left: Vec<usize> = (0..places.len()).collect();
+        let (mut at_once, mut tries) = (places.len(), 1);
+        while !left.is_empty() {
+            let asked: Vec<usize> = left.drain(..at_once.min(left.len())).collect();
+            let of = (map.to_owned(), index.to_owned());
+            let wanted: Vec<SeekPlace> = asked.iter().map(|place| places[*place].clone()).collect();
+            let partition = wanted[0].partition;
+            let work = |shared, core| ask_index(shared, core, of, wanted, rows_max);
+            let answers = self.on_core(partition, work).await?;
+            let (count, mut again) = (asked.len(), Vec::new());
+            let mut waits = false;
+            for (place, answer) in asked.into_iter().zip(answers) {
+                match answer {
+                    Ok(page) => found[place] = page,
+                    // The others took all the room of the reply.
+                    Err(error) if error.code() == ErrorCode::ReplyTooLarge => again.push(place),
+                    Err(error) if tries < TRIES && passes(&error) => {
+                        waits = true;
+                        again.push(place);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            // As many as there was room for.
+            at_once = (count - again.len()).max(1);
+            left.extend(again);
+            if waits {
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What an index has, in a reply; nothing where there is no such map, and `None` where the index has not all records.
+fn found(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<FoundPage>> {
+    let found = match reply {
+        Reply::Sought(found) => found,
+        // A node of an earlier version has no indexes.
+        Reply::Failed(error)
+            if matches!(error.code(), ErrorCode::IndexNotReady | ErrorCode::ProtocolUnknown) =>
+        {
+            return Ok(None);
+        }
+        Reply::Failed(error) => return Err(error.clone()),
+        _ => return Ok(Some(FoundPage::default())),
+    };
+    let next = found.next.map(Bytes::copy_from_slice);
+    Ok(Some(FoundPage { rows: found.entries.iter().map(row).collect(), next }))
+}
+
+fn row(one: &isogrid_core::PageEntry<'_>) -> Row {
+    Row {
+        key: Bytes::copy_from_slice(one.key),
+        value: Bytes::copy_from_slice(one.entry.value),
+        version: one.entry.version.0,
+        expires_at_ms: one.entry.expires_at.map(|at| at.0),
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use isogrid_core::{
     Condition, Durability, Entry, Error, ErrorCode, Expiry, Hlc, LogPosition, NumberFormat, Op,
-    Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Scan, SessionId, TableVersion,
-    Timestamp, Version,
+    Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Scan, Seek, SessionId, Sought,
+    TableVersion, Timestamp, Version,
 };
 use proptest::prelude::*;
 
@@ -54,6 +54,13 @@ impl Owned {
                 with_values: self.flag,
             }),
             11 => Op::Len { partition },
+            13 => Op::Seek(Seek {
+                partition,
+                index: if self.flag { "by_a" } else { "" },
+                from: key,
+                to: value,
+                entries_max: self.number as u32,
+            }),
             12 => Op::Rename { from: key, to: value, if_absent: self.flag },
             _ => Op::Clear { partition },
         }
@@ -79,6 +86,10 @@ impl Owned {
             8 => Reply::Count(self.number),
             9 => Reply::Page(Page {
                 next: self.flag.then_some(self.number),
+                entries: vec![PageEntry { key: &self.key, entry }; self.extra.len() % 4],
+            }),
+            10 => Reply::Sought(Sought {
+                next: self.flag.then_some(&self.value),
                 entries: vec![PageEntry { key: &self.key, entry }; self.extra.len() % 4],
             }),
             _ => Reply::Failed(
@@ -260,10 +271,20 @@ fn the_bytes_of_a_rename_are_frozen_and_it_has_one_condition() {
     let mut other = bytes(true);
     other[49] = 2;
     assert_eq!(read_all(&other).map_err(|e| e.code()), Err(ErrorCode::FrameMalformed));
-    other[48] = 15;
+    other[48] = 99;
     let unknown = read_all(&other).expect_err("no such operation");
     assert_eq!(unknown.code(), ErrorCode::ProtocolUnknown);
-    assert!(unknown.to_string().contains("operation code 15"), "{unknown}");
+    assert!(unknown.to_string().contains("operation code 99"), "{unknown}");
+}
+
+#[test]
+fn the_bytes_of_a_seek_are_frozen() {
+    let mut writer = RequestWriter::new();
+    let partition = PartitionId(0x0102);
+    let seek = Seek { partition, index: "by", from: b"abc", to: b"d", entries_max: 7 };
+    writer.push(&Arc::from("m"), &Op::Seek(seek));
+    let expected = [&[15, 0, 0, 2, 1, 7, 0, 0, 0, 2, 0, 3, 0, 1, 0][..], b"byabcd", &[1, 1, b'm']];
+    assert_eq!(writer.finish(&head(1))[48..], expected.concat());
 }
 
 #[test]

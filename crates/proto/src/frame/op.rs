@@ -8,12 +8,13 @@
 //! Flags: bits 0–1 the condition, bits 2–3 the expiry, bit 4 "return the old value", bit 5 the number format, bit 6 "an
 //! expected value follows", bit 7 "an extension follows" (see `options`). An operation on a partition has the partition's number where `key_len` stands; a scan goes on
 //! with `cursor u64 · entries_max u32 · prefix_len u16 · glob_len u16 · prefix · glob`, its flag bit 4 asking for values, and one
-//! with a filter, which has a code of its own, then with `filter_len u32 · filter`. A rename has the new key where the value stands.
+//! with a filter, which has a code of its own, then with `filter_len u32 · filter`. A rename has the new key where the value stands. A seek goes on with `entries_max u32 · index_len u16 · from_len u16 · to_len u16 ·
+//! index · from · to`.
 
 use bytes::{BufMut, BytesMut};
 use isogrid_core::{
-    Condition, Error, ErrorCode, Expiry, NumberFormat, Op, PartitionId, Result, Scan, Timestamp,
-    Version,
+    Condition, Error, ErrorCode, Expiry, NumberFormat, Op, PartitionId, Result, Scan, Seek,
+    Timestamp, Version,
 };
 
 use super::options::{self, OpOptions};
@@ -35,6 +36,7 @@ mod opcode {
     pub(super) const LEN: u8 = 12;
     pub(super) const CLEAR: u8 = 13;
     pub(super) const RENAME: u8 = 14;
+    pub(super) const SEEK: u8 = 15;
     /// A scan with a filter: nodes that know none refuse it, and do not leave the filter out.
     pub(super) const SCAN_FILTERED: u8 = 16;
 }
@@ -151,6 +153,7 @@ pub(super) fn encode(place: Place<'_>, op: &Op<'_>, out: &mut BytesMut) {
             .write(place, out);
         }
         Op::Scan(scan) => encode_scan(place, &scan, out),
+        Op::Seek(seek) => encode_seek(place, &seek, out),
         Op::Len { partition } => encode_partition((opcode::LEN, 0), place, partition, out),
         Op::Clear { partition } => encode_partition((opcode::CLEAR, 0), place, partition, out),
         _ => encode_rare(op).write(place, out),
@@ -198,7 +201,12 @@ fn encode_rare<'a>(op: &Op<'a>) -> KeyOp<'a> {
             let opcode = opcode::RENAME;
             KeyOp { opcode, flags, key: from, value: Some(to), ..KeyOp::default() }
         }
-        Op::Get { .. } | Op::Put { .. } | Op::Scan(_) | Op::Len { .. } | Op::Clear { .. } => {
+        Op::Get { .. }
+        | Op::Put { .. }
+        | Op::Scan(_)
+        | Op::Seek(_)
+        | Op::Len { .. }
+        | Op::Clear { .. } => {
             unreachable!("encoded by the caller")
         }
     }
@@ -228,6 +236,14 @@ fn encode_scan(place: Place<'_>, scan: &Scan<'_>, out: &mut BytesMut) {
         out.put_u32_le(scan.filter.len() as u32);
         out.put_slice(scan.filter);
     }
+}
+
+fn encode_seek(place: Place<'_>, seek: &Seek<'_>, out: &mut BytesMut) {
+    encode_partition((opcode::SEEK, 0), place, seek.partition, out);
+    out.put_u32_le(seek.entries_max);
+    let parts = [seek.index.as_bytes(), seek.from, seek.to];
+    parts.iter().for_each(|part| out.put_u16_le(part.len() as u16));
+    parts.iter().for_each(|part| out.put_slice(part));
 }
 
 /// The flags that open every operation, and the number that stands before its own fields.
@@ -339,6 +355,7 @@ fn decode_rare<'a>(opcode: u8, start: &Start, reader: &mut Reader<'a>) -> Result
             Op::Rename { from, to: reader.bytes(to_len)?, if_absent }
         }
         opcode::SCAN => Op::Scan(decode_scan(start, reader)?),
+        opcode::SEEK => Op::Seek(decode_seek(start, reader)?),
         opcode::SCAN_FILTERED => {
             let scan = decode_scan(start, reader)?;
             let filter_len = reader.u32()? as usize;
@@ -369,4 +386,13 @@ fn decode_scan<'a>(start: &Start, reader: &mut Reader<'a>) -> Result<Scan<'a>> {
         filter: &[],
         with_values: start.flags & WITH_VALUES != 0,
     })
+}
+
+fn decode_seek<'a>(start: &Start, reader: &mut Reader<'a>) -> Result<Seek<'a>> {
+    let entries_max = reader.u32()?;
+    let lens = [reader.u16()?, reader.u16()?, reader.u16()?].map(usize::from);
+    let index = std::str::from_utf8(reader.bytes(lens[0])?)
+        .map_err(|_| malformed("the name of an index is text"))?;
+    let (from, to) = (reader.bytes(lens[1])?, reader.bytes(lens[2])?);
+    Ok(Seek { partition: start.partition(), index, from, to, entries_max })
 }

@@ -2,7 +2,8 @@
 //!
 //! A reply is `index u16 · kind u8 · flags u8 · [receipt]` and then, by kind: nothing (missing), an entry (found), the number
 //! itself (flag u8, count u64), `version u64 · [entry]` (written, deleted), `[entry]` (conflict), `value u64 · version u64`
-//! (integer, float), `next u64 · count u32 · {key_len u16 · key · entry}` (page), or `code u16 · outcome u8 · length u16 ·
+//! (integer, float), `next u64 · count u32 · {key_len u16 · key · entry}` (page), `next_len u16 ·
+//! next · count u32 · {key_len u16 · key · entry}` (sought), or `code u16 · outcome u8 · length u16 ·
 //! detail` (failed). The index is the operation's place in the request frame. An entry is `version u64 · value_len u32 ·
 //! [expires u64] · value`. A receipt is `epoch u64 · seq u64 · loss_generation u32 · replicas u8 · receipt flags u8 · lag_ops
 //! u32`, and bit 0 of its flags says "on disk". Flags: bit 0 "an entry follows", bit 1 "it expires", bit 2 "the scan goes on
@@ -10,8 +11,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isogrid_core::{
-    Entry, Error, Hlc, Outcome, Page, PageEntry, Receipt, Reply, Result, TableVersion, Timestamp,
-    Version,
+    Entry, Error, Hlc, Outcome, Receipt, Reply, Result, TableVersion, Timestamp, Version,
 };
 
 use super::header::{HEADER_BYTES, Header, MAGIC_REPLY};
@@ -19,6 +19,8 @@ use super::reader::{Reader, malformed};
 use super::receipt::{put_receipt, read_receipt};
 use super::request::OPS_PER_FRAME_MAX;
 use crate::status;
+
+mod page;
 
 /// What a reply is. Numbers are frozen.
 mod kind {
@@ -33,6 +35,7 @@ mod kind {
     pub(super) const COUNT: u8 = 8;
     pub(super) const PAGE: u8 = 9;
     pub(super) const FAILED: u8 = 10;
+    pub(super) const SOUGHT: u8 = 11;
 }
 
 const HAS_ENTRY: u8 = 1;
@@ -217,7 +220,8 @@ fn encode(front: Front<'_>, reply: &Reply<'_>, out: &mut BytesMut) {
             front.write(kind::COUNT, 0, out);
             out.put_u64_le(*count);
         }
-        Reply::Page(page) => encode_page(front, page, out),
+        Reply::Page(page) => page::encode_page(front, page, out),
+        Reply::Sought(found) => page::encode_sought(front, found, out),
         Reply::Failed(error) => encode_error(front, error, out),
     }
 }
@@ -226,18 +230,6 @@ fn put_number((front, kind): (Front<'_>, u8), number: u64, version: Version, out
     front.write(kind, 0, out);
     out.put_u64_le(number);
     out.put_u64_le(version.0);
-}
-
-fn encode_page(front: Front<'_>, page: &Page<'_>, out: &mut BytesMut) {
-    front.write(kind::PAGE, if page.next.is_some() { GOES_ON } else { 0 }, out);
-    out.put_u64_le(page.next.unwrap_or(0));
-    out.put_u32_le(page.entries.len() as u32);
-    for PageEntry { key, entry } in &page.entries {
-        out.put_u8(entry_flags(entry));
-        out.put_u16_le(key.len() as u16);
-        out.put_slice(key);
-        put_entry(entry, out);
-    }
 }
 
 fn encode_error(front: Front<'_>, error: &Error, out: &mut BytesMut) {
@@ -348,24 +340,11 @@ fn decode_reply<'a>(kind: u8, flags: u8, reader: &mut Reader<'a>) -> Result<Repl
             Reply::Float { value, version: Version(reader.u64()?) }
         }
         kind::COUNT => Reply::Count(reader.u64()?),
-        kind::PAGE => Reply::Page(decode_page(flags, reader)?),
+        kind::PAGE => Reply::Page(page::decode_page(flags, reader)?),
+        kind::SOUGHT => Reply::Sought(page::decode_sought(flags, reader)?),
         kind::FAILED => Reply::Failed(decode_error(reader)?),
         unknown => return Err(malformed(format!("reply kind {unknown}"))),
     })
-}
-
-fn decode_page<'a>(flags: u8, reader: &mut Reader<'a>) -> Result<Page<'a>> {
-    let next = reader.u64()?;
-    let count = reader.u32()?;
-    // Not `with_capacity(count)`: the count is untrusted, the entries that follow are real.
-    let mut entries = Vec::new();
-    for _ in 0..count {
-        let flags = reader.u8()?;
-        let key_len = usize::from(reader.u16()?);
-        let key = reader.bytes(key_len)?;
-        entries.push(PageEntry { key, entry: entry(flags, reader)? });
-    }
-    Ok(Page { next: (flags & GOES_ON != 0).then_some(next), entries })
 }
 
 fn decode_error(reader: &mut Reader<'_>) -> Result<Error> {

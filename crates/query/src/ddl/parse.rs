@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::keywords::{
 };
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use isogrid_core::{ColumnType, MapColumn, MapSchema};
+use isogrid_core::{ColumnType, IndexColumn, IndexKind, MapColumn, MapIndex, MapSchema};
 
 use super::{Alteration, Definition};
 
@@ -27,11 +27,20 @@ pub(super) fn parse(statement: &str) -> Parsed<Option<Definition>> {
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let found = match word(&mut parser).as_deref() {
         Some("CREATE") if of_map(&mut parser) => create(&mut parser)?,
+        Some("CREATE") => {
+            let unique = parser.parse_keyword(Keyword::UNIQUE);
+            if !parser.parse_keyword(Keyword::INDEX) {
+                return Ok(None);
+            }
+            create_index(&mut parser, unique)?
+        }
         Some("ALTER") if of_map(&mut parser) => alter(&mut parser)?,
         Some("DROP") if of_map(&mut parser) => drop(&mut parser)?,
+        Some("DROP") if parser.parse_keyword(Keyword::INDEX) => drop_index(&mut parser)?,
         Some("DESCRIBE") => describe(&mut parser)?,
         Some("SHOW") => match word(&mut parser).as_deref() {
             Some("MAPS") => Definition::ShowMaps,
+            Some("INDEXES") => show_indexes(&mut parser)?,
             Some("CREATE") if of_map(&mut parser) => {
                 Definition::ShowCreate { map: name(&mut parser)? }
             }
@@ -190,6 +199,53 @@ fn alter(parser: &mut Parser<'_>) -> Parsed<Definition> {
 fn drop(parser: &mut Parser<'_>) -> Parsed<Definition> {
     let if_there = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
     Ok(Definition::Drop { map: name(parser)?, if_there })
+}
+
+/// `name ON map [USING kind] (column, …)`, where a column within another is `a.b` or `a->'b'`.
+fn create_index(parser: &mut Parser<'_>, unique: bool) -> Parsed<Definition> {
+    let if_absent = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let index = normal(parser.parse_identifier()?);
+    parser.expect_keyword(Keyword::ON)?;
+    let map = name(parser)?;
+    let mut kind = IndexKind::default();
+    if parser.parse_keyword(Keyword::USING) {
+        let said = normal(parser.parse_identifier()?);
+        let known = || IndexKind::ALL.map(IndexKind::name).join(", ");
+        kind = match IndexKind::named(&said) {
+            Some(kind) => kind,
+            None => return wrong(format!("USING {said}; known are {}", known())),
+        };
+    }
+    let columns =
+        parser.parse_parenthesized(|parser| parser.parse_comma_separated(index_column))?;
+    let index = MapIndex { name: index, kind, columns, unique };
+    Ok(Definition::CreateIndex { map, if_absent, index })
+}
+
+fn index_column(parser: &mut Parser<'_>) -> Parsed<IndexColumn> {
+    let mut path = vec![normal(parser.parse_identifier()?)];
+    loop {
+        if parser.consume_token(&Token::Period) {
+            path.push(normal(parser.parse_identifier()?));
+        } else if parser.consume_token(&Token::Arrow) || parser.consume_token(&Token::LongArrow) {
+            path.push(parser.parse_literal_string()?);
+        } else {
+            return Ok(IndexColumn { path, is_time: false });
+        }
+    }
+}
+
+fn drop_index(parser: &mut Parser<'_>) -> Parsed<Definition> {
+    let if_there = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    let index = normal(parser.parse_identifier()?);
+    parser.expect_keyword(Keyword::ON)?;
+    Ok(Definition::DropIndex { map: name(parser)?, if_there, index })
+}
+
+fn show_indexes(parser: &mut Parser<'_>) -> Parsed<Definition> {
+    let of_one = parser.parse_keyword(Keyword::FROM) || parser.parse_keyword(Keyword::ON);
+    let map = if of_one { Some(name(parser)?) } else { None };
+    Ok(Definition::ShowIndexes { map })
 }
 
 fn describe(parser: &mut Parser<'_>) -> Parsed<Definition> {

@@ -166,7 +166,7 @@ impl<'a> Answer<'a> {
             Reply::Flag(flag) => Answer::Flag(flag),
             Reply::Count(count) => Answer::Count(count),
             Reply::Failed(ref error) => Answer::Failed(error.code() as u16),
-            Reply::Found(_) | Reply::Page(_) => {
+            Reply::Found(_) | Reply::Page(_) | Reply::Sought(_) => {
                 debug_assert!(false, "the reply of a read is not kept");
                 Answer::Failed(ErrorCode::Internal as u16)
             }

@@ -57,6 +57,12 @@ impl Replica {
         self.state.store.configure(map, settings, usage);
     }
 
+    /// Goes on building indexes, for about so many records. Says whether there was anything to do. All replicas have them, each of
+    /// its own records: nothing of it is in the log.
+    pub fn build_indexes(&mut self, records_max: usize) -> bool {
+        self.state.store.build_indexes(records_max)
+    }
+
     /// As a primary: how far each follower is.
     pub fn follower_lags(&self, now: Now) -> Vec<FollowerLag> {
         let Role::Primary(primary) = &self.role else { return Vec::new() };

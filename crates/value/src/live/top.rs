@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Origin, Place};
 use crate::cell::Cell;
-use crate::order::{Order, compare};
+use crate::ranking::{Order, compare};
 
 /// The least reserve.
 const RESERVE_MIN: usize = 100;

@@ -87,9 +87,12 @@ pub(super) async fn run(
         bar.inc(1);
     }
     bar.finish_and_clear();
-    for map in maps.iter().filter(|map| created.contains(&map.name) && map.schema.is_some()) {
-        let columns = MapChange { schema: map.schema.clone(), ..MapChange::default() };
-        operator.put_map(&map.name, columns, MapExpect::Existing, false).await?;
+    for map in maps.iter().filter(|map| created.contains(&map.name)) {
+        let indexes = Some(map.indexes.clone()).filter(|indexes| !indexes.is_empty());
+        let change = MapChange { schema: map.schema.clone(), indexes, ..MapChange::default() };
+        if change != MapChange::default() {
+            operator.put_map(&map.name, change, MapExpect::Existing, false).await?;
+        }
     }
     match format {
         Format::Json => print_json(&json!({
@@ -172,6 +175,8 @@ fn change(map: &MapDefinition) -> MapChange {
         read_lag_ms_max: Some(map.read_lag_ms_max),
         durability: Some(map.durability.clone()),
         schema: map.schema.as_ref().and_then(partitioning),
+        // What was twice somewhere before an index was unique is restored too, so indexes come after the records.
+        indexes: None,
     }
 }
 

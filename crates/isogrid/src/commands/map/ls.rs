@@ -1,6 +1,6 @@
 //! `isogrid map ls`: the maps with their sizes and settings.
 
-use isogrid_client::{MapInfo, Operator};
+use isogrid_client::{IndexInfo, MapInfo, Operator};
 use isogrid_core::MapColumn;
 use serde_json::{Value, json};
 
@@ -67,6 +67,10 @@ pub(super) fn object(map: &MapInfo) -> Value {
             let column = |one: &MapColumn| json!({"name": one.name, "type": one.holds.name()});
             object.insert("columns".into(), schema.columns.iter().map(column).collect());
             object.insert("partition_by".into(), json!(schema.partition_by));
+        }
+        if !map.indexes.is_empty() {
+            let name = |one: &IndexInfo| json!(one.index.name);
+            object.insert("indexes".into(), map.indexes.iter().map(name).collect());
         }
     }
     object

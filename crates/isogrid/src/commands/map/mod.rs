@@ -9,6 +9,7 @@ mod export;
 mod files;
 mod get;
 mod import;
+mod index;
 mod info;
 mod ls;
 mod put;
@@ -52,6 +53,9 @@ pub(crate) enum MapCommand {
     Create(create::CreateArgs),
     /// Change the settings of a map, while it is in use
     Alter(create::AlterArgs),
+    /// Find records by their fields: create, drop and list indexes
+    #[command(subcommand)]
+    Index(index::IndexCommand),
     /// Drop a map with all its entries
     Drop(drop::DropArgs),
     /// Remove all entries of a map
@@ -106,6 +110,7 @@ async fn manage(command: MapCommand, operator: &Operator, format: Format) -> Com
         MapCommand::Info(args) => info::run(operator, &args, format).await,
         MapCommand::Create(args) => create::create(operator, &args, format).await,
         MapCommand::Alter(args) => create::alter(operator, &args, format).await,
+        MapCommand::Index(command) => index::run(operator, command, format).await,
         MapCommand::Drop(args) => drop::run(operator, &args, format).await,
         _ => unreachable!("the commands about entries are run on the grid"),
     }

@@ -2,7 +2,8 @@
 
 use isogrid_cluster::council::{Acknowledge, Durability, MapMode, MapRecord, ReadMode};
 use isogrid_core::{
-    ColumnType, Error, ErrorCode, Eviction, MapColumn, MapId, MapSchema, MapSettings, Result,
+    ColumnType, Error, ErrorCode, Eviction, IndexColumn, IndexKind, MapColumn, MapId, MapIndex,
+    MapSchema, MapSettings, Result,
 };
 use isogrid_proto::pb;
 
@@ -60,6 +61,9 @@ pub(super) fn changed(
     }
     if let Some(columns) = &change.schema {
         schema = read_schema(columns)?;
+    }
+    if let Some(indexes) = &change.indexes {
+        settings.indexes = read_indexes(indexes, schema.as_ref())?;
     }
     Ok(MapRecord { id, settings, mode, schema })
 }
@@ -120,6 +124,44 @@ pub(crate) fn described_schema(schema: &MapSchema) -> pb::MapSchema {
     pb::MapSchema { columns, partition_by: schema.partition_by.clone().unwrap_or_default() }
 }
 
+/// The indexes that a change gives to a map with these columns.
+fn read_indexes(indexes: &pb::MapIndexes, schema: Option<&MapSchema>) -> Result<Vec<MapIndex>> {
+    let column = |column: &pb::MapIndexColumn| {
+        let of_map = match &*column.path {
+            [name] => schema.and_then(|schema| schema.column(name)),
+            _ => None,
+        };
+        let is_time = of_map.map_or(column.is_time, |one| one.holds == ColumnType::Timestamp);
+        IndexColumn { path: column.path.clone(), is_time }
+    };
+    let index = |one: &pb::MapIndex| {
+        let kind = match one.kind.as_str() {
+            "" => IndexKind::default(),
+            name => IndexKind::named(name).ok_or_else(|| {
+                let known = IndexKind::ALL.map(IndexKind::name).join(", ");
+                wrong(format!("index {}: kind {name:?}; known are {known}", one.name))
+            })?,
+        };
+        let columns = one.columns.iter().map(column).collect();
+        Ok(MapIndex { name: one.name.clone(), kind, columns, unique: one.unique })
+    };
+    let indexes = indexes.indexes.iter().map(index).collect::<Result<Vec<_>>>()?;
+    MapIndex::check_all(&indexes)?;
+    Ok(indexes)
+}
+
+/// An index as operators see it.
+pub(crate) fn described_index(index: &MapIndex) -> pb::MapIndex {
+    let column =
+        |one: &IndexColumn| pb::MapIndexColumn { path: one.path.clone(), is_time: one.is_time };
+    pb::MapIndex {
+        name: index.name.clone(),
+        kind: index.kind.name().to_owned(),
+        columns: index.columns.iter().map(column).collect(),
+        unique: index.unique,
+    }
+}
+
 /// A map as operators see it.
 pub(crate) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapStatus {
     let (read, read_lag_ms_max) = match map.mode.read {
@@ -142,8 +184,14 @@ pub(crate) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapSt
         read_lag_ms_max,
         durability: name_of(map.mode.durability, &DURABILITIES),
         schema: map.schema.as_ref().map(described_schema),
+        indexes: map.settings.indexes.iter().map(unseen).collect(),
         ..pb::MapStatus::default()
     }
+}
+
+/// An index of which nobody said how it stands.
+fn unseen(index: &MapIndex) -> pb::MapIndexStatus {
+    pb::MapIndexStatus { index: Some(described_index(index)), ..pb::MapIndexStatus::default() }
 }
 
 fn set<T: Copy>(to: &mut T, what: &str, said: Option<&str>, known: &[(&str, T)]) -> Result<()> {

@@ -57,7 +57,7 @@ pub(crate) async fn put(
 }
 
 /// The maps, with their sizes.
-pub(super) async fn list(
+pub(crate) async fn list(
     shared: &Shared,
     request: &pb::ListMapsRequest,
 ) -> Result<pb::ListMapsReply, Error> {
@@ -82,6 +82,7 @@ pub(super) async fn list(
     let describe = |(name, map): (&&String, &&MapRecord)| {
         let mut status = described(name, map, copies);
         (status.entries, status.bytes) = sizes.get(&map.id).copied().unwrap_or_default();
+        status.indexes.iter_mut().for_each(|index| add_states(index, map.id, &reports));
         status
     };
     let leads = |node: &NodeId| view.table.owned_by(node).next().is_some();
@@ -91,6 +92,19 @@ pub(super) async fn list(
         maps: maps.iter().map(describe).collect(),
         missing: missing.map(NodeId::to_string).collect(),
     })
+}
+
+/// How an index stands on all nodes together.
+fn add_states(index: &mut pb::MapIndexStatus, map: MapId, reports: &Reports) {
+    let name = index.index.as_ref().map_or("", |index| &index.name);
+    let states = reports.values().flat_map(|report| &report.indexes);
+    let states = states.filter(|(id, state)| *id == map && state.name == name);
+    for (_, state) in states {
+        index.entries += state.entries;
+        index.bytes += state.bytes;
+        index.built += state.built;
+        index.records += state.records;
+    }
 }
 
 /// The entries and bytes of each map on all nodes together.

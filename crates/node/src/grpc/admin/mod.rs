@@ -21,9 +21,9 @@ mod plan;
 mod status;
 
 #[cfg(feature = "sql")]
-pub(crate) use change::{described, described_schema};
+pub(crate) use change::{described, described_index, described_schema};
 #[cfg(feature = "sql")]
-pub(crate) use maps::put;
+pub(crate) use maps::{list, put};
 
 use std::sync::Arc;
 

@@ -1,12 +1,12 @@
 //! Maps as statements make, change and show them: by the same way as operators do.
 
 use isogrid_cluster::council::MapRecord;
-use isogrid_core::{Error, ErrorCode, MapSchema, Result};
+use isogrid_core::{Error, ErrorCode, MapIndex, MapSchema, Result};
 use isogrid_proto::pb;
-use isogrid_query::MapDefinition;
+use isogrid_query::{IndexStanding, MapDefinition};
 
 use crate::config::kind::{Kind, Raw};
-use crate::grpc::admin::{described, described_schema, put};
+use crate::grpc::admin::{described, described_index, described_schema, list, put};
 use crate::node::Shared;
 
 const KNOWN: &str = "backups, acknowledge, min_in_sync, read, read_lag_ms_max, durability, eviction, entries_max and bytes_max";
@@ -28,7 +28,11 @@ pub(crate) fn of(name: &str, map: &MapRecord, copies: usize) -> MapDefinition {
         number("entries_max", status.entries_max),
         number("bytes_max", status.bytes_max),
     ];
-    MapDefinition { schema: map.schema.clone(), settings: settings.into_iter().flatten().collect() }
+    MapDefinition {
+        schema: map.schema.clone(),
+        settings: settings.into_iter().flatten().collect(),
+        indexes: map.settings.indexes.clone(),
+    }
 }
 
 /// Makes a map. Says whether there was none of this name.
@@ -55,6 +59,26 @@ pub(crate) async fn change(
 ) -> Result<()> {
     let schema = schema.as_ref().map(described_schema);
     put_map(shared, name, pb::MapChange { schema, ..change_of(settings)? }, "existing").await
+}
+
+/// Gives a map these indexes, and no others.
+pub(crate) async fn set_indexes(shared: &Shared, name: &str, indexes: &[MapIndex]) -> Result<()> {
+    let indexes = indexes.iter().map(described_index).collect();
+    let indexes = Some(pb::MapIndexes { indexes });
+    put_map(shared, name, pb::MapChange { indexes, ..pb::MapChange::default() }, "existing").await
+}
+
+/// How the indexes of a map stand on all nodes together.
+pub(crate) async fn index_standings(shared: &Shared, name: &str) -> Result<Vec<IndexStanding>> {
+    let request = pb::ListMapsRequest { map: name.to_owned(), all: true };
+    let maps = list(shared, &request).await?.maps;
+    let standing = |status: pb::MapIndexStatus| IndexStanding {
+        name: status.index.map(|index| index.name).unwrap_or_default(),
+        entries: status.entries,
+        bytes: status.bytes,
+        built: (status.built, status.records),
+    };
+    Ok(maps.into_iter().flat_map(|map| map.indexes).map(standing).collect())
 }
 
 async fn put_map(shared: &Shared, name: &str, change: pb::MapChange, expect: &str) -> Result<()> {

@@ -197,5 +197,6 @@ fn definition(map: &MapInfo) -> MapDefinition {
         read_lag_ms_max: map.read_lag_ms_max,
         durability: map.durability.clone(),
         schema: map.schema.clone(),
+        indexes: map.indexes.iter().map(|one| one.index.clone()).collect(),
     }
 }
