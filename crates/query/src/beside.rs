@@ -161,7 +161,9 @@ fn placed_join(join: &HashJoinExec, parts: usize) -> Result<Option<Placed>> {
             left.keys.clone()
         }
         JoinType::Right => keys_of_right(width).collect(),
-        JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => keys_of_right(0).collect(),
+        JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
+            keys_of_right(0).collect()
+        }
         JoinType::Full => Vec::new(),
     };
     let keys = match &join.projection {

@@ -31,8 +31,8 @@
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
-mod beside;
 mod advice;
+mod beside;
 mod codec;
 mod columns;
 mod counts;
