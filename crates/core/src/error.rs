@@ -108,9 +108,15 @@ pub enum ErrorCode {
     /// A unique index has the value's columns already.
     UniqueViolated = 120,
     /// A filter is none, or too large.
-    FilterInvalid = 125,
+    FilterInvalid = 121,
     /// More matches, or makes more groups, than can be kept.
-    TooManyMatches = 126,
+    TooManyMatches = 122,
+    /// An answer has more rows than one may.
+    QueryTooManyRows = 124,
+    /// A statement walks over more entries than one may.
+    QueryTooManyScanned = 125,
+    /// A statement would walk over all of a map.
+    QueryNotPruned = 126,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.

@@ -22,6 +22,7 @@ use futures::stream;
 use isogrid_core::PartitionId;
 
 use crate::advice::{Advice, SAMPLED_PAGE};
+use crate::budget::Budget;
 use crate::codec;
 use crate::columns::{Builder, Columns};
 use crate::fault;
@@ -156,6 +157,16 @@ impl GridScan {
     fn leaders(&self, partitions: impl Iterator<Item = PartitionId>) -> usize {
         let leader = |partition| self.grid.source.leader(partition);
         partitions.filter_map(leader).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The map that is walked over.
+    pub(crate) fn map(&self) -> &str {
+        &self.map
+    }
+
+    /// The partitions that are walked over.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        self.parts.iter().flatten().copied()
     }
 
     /// The same in several walks. `place` says of a partition in which.
@@ -293,6 +304,7 @@ impl ExecutionPlan for GridScan {
             rows_max: context.session_config().batch_size(),
             output: BaselineMetrics::new(&self.metrics, partition),
             scanned: MetricBuilder::new(&self.metrics).counter("rows_scanned", partition),
+            budget: Budget::of(&context),
         };
         let batches = stream::try_unfold(walk, |mut walk| async move {
             let batch = walk.next().await?;
@@ -323,6 +335,8 @@ struct Walk {
     rows_max: usize,
     output: BaselineMetrics,
     scanned: Count,
+    /// What all walks of the statement at this node have together.
+    budget: Option<Arc<Budget>>,
 }
 
 impl Walk {
@@ -352,6 +366,9 @@ impl Walk {
             self.scanned.add(rows.len());
             self.grid.counts.scans_rows(rows.len());
             self.grid.counts.seeks();
+            if let Some(budget) = &self.budget {
+                budget.take(rows.len()).map_err(fault::of_grid)?;
+            }
             self.sought.extend(rows.into_iter().map(|row| (partition, row)));
         }
         Ok(true)
@@ -375,6 +392,9 @@ impl Walk {
             self.scanned.add(page.rows.len());
             self.grid.counts.scans_rows(page.rows.len());
             self.advise(&page.rows);
+            if let Some(budget) = &self.budget {
+                budget.take(page.rows.len()).map_err(fault::of_grid)?;
+            }
             for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
                 self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
             }

@@ -103,7 +103,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         ErrorKind::Overloaded,
         "too many statements",
         "The node runs as many statements of SQL as it does at once, so that they leave memory and time to operations.",
-        "try again, or ask another node",
+        "try again, ask another node, or raise limits.sql_statements_max",
     ),
     later(
         ErrorCode::IndexNotReady,

@@ -10,7 +10,9 @@ use isogrid_core::{
     Error, ErrorCode, MapIndex, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt,
     Reply, Result, Scan, Seek,
 };
-use isogrid_query::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
+use isogrid_query::{
+    FoundPage, IndexStanding, MapDefinition, NodePlace, Page, Row, SeekPlace, Source,
+};
 use tokio::runtime::Handle;
 
 use crate::engine::Deadline;
@@ -95,11 +97,11 @@ async fn ask_index(
     rows_max: u32,
 ) -> Result<Vec<Result<Option<FoundPage>>>> {
     let entries_max = rows_max.min(shared.engine.limits().scan_entries_max as u32);
-    let seek = |SeekPlace { partition, from, to }: &'_ SeekPlace| {
+    let seeks = places.iter().map(|SeekPlace { partition, from, to }| {
         let seek = Seek { partition: *partition, index: &index, from, to, entries_max };
         Typed::plain(&map, Op::Seek(seek))
-    };
-    let seeks: Vec<Typed<'_>> = places.iter().map(seek).collect();
+    });
+    let seeks: Vec<Typed<'_>> = seeks.collect();
     let deadline = Deadline::after_ms(PAGE_MS);
     let to = Destination { relay: &shared.relay, core, session: None, deadline };
     batch::run(to, &seeks, found).await
@@ -124,6 +126,15 @@ impl Source for GridSource {
     fn leader(&self, partition: PartitionId) -> Option<String> {
         let view = self.shared.views.borrow();
         view.table.owner(partition).map(ToString::to_string)
+    }
+
+    fn place(&self, node: &str) -> Option<NodePlace> {
+        let view = self.shared.views.borrow();
+        let known = view.nodes.iter().find(|(name, _)| name.to_string() == node);
+        known.map(|(_, known)| NodePlace {
+            address: known.member.grpc_addr.clone(),
+            zone: known.member.zone.clone(),
+        })
     }
 
     fn maps(&self) -> Vec<String> {

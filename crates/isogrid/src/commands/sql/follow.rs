@@ -10,7 +10,7 @@ use isogrid_client::arrow::ipc::writer::StreamWriter;
 use isogrid_client::arrow::json::LineDelimitedWriter;
 use isogrid_client::arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::{RowFormat, unprintable};
+use super::print::{RowFormat, unprintable};
 use crate::exit::Failure;
 use crate::output::stdout;
 
