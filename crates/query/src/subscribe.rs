@@ -134,7 +134,7 @@ fn check_rest(query: &Query, select: &Select, name: &str) -> Result<()> {
     let mut rest = query.clone();
     rest.order_by = None;
     rest.limit_clause = None;
-    rest.body = Box::new(SetExpr::Select(Box::new(select)));
+    *rest.body = SetExpr::Select(Box::new(select));
     let (rest, plain) = (rest.to_string(), format!("SELECT * FROM {name}"));
     if rest != plain {
         return Err(refused(format!(

@@ -252,10 +252,9 @@ impl Filter {
 
     /// The keys that it names, if it can mean no other records. A key that looks like hexadecimal digits may be one that is no text.
     pub fn keys(&self) -> Option<Vec<&str>> {
-        let text = |constant| match constant {
-            &Constant::Text(ref text) if !text.starts_with("\\x") => Some(text.as_str()),
-            _ => None,
-        };
+        fn text(constant: &Constant) -> Option<&str> {
+            constant.as_str().filter(|text| !text.starts_with("\\x"))
+        }
         match self {
             Filter::Compare(Field::Key, Comparison::Equal, constant) => {
                 text(constant).map(|key| vec![key])

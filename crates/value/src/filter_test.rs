@@ -18,7 +18,7 @@ fn look(field: &Field, key: &str, value: &Value) -> Value {
 
 /// -1, 0 or 1; 2: unknown.
 fn naive_order(one: &Value, other: &Constant) -> i8 {
-    let order = match (one, other) {
+    match (one, other) {
         (Value::Bool(one), Constant::Boolean(other)) => i8::from(*one) - i8::from(*other),
         (Value::Number(one), Constant::BigInt(_) | Constant::Double(_)) => {
             let other = match other {
@@ -33,9 +33,8 @@ fn naive_order(one: &Value, other: &Constant) -> i8 {
         (Value::String(one), Constant::Text(other)) => {
             i8::from(one > other) - i8::from(one < other)
         }
-        _ => return 2,
-    };
-    order
+        _ => 2,
+    }
 }
 
 /// 0 no, 1 unknown, 2 yes: AND is the least, OR the greatest, NOT what is left to two.

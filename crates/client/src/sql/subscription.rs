@@ -31,6 +31,7 @@ pub struct Subscription {
     columns: Vec<Column>,
     wanted: Wanted,
     raw: RawLive,
+    is_over: bool,
 }
 
 struct Column {
@@ -68,7 +69,13 @@ impl Subscription {
             limit: read.limit as usize,
         });
         let raw = RawLive::begin(request, sorted);
-        Ok(Subscription { schema: Arc::new(Schema::new(fields)), columns, wanted, raw })
+        Ok(Subscription {
+            schema: Arc::new(Schema::new(fields)),
+            columns,
+            wanted,
+            raw,
+            is_over: false,
+        })
     }
 
     /// The columns: `_event`, which is `enter`, `update` or `leave`, `_key`, and those of the statement, which are NULL where a
@@ -83,6 +90,9 @@ impl Subscription {
     ///
     /// `TooManyMatches` if more records match than can be kept, `QueryFailed` if a record does not fit the columns.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if self.is_over {
+            return Ok(None);
+        }
         let mut rows = Vec::new();
         let is_over = std::future::poll_fn(|cx| {
             loop {
@@ -105,8 +115,11 @@ impl Subscription {
         if is_over && rows.is_empty() {
             return Ok(None);
         }
-        let rows = rows.iter().map(|change| self.row(change)).collect::<Result<Vec<Value>>>()?;
-        self.batch(&rows).map(Some)
+        let rows: Result<Vec<Value>> = rows.iter().map(|change| self.row(change)).collect();
+        let batch = rows.and_then(|rows| self.batch(&rows));
+        // What could not be told is missing in all that follows.
+        self.is_over = batch.is_err();
+        batch.map(Some)
     }
 
     fn row(&self, change: &Change<crate::watch::RawEntry>) -> Result<Value> {
@@ -177,7 +190,9 @@ impl Column {
             (ColumnType::Double, Seen::Double(value)) => value.into(),
             (ColumnType::Text, Seen::Text(value)) => value.into(),
             // The reader of JSON takes bytes as hexadecimal digits.
-            (ColumnType::Bytes, Seen::Bytes(value)) => isogrid_value::hex(value)[2..].into(),
+            (ColumnType::Bytes, Seen::Bytes(value)) => {
+                isogrid_value::hex(value)[2..].to_owned().into()
+            }
             (ColumnType::Timestamp, Seen::Text(value)) => millis(value)?.into(),
             _ => return None,
         })

@@ -143,16 +143,16 @@ impl Reader<'_> {
     fn fitting(&self, column: &Expr, expr: &Expr) -> Result<Constant> {
         let (name, _, holds) = self.column(column)?;
         let constant = self.constant(expr)?;
-        let fits = match (&constant, holds) {
+        let fits = matches!(
+            (&constant, holds),
             (Constant::Boolean(_), ColumnType::Boolean)
-            | (
-                Constant::BigInt(_) | Constant::Double(_),
-                ColumnType::BigInt | ColumnType::Double,
-            )
-            | (Constant::Text(_), ColumnType::Text)
-            | (Constant::Bytes(_), ColumnType::Bytes) => true,
-            _ => false,
-        };
+                | (
+                    Constant::BigInt(_) | Constant::Double(_),
+                    ColumnType::BigInt | ColumnType::Double
+                )
+                | (Constant::Text(_), ColumnType::Text)
+                | (Constant::Bytes(_), ColumnType::Bytes)
+        );
         if fits {
             return Ok(constant);
         }
