@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advice::Advice;
 use crate::columns::Columns;
+use crate::in_place::InPlace;
 use crate::index::IndexWalk;
 use crate::scan::GridScan;
 use crate::table::Grid;
@@ -53,12 +54,15 @@ impl PhysicalExtensionCodec for GridCodec {
     fn try_decode(
         &self,
         bytes: &[u8],
-        _: &[Arc<dyn ExecutionPlan>],
+        inputs: &[Arc<dyn ExecutionPlan>],
         _: &TaskContext,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let walk: Walk = rmp_serde::from_slice(bytes)
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        // A walk has no inputs, and rows in place have one.
+        if let [input] = inputs {
+            return Ok(Arc::new(InPlace::new(Arc::clone(input), read(bytes)?)?));
+        }
+        let walk: Walk = read(bytes)?;
         let count = self.grid.source.partitions().get();
         if walk.parts.is_empty() || walk.parts.iter().flatten().any(|partition| *partition >= count)
         {
@@ -81,10 +85,18 @@ impl PhysicalExtensionCodec for GridCodec {
         bytes: &mut Vec<u8>,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
+        if let Some(rows) = node.downcast_ref::<InPlace>() {
+            return rmp_serde::encode::write(bytes, rows.columns())
+                .map_err(|error| DataFusionError::External(Box::new(error)));
+        }
         let Some(scan) = node.downcast_ref::<GridScan>() else {
             return internal_err!("{} is not known here", node.name());
         };
         rmp_serde::encode::write_named(bytes, &scan.walk())
             .map_err(|error| DataFusionError::External(Box::new(error)))
     }
+}
+
+fn read<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T> {
+    rmp_serde::from_slice(bytes).map_err(|error| DataFusionError::External(Box::new(error)))
 }

@@ -20,6 +20,7 @@
 //! | `advice` | an index that is not there and should be |
 //! | `json` | functions that look into text of JSON |
 //! | `sample` | the columns of a map, from some of its values |
+//! | `beside`, `in_place` | joins and groups by what maps are partitioned by |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
 //! | `ddl` | statements that make, change, drop and show maps and indexes |
@@ -30,12 +31,14 @@
 //! | `fault` | from DataFusion's errors to those of the grid |
 
 mod advice;
+mod beside;
 mod codec;
 mod columns;
 mod counts;
 mod ddl;
 mod fault;
 mod guard;
+mod in_place;
 mod index;
 mod ipc;
 mod json;

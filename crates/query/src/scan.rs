@@ -54,6 +54,8 @@ pub(crate) struct GridScan {
     /// The index that is asked first, or one that should be there.
     index: Option<Arc<IndexWalk>>,
     advice: Option<Arc<Advice>>,
+    /// The column by which the map is partitioned.
+    partition_by: Option<String>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -111,9 +113,39 @@ impl GridScan {
             fetch,
             index: None,
             advice: None,
+            partition_by: None,
             properties: Arc::new(properties),
             metrics,
         }
+    }
+
+    /// The same, of a map that is partitioned by this column.
+    pub(crate) fn partitioned_by(self, column: Option<&str>) -> Self {
+        GridScan { partition_by: column.map(str::to_owned), ..self }
+    }
+
+    /// Into how many parts it is split.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The same in so many parts. All walks in as many parts have the same partitions in a part.
+    pub(crate) fn in_parts(&self, count: usize) -> Self {
+        let of = (self.grid.clone(), Arc::clone(&self.map));
+        let parts = deal(self.parts.iter().flatten().copied(), count);
+        GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
+            .with_pruned(self.pruned)
+            .with_index(self.index.clone(), self.advice.clone())
+            .partitioned_by(self.partition_by.as_deref())
+    }
+
+    /// Those of its columns by which rows are placed.
+    pub(crate) fn placing_columns(&self) -> Vec<usize> {
+        let schema = self.columns.schema();
+        let by = self.partition_by.as_deref();
+        let fields = schema.fields().iter().enumerate();
+        let placing = fields.filter(|(_, field)| by == Some(field.name().as_str()));
+        placing.map(|(index, _)| index).collect()
     }
 
     /// How many nodes lead its partitions now.
@@ -126,16 +158,11 @@ impl GridScan {
         partitions.filter_map(leader).collect::<BTreeSet<_>>().len()
     }
 
-    /// The same in several walks. `place` says of a partition, by who leads it and by its number here, in which.
-    pub(crate) fn dealt(
-        &self,
-        count: usize,
-        place: impl Fn(Option<&str>, usize) -> usize,
-    ) -> Vec<GridScan> {
+    /// The same in several walks. `place` says of a partition in which.
+    pub(crate) fn dealt(&self, count: usize, place: impl Fn(PartitionId) -> usize) -> Vec<Self> {
         let mut piles = vec![Vec::new(); count];
-        for (index, partition) in self.parts.iter().flatten().enumerate() {
-            let leader = self.grid.source.leader(*partition);
-            piles[place(leader.as_deref(), index)].push(*partition);
+        for partition in self.parts.iter().flatten() {
+            piles[place(*partition)].push(*partition);
         }
         let scan = |pile: Vec<PartitionId>| {
             let of = (self.grid.clone(), Arc::clone(&self.map));
@@ -163,13 +190,18 @@ impl GridScan {
     }
 }
 
-/// Partitions in so many parts.
+/// Partitions in so many parts: a partition is always in the same one of as many.
 fn deal(partitions: impl Iterator<Item = PartitionId>, count: usize) -> Vec<Vec<PartitionId>> {
     let mut parts = vec![Vec::new(); count];
-    for (index, partition) in partitions.enumerate() {
-        parts[index % count].push(partition);
+    for partition in partitions {
+        parts[mixed(partition) % count].push(partition);
     }
     parts
+}
+
+/// A number of a partition that has nothing to do with who leads it.
+fn mixed(partition: PartitionId) -> usize {
+    (u32::from(partition.0).wrapping_mul(0x9E37_79B1) >> 16) as usize
 }
 
 impl DisplayAs for GridScan {

@@ -14,6 +14,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use url::Url;
 
+use crate::beside::Beside;
 use crate::json::{JsonFunction, JsonOperators};
 use crate::table::{Grid, GridSchema};
 
@@ -54,7 +55,11 @@ const GROWING_FUNCTIONS: [&str; 9] = [
 
 /// What all statements have in common: functions and rules. To make these takes longer than to run a small statement.
 pub(crate) fn common() -> SessionState {
-    let state = SessionStateBuilder::new().with_config(config()).with_default_features().build();
+    let state = SessionStateBuilder::new()
+        .with_config(config())
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(Beside))
+        .build();
     let context = SessionContext::new_with_state(state);
     JsonFunction::all().into_iter().for_each(|one| context.register_udf(one.as_ref().clone()));
     GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));

@@ -24,6 +24,7 @@ use datafusion_distributed::{
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::StreamExt;
+use isogrid_core::PartitionId;
 use url::Url;
 
 use crate::codec::GridCodec;
@@ -217,7 +218,8 @@ fn spread(
     let count = nodes.urls.len();
     let own = nodes.names.iter().position(|name| *name == peers.own());
     let local = own.map(|own| worker.to_local_worker_context(nodes.urls[own].clone()));
-    let (names, urls) = (nodes.names.clone(), nodes.urls.clone());
+    let urls = nodes.urls.clone();
+    let places = places(grid, &nodes.names);
     let builder = builder
         .with_distributed_user_codec(GridCodec::new(grid.clone()))
         .with_distributed_worker_resolver(nodes)
@@ -234,7 +236,7 @@ fn spread(
         .with_distributed_scale_up_leaf_node_handler(move |event: ScaleUpLeafNodeEvent<'_>| {
             // One task may be run as a part of its consumer, where nobody chooses among variants.
             let scan = event.plan.downcast_ref::<GridScan>().filter(|_| event.task_count > 1)?;
-            Some(variants(event.plan, scan, &names, event.task_count))
+            Some(variants(event.plan, scan, &places, event.task_count))
         })
         .with_distributed_route_tasks_handler(move |event: RouteTasksEvent<'_>| {
             let urls = urls.iter().cycle().take(event.task_count).cloned().collect();
@@ -247,20 +249,29 @@ fn spread(
     })
 }
 
-/// A walk as its tasks have it: task after task what the node of that number leads. What others lead, and what nobody leads now, is dealt out.
+/// Of each partition the number of the node that leads it now, and of one that nobody leads, or another node, some number. All
+/// walks of a statement go by this, so that the same partitions of two maps are read by the same task.
+fn places(grid: &Grid, names: &[String]) -> Vec<usize> {
+    let known: BTreeMap<&str, usize> =
+        names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+    let place = |partition: PartitionId| {
+        let leader = grid.source.leader(partition);
+        let place = leader.and_then(|leader| known.get(leader.as_str()).copied());
+        place.unwrap_or(usize::from(partition.0))
+    };
+    grid.source.partitions().iter().map(place).collect()
+}
+
+/// A walk as its tasks have it: task after task what the node of that number leads.
 fn variants(
     plan: &Arc<dyn ExecutionPlan>,
     scan: &GridScan,
-    names: &[String],
+    places: &[usize],
     tasks: usize,
 ) -> Result<ScaleUpLeafNodeEventResponse> {
-    let places: BTreeMap<&str, usize> =
-        names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
-    let variants = scan.dealt(tasks, |leader, index| {
-        let place = leader.and_then(|leader| places.get(leader).copied()).unwrap_or(index);
-        place % tasks
-    });
-    let variants = variants.into_iter().map(|one| Arc::new(one) as Arc<dyn ExecutionPlan>);
+    let place = |partition: PartitionId| places[usize::from(partition.0)] % tasks;
+    let variants = scan.dealt(tasks, place).into_iter();
+    let variants = variants.map(|one| Arc::new(one) as Arc<dyn ExecutionPlan>);
     let leaf = DistributedLeafExec::try_new(Arc::clone(plan), variants)?;
     Ok(ScaleUpLeafNodeEventResponse::new(Arc::new(leaf)))
 }

@@ -14,8 +14,18 @@ use crate::statement::Statement;
 /// How many entries are written at once.
 const AT_ONCE: usize = 1_000;
 
+/// Orders and customers have columns and are partitioned by their tenant; products say themselves what they are.
+const MAPS: [&str; 2] = [
+    "CREATE MAP orders (tenant TEXT, id BIGINT, customer TEXT, product TEXT, quantity BIGINT, total DOUBLE, status TEXT,
+       placed_at BIGINT, note TEXT, tags JSON, paid BOOLEAN) PARTITION BY tenant",
+    "CREATE MAP customers (tenant TEXT, id TEXT, name TEXT, city TEXT, tier BIGINT, credit DOUBLE) PARTITION BY tenant",
+];
+
 /// Writes the data: orders and customers as MessagePack, products as JSON.
 pub(crate) async fn load(grid: &Grid, data: &Data) {
+    for map in MAPS {
+        grid.sql(map).run().await.expect("it makes maps");
+    }
     let orders = grid.map::<String, Order>("orders");
     for some in data.orders.chunks(AT_ONCE) {
         let put = orders.put_many(some.iter().map(|order| (order.key(), order)));

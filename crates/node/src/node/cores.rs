@@ -26,11 +26,17 @@ impl Node {
         pg_connections_max: usize,
     ) -> Result<()> {
         let services = grpc::shared_services(&self.shared, &self.stopping);
+        let mut runtimes = vec![first];
+        while runtimes.len() < inboxes.len() {
+            runtimes.push(runtime()?);
+        }
         #[cfg(feature = "sql")]
-        let statements = crate::sql::Statements::start(&self.shared);
+        let statements = {
+            let cores = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
+            crate::sql::Statements::start(&self.shared, cores)
+        };
         #[cfg(feature = "sql")]
         let services = grpc::with_sql(services, &statements);
-        let mut first = Some(first);
         let mut entrance = Some(Entrance {
             acceptor,
             listeners,
@@ -42,8 +48,7 @@ impl Node {
                 stopping: self.stopping.clone(),
             },
         });
-        for (core, inbox) in inboxes.into_iter().enumerate() {
-            let runtime = first.take().map_or_else(runtime, Ok)?;
+        for (core, (inbox, runtime)) in inboxes.into_iter().zip(runtimes).enumerate() {
             self.start_core((core, runtime), inbox, services.clone(), entrance.take())?;
         }
         let shared = &self.shared;

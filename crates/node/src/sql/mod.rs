@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use isogrid_core::{Error, ErrorCode, Result};
 use isogrid_query::{QueryLimits, Sql};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::service::Routes;
 
@@ -30,9 +31,9 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    /// What runs the statements of a node.
-    pub(crate) fn start(shared: &Arc<Shared>) -> Arc<Self> {
-        let source = Arc::new(GridSource::new(Arc::clone(shared)));
+    /// What runs the statements of a node with these cores.
+    pub(crate) fn start(shared: &Arc<Shared>, cores: Vec<Handle>) -> Arc<Self> {
+        let source = Arc::new(GridSource::new(Arc::clone(shared), cores));
         let sql = Sql::new(source, Arc::clone(&shared.queries), QueryLimits::default())
             .spread_over(Arc::new(GridPeers::new(Arc::clone(shared))));
         let free = Arc::new(Semaphore::new(STATEMENTS_MAX));

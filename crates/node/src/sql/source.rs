@@ -11,14 +11,13 @@ use isogrid_core::{
     Reply, Result, Scan, Seek,
 };
 use isogrid_query::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
+use tokio::runtime::Handle;
+use tokio::task::JoinError;
 
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
 use crate::grpc::sql::definition;
 use crate::node::Shared;
-
-/// The core whose links to other nodes are used.
-const CORE: usize = 0;
 
 /// How long one page may take, and how often it is asked for again where its partition has nobody who leads it.
 const PAGE_MS: u32 = 2_000;
@@ -28,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The maps of the cluster.
 pub(super) struct GridSource {
     shared: Arc<Shared>,
+    /// Those that serve operations. A page holds its partition up: on a thread that gives way to others it would for long.
+    cores: Vec<Handle>,
 }
 
 impl fmt::Debug for GridSource {
@@ -37,66 +38,76 @@ impl fmt::Debug for GridSource {
 }
 
 impl GridSource {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        GridSource { shared }
+    pub(super) fn new(shared: Arc<Shared>, cores: Vec<Handle>) -> Self {
+        GridSource { shared, cores }
     }
 
-    async fn ask(
-        &self,
-        map: &str,
-        (partition, cursor): (PartitionId, u64),
-        rows_max: u32,
-    ) -> Result<Page> {
-        let scan = Scan {
-            partition,
-            cursor,
-            entries_max: rows_max.min(self.shared.engine.limits().scan_entries_max as u32),
-            prefix: b"",
-            glob: b"",
-            with_values: true,
-        };
-        let to = Destination {
-            relay: &self.shared.relay,
-            core: CORE,
-            session: None,
-            deadline: Deadline::after_ms(PAGE_MS),
-        };
-        let mut pages = batch::run(to, &[Typed::plain(map, Op::Scan(scan))], page).await?;
-        match pages.pop().unwrap_or(Ok(None))? {
-            Some(page) => Ok(page),
-            None if cursor == 0 => Ok(Page::default()),
-            None => {
-                let detail = format!("{map} was dropped while it was read");
-                Err(Error::new(ErrorCode::MapUnknown, detail))
-            }
+    async fn ask(&self, map: &str, from: (PartitionId, u64), rows_max: u32) -> Result<Page> {
+        let (shared, map) = (Arc::clone(&self.shared), map.to_owned());
+        let core = self.core_of(from.0);
+        ended(self.cores[core].spawn(ask(shared, core, map, from, rows_max)).await)
+    }
+
+    /// The core that asks for what is in a partition.
+    fn core_of(&self, partition: PartitionId) -> usize {
+        usize::from(partition.0) % self.cores.len()
+    }
+}
+
+/// What a task gave, unless it ended before.
+fn ended<T>(joined: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+    joined.unwrap_or_else(|ended| {
+        let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
+        Err(Error::new(code, "while a page was read"))
+    })
+}
+
+/// Takes a page of a partition from whoever leads it.
+async fn ask(
+    shared: Arc<Shared>,
+    core: usize,
+    map: String,
+    (partition, cursor): (PartitionId, u64),
+    rows_max: u32,
+) -> Result<Page> {
+    let scan = Scan {
+        partition,
+        cursor,
+        entries_max: rows_max.min(shared.engine.limits().scan_entries_max as u32),
+        prefix: b"",
+        glob: b"",
+        with_values: true,
+    };
+    let deadline = Deadline::after_ms(PAGE_MS);
+    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let mut pages = batch::run(to, &[Typed::plain(&map, Op::Scan(scan))], page).await?;
+    match pages.pop().unwrap_or(Ok(None))? {
+        Some(page) => Ok(page),
+        None if cursor == 0 => Ok(Page::default()),
+        None => {
+            let detail = format!("{map} was dropped while it was read");
+            Err(Error::new(ErrorCode::MapUnknown, detail))
         }
     }
 }
 
-impl GridSource {
-    /// Asks an index for these of some places.
-    async fn ask_index(
-        &self,
-        (map, index): (&str, &str),
-        places: &[SeekPlace],
-        wanted: &[usize],
-        rows_max: u32,
-    ) -> Result<Vec<Result<Option<FoundPage>>>> {
-        let entries_max = rows_max.min(self.shared.engine.limits().scan_entries_max as u32);
-        let seek = |place: &usize| {
-            let SeekPlace { partition, from, to } = &places[*place];
-            let seek = Seek { partition: *partition, index, from, to, entries_max };
-            Typed::plain(map, Op::Seek(seek))
-        };
-        let seeks: Vec<Typed<'_>> = wanted.iter().map(seek).collect();
-        let to = Destination {
-            relay: &self.shared.relay,
-            core: CORE,
-            session: None,
-            deadline: Deadline::after_ms(PAGE_MS),
-        };
-        batch::run(to, &seeks, found).await
+/// Asks an index for what it has in some places.
+async fn ask_index(
+    shared: Arc<Shared>,
+    core: usize,
+    (map, index): (String, String),
+    places: Vec<SeekPlace>,
+    rows_max: u32,
+) -> Result<Vec<Result<Option<FoundPage>>>> {
+    let entries_max = rows_max.min(shared.engine.limits().scan_entries_max as u32);
+    let mut seeks = Vec::with_capacity(places.len());
+    for SeekPlace { partition, from, to } in &places {
+        let seek = Seek { partition: *partition, index: &index, from, to, entries_max };
+        seeks.push(Typed::plain(&map, Op::Seek(seek)));
     }
+    let deadline = Deadline::after_ms(PAGE_MS);
+    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    batch::run(to, &seeks, found).await
 }
 
 /// The page in a reply; `None` where there is no such map.
@@ -187,7 +198,11 @@ impl Source for GridSource {
         let (mut at_once, mut tries) = (places.len(), 1);
         while !left.is_empty() {
             let asked: Vec<usize> = left.drain(..at_once.min(left.len())).collect();
-            let answers = self.ask_index((map, index), places, &asked, rows_max).await?;
+            let wanted: Vec<SeekPlace> = asked.iter().map(|place| places[*place].clone()).collect();
+            let core = self.core_of(wanted[0].partition);
+            let (shared, names) = (Arc::clone(&self.shared), (map.to_owned(), index.to_owned()));
+            let asking = ask_index(shared, core, names, wanted, rows_max);
+            let answers = ended(self.cores[core].spawn(asking).await)?;
             let (count, mut again) = (asked.len(), Vec::new());
             let mut waits = false;
             for (place, answer) in asked.into_iter().zip(answers) {
