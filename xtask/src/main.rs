@@ -5,12 +5,14 @@
 //! | [`verify`] | every check, one line each |
 //! | [`fix`] | formats, and mends what clippy can mend |
 //! | [`tidy`] | the rules of the house that no ready-made tool knows |
+//! | [`chart`] | the Helm chart: rendered, compared, held against schemas and the documentation |
 //! | [`bench_peers`] | redis and Isogrid side by side: a table of ratios |
 //! | [`step`] | runs one step and prints its line |
 
 #![allow(clippy::print_stdout, reason = "a command-line tool prints")]
 
 mod bench_peers;
+mod chart;
 mod fix;
 mod step;
 mod tidy;
@@ -37,6 +39,8 @@ enum Chore {
     Fix,
     /// Check the tidy rules alone: a second instead of minutes.
     Tidy,
+    /// Check the Helm chart, or write what is rendered from it.
+    Chart(chart::Options),
     /// Measure redis and Isogrid side by side on this machine, and print a table of ratios.
     BenchPeers(bench_peers::Options),
 }
@@ -47,6 +51,7 @@ fn main() -> Result<ExitCode> {
         Chore::Verify => verify::run(&root)?,
         Chore::Fix => fix::run(&root)?,
         Chore::Tidy => tidy::run(&root)?,
+        Chore::Chart(options) => chart::run(&root, &options)?,
         Chore::BenchPeers(options) => bench_peers::run(&root, &options)?,
     };
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

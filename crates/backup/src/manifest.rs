@@ -72,6 +72,9 @@ pub struct MapDefinition {
     /// What finds its records by their fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<MapIndex>,
+    /// Whether statements of SQL that walk over all of it are refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_pruned: bool,
 }
 
 /// How a backup has a partition.

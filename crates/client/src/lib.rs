@@ -42,13 +42,14 @@
 //! |---|---|
 //! | `builder`, `url` | how a client is set up |
 //! | `grid`, `map` | the handles |
-//! | `ops`, `many`, `scan`, `watch`, `pipeline` | the operations, each file with its options and results |
+//! | `ops`, `many`, `scan`, `aggregate`, `watch`, `pipeline` | the operations, each file with its options and results |
 //! | `key`, `codec`, `value`, `error` | what goes in and comes out |
 //! | `prepared` | an operation that can be sent more than once |
 //! | `call`, `batch`, `attempts`, `retry` | one operation, or many, from the first poll to the reply |
 //! | `lane` | one connection and everything that waits for it: the hot path |
 //! | `routes`, `nodes`, `topology` | from a partition to its lane |
 //! | `numbers` | the names of writes, so that a retry is never executed twice |
+//! | `owners` | calls beside the sessions, one per owner |
 //! | `link`, `control`, `session`, `addresses`, `clock` | connecting, reconnecting, keeping up with the cluster, keeping time |
 //! | `admin`, `span` | status, tracing |
 
@@ -56,6 +57,7 @@
 
 mod addresses;
 mod admin;
+mod aggregate;
 mod attempts;
 mod batch;
 #[cfg(feature = "blocking")]
@@ -76,6 +78,7 @@ mod news;
 mod nodes;
 mod numbers;
 pub mod ops;
+mod owners;
 mod pipeline;
 mod prepared;
 mod retry;
@@ -102,6 +105,7 @@ pub use admin::{
     MoveStatus, NodeClock, Operator, PartitionList, PartitionStatus, Plan, PlannedMove,
     PutMapOutcome, RecoveryStatus, StopBlocker, StopProof, StopVerdict, WorkerStatus,
 };
+pub use aggregate::{Aggregate, Group};
 pub use builder::GridBuilder;
 pub use codec::{Codec, Json, MessagePack, Raw};
 pub use error::{Error, Result};
@@ -110,6 +114,7 @@ pub use isogrid_core::{
     Durability, ErrorCode, ErrorKind, LogPosition, NextStep, NumberFormat, Outcome, Receipt,
     Timestamp, Version,
 };
+pub use isogrid_value::{Constant, Field, Filter, col};
 pub use key::{Decimal, Key, KeyBytes, OwnedKey};
 pub use many::{DeleteMany, GetMany, PutMany, Report};
 pub use map::Map;
@@ -118,6 +123,8 @@ pub use pipeline::{Pipeline, Replies, Ticket};
 pub use retry::Retry;
 pub use scan::{Scan, ScanKeys, ScanPage, ScanPages, ScanStream, ScanToken};
 #[cfg(feature = "sql")]
-pub use sql::{Answer, Sql, SqlValue};
+pub use sql::{Answer, Sql, SqlValue, Subscription};
 pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Rename, Versioned};
-pub use watch::{Event, RemovalCause, Watch, WatchStream, WatchToken};
+pub use watch::{
+    Event, Live, LiveEvent, LiveStream, LiveTop, RemovalCause, Watch, WatchStream, WatchToken,
+};

@@ -43,6 +43,8 @@ pub(crate) struct ScanAction {
     pub(crate) entries_max: u32,
     pub(crate) prefix: Box<[u8]>,
     pub(crate) glob: Box<[u8]>,
+    /// Encoded; empty: none.
+    pub(crate) filter: bytes::Bytes,
     pub(crate) with_values: bool,
 }
 
@@ -195,6 +197,7 @@ impl<'a> Prepared<'a> {
                 entries_max: scan.entries_max,
                 prefix: &scan.prefix,
                 glob: &scan.glob,
+                filter: &scan.filter,
                 with_values: scan.with_values,
             }),
             Action::Len { partition } => Op::Len { partition: *partition },
@@ -218,7 +221,7 @@ impl<'a> Prepared<'a> {
         let more = match &self.action {
             Action::CompareAndSet { expected: Some(expected), .. } => expected.len(),
             Action::Rename { to, .. } => to.as_ref().len(),
-            Action::Scan(scan) => scan.prefix.len() + scan.glob.len(),
+            Action::Scan(scan) => scan.prefix.len() + scan.glob.len() + scan.filter.len(),
             _ => 0,
         };
         OP_BYTES_OVERHEAD + self.key.as_ref().len() + self.value.len() + more

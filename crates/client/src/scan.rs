@@ -1,8 +1,9 @@
 //! Walking over a map: scan, and what counts or clears all of it. Page by page: [`pages`].
 
+mod filtered;
 mod pages;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use isogrid_core::{ErrorCode, Outcome, PartitionId};
+use isogrid_value::Filter;
 
 use crate::batch::count_of;
 use crate::call::{Call, MapTarget, unexpected};
@@ -20,6 +22,7 @@ use crate::lane::{OwnedEntry, OwnedPage, OwnedReply};
 use crate::map::Map;
 use crate::prepared::{Action, Prepared, ScanAction};
 
+pub(crate) use filtered::{encoded, named_partitions};
 pub use pages::{ScanPage, ScanPages, ScanToken};
 
 /// How many partitions are walked at the same time; each holds at most one page.
@@ -34,6 +37,10 @@ struct Request {
     target: MapTarget,
     prefix: Box<[u8]>,
     glob: Box<[u8]>,
+    /// Encoded; empty: none.
+    filter: Result<bytes::Bytes>,
+    /// The partitions that are walked over; `None`: all.
+    only: Option<BTreeSet<PartitionId>>,
     limit: Option<usize>,
     page_entries: u32,
     with_values: bool,
@@ -44,6 +51,7 @@ struct Request {
 #[must_use = "nothing is read before `stream`"]
 pub struct Scan<'a, K, V, C> {
     map: &'a Map<K, V, C>,
+    filter: Option<Filter>,
     request: Request,
 }
 
@@ -85,12 +93,14 @@ impl<K: OwnedKey, V, C: Codec<V>> Map<K, V, C> {
             target: self.target.clone(),
             prefix: Box::default(),
             glob: Box::default(),
+            filter: Ok(bytes::Bytes::new()),
+            only: None,
             limit: None,
             page_entries: PAGE_ENTRIES_DEFAULT,
             with_values: true,
             timeout: None,
         };
-        Scan { map: self, request }
+        Scan { map: self, filter: None, request }
     }
 }
 
@@ -249,10 +259,12 @@ fn walks(request: &Request) -> Vec<Walk> {
     let limit = request.limit.unwrap_or(usize::MAX);
     let wanted = u32::try_from(limit.max(1)).unwrap_or(u32::MAX);
     let page_entries = request.page_entries.min(wanted).min(entries_max as u32).max(1);
+    let named =
+        |partition: &PartitionId| request.only.as_ref().is_none_or(|only| only.contains(partition));
     let walks = partitions.iter().map(move |partition| Walk {
         request: Request { page_entries, ..request.clone() },
         partition,
-        cursor: Some(0),
+        cursor: named(&partition).then_some(0),
         page: VecDeque::new(),
     });
     walks.collect()
@@ -299,6 +311,7 @@ impl Walk {
             entries_max: self.request.page_entries,
             prefix: self.request.prefix.clone(),
             glob: self.request.glob.clone(),
+            filter: self.request.filter.clone()?,
             with_values: self.request.with_values,
         });
         let prepared = Prepared::new(KeyBytes::borrowed(&[]), Action::Scan(scan));

@@ -1,6 +1,7 @@
 //! Statements of SQL, and their answers as record batches of Arrow or as values of the caller's types.
 
 mod doors;
+mod subscription;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,8 +22,9 @@ use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::session::{REPLY_BYTES_MAX, call_error};
 pub(crate) use doors::Doors;
+pub use subscription::Subscription;
 
-/// A node ends a statement after five seconds; one that says nothing for so long will not answer.
+/// A node says that a statement goes on every three seconds; one that says nothing for so long will not answer.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A statement that is not run yet. Made by [`Grid::sql`].
@@ -32,6 +34,8 @@ pub struct Sql<'g> {
     grid: &'g Grid,
     statement: String,
     parameters: Vec<SqlValue>,
+    /// What else the node is told.
+    wishes: pb::SqlRequest,
 }
 
 /// A value for a statement: see [`Sql::bind`].
@@ -120,7 +124,8 @@ impl Grid {
     /// # }
     /// ```
     pub fn sql(&self, statement: impl Into<String>) -> Sql<'_> {
-        Sql { grid: self, statement: statement.into(), parameters: Vec::new() }
+        let (statement, wishes) = (statement.into(), pb::SqlRequest::default());
+        Sql { grid: self, statement, parameters: Vec::new(), wishes }
     }
 }
 
@@ -131,16 +136,35 @@ impl Sql<'_> {
         self
     }
 
+    /// How long the statement may take, if that is less than the node allows (`limits.sql_time_ms_max`).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.wishes.time_ms_max = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        self
+    }
+
+    /// How much memory it may have, if that is less than the node allows (`limits.sql_memory_bytes_max`).
+    pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
+        self.wishes.memory_bytes_max = bytes.max(1);
+        self
+    }
+
+    /// Refuses the statement if it walks over all partitions of a map, which a forgotten condition makes it do.
+    pub fn require_pruned(mut self) -> Self {
+        self.wishes.require_pruned = true;
+        self
+    }
+
     /// Runs the statement. It changes nothing; dropping the future is harmless.
     ///
     /// # Errors
     ///
-    /// `QueryInvalid` if the statement cannot be understood; `ConnectionLost` if the node is silent; whatever happens while its first rows are looked for.
+    /// `QueryInvalid` if the statement cannot be understood; `QueryTooLong`, `QueryTooLarge` and their like if it needs more than it may have; `ConnectionLost` if the node is silent; whatever happens while its first rows are looked for.
     pub async fn run(self) -> Result<Answer> {
         let (link, doors) = (self.grid.link(), self.grid.statements());
         let owner = doors.owner(link, &self.statement, &self.parameters);
         let parameters = self.parameters.into_iter().map(|value| value.0).collect();
-        let request = pb::SqlRequest { statement: self.statement.clone(), parameters };
+        let statement = self.statement.clone();
+        let request = pb::SqlRequest { statement, parameters, ..self.wishes };
         let ask = async |address: &str| -> Result<Streaming<pb::SqlReply>> {
             let channel = doors.channel(address, link.settings.connect_timeout)?;
             let mut client = SqlClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
@@ -172,6 +196,39 @@ impl Sql<'_> {
             Error::new(ErrorCode::ConnectionLost, format!("{address}: an answer without columns"))
         })?;
         Ok(Answer { address, schema, first, pieces })
+    }
+
+    /// Follows a SUBSCRIBE statement: all that matches enters first, then records enter, change and leave.
+    ///
+    /// ```
+    /// # use isogrid_client::testing::Cluster;
+    /// use isogrid_client::Json;
+    /// use serde_json::{Value, json};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> isogrid_client::Result<()> {
+    /// # let cluster = Cluster::start(1).await?;
+    /// # let grid = cluster.grid().await?;
+    /// let users = grid.map_with::<String, Value, _>("users", Json);
+    /// users.put("u1", &json!({"name": "Ann", "age": 41})).await?;
+    /// let statement = "SUBSCRIBE SELECT name FROM users WHERE age >= $1";
+    /// let mut adults = grid.sql(statement).bind(18).subscribe().await?;
+    /// let entered = adults.next().await?.expect("the client is not closed");
+    /// assert_eq!((entered.num_rows(), entered.num_columns()), (1, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `QueryInvalid` if the statement is none, or asks for what cannot be watched.
+    pub async fn subscribe(self) -> Result<Subscription> {
+        let (link, doors) = (self.grid.link(), self.grid.statements());
+        let address = link.addresses.lock().current().to_owned();
+        let channel = doors.channel(&address, link.settings.connect_timeout)?;
+        let parameters = self.parameters.into_iter().map(|value| value.0).collect();
+        let request = pb::SqlRequest { statement: self.statement, parameters };
+        let read = answered(&address, SqlClient::new(channel).subscribe(request)).await?;
+        Subscription::begin(self.grid, read.into_inner())
     }
 
     /// Runs the statement and takes all rows, each as a value whose fields are named like the columns.

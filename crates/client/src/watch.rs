@@ -2,6 +2,7 @@
 //! it goes on at the next owner, behind the last event it gave.
 
 mod follow;
+mod live;
 mod token;
 
 use std::fmt;
@@ -24,6 +25,9 @@ use crate::map::Map;
 use crate::scan::decode_key;
 use crate::value::Versioned;
 use follow::Watcher;
+pub use live::{Live, LiveEvent, LiveStream, LiveTop};
+#[cfg(feature = "sql")]
+pub(crate) use live::{RawEntry, RawEvent, RawLive, Request, Sorted};
 pub use token::WatchToken;
 
 /// How many replies of nodes wait for a slow reader; behind them the nodes wait, and leave out what is too much.
@@ -139,6 +143,7 @@ impl<K: OwnedKey, V, C: Codec<V>> Watch<'_, K, V, C> {
             link: Arc::clone(link),
             map: target.name.to_string(),
             prefix: self.prefix,
+            filter: Bytes::new(),
             with_snapshot: self.with_snapshot,
             token: self.token.clone(),
         };
@@ -200,6 +205,8 @@ impl<K: OwnedKey, V> WatchStream<K, V> {
             Wire::SnapshotDone(_) => Event::SnapshotDone { partition },
             Wire::Lagged(lagged) => Event::Lagged { partition, missed: lagged.missed },
             Wire::Compacted(_) => Event::Compacted { partition },
+            // Only who has a filter is told these.
+            Wire::Unmatched(_) | Wire::SnapshotBegun(_) => return Ok(None),
         }))
     }
 }

@@ -107,6 +107,16 @@ pub enum ErrorCode {
     ValueMisfit = 119,
     /// A unique index has the value's columns already.
     UniqueViolated = 120,
+    /// A filter is none, or too large.
+    FilterInvalid = 121,
+    /// More matches, or makes more groups, than can be kept.
+    TooManyMatches = 122,
+    /// An answer has more rows than one may.
+    QueryTooManyRows = 124,
+    /// A statement walks over more entries than one may.
+    QueryTooManyScanned = 125,
+    /// A statement would walk over all of a map.
+    QueryNotPruned = 126,
     /// Another node owns the partition.
     NotOwner = 201,
     /// Too few replicas are in sync for the map's setting.
@@ -177,6 +187,8 @@ pub enum ErrorCode {
     TooManyQueries = 313,
     /// The index is not there, or does not have all records yet.
     IndexNotReady = 314,
+    /// The node serves as many watches with filters as it does at once.
+    TooManyWatches = 316,
     /// The deadline passed before the operation was executed.
     DeadlineBeforeStart = 401,
     /// The deadline passed while the operation was on its way.

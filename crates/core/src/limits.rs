@@ -37,6 +37,16 @@ pub struct Limits {
     pub maps_max: usize,
     /// The most entries of one page of a scan.
     pub scan_entries_max: usize,
+    /// The most statements of SQL that run at once.
+    pub sql_statements_max: usize,
+    /// The memory of one statement, and of each part of one that comes from another node.
+    pub sql_memory_bytes_max: usize,
+    /// How long one statement may take, in milliseconds.
+    pub sql_time_ms_max: u64,
+    /// The most rows of an answer; 0 for no limit.
+    pub sql_rows_max: u64,
+    /// The most entries that one statement walks over at one node; 0 for no limit.
+    pub sql_scanned_entries_max: u64,
 }
 
 impl Default for Limits {
@@ -52,6 +62,11 @@ impl Default for Limits {
             output_stall_ms: 30_000,
             maps_max: 1_024,
             scan_entries_max: 1_000,
+            sql_statements_max: 16,
+            sql_memory_bytes_max: 64 << 20,
+            sql_time_ms_max: 5_000,
+            sql_rows_max: 0,
+            sql_scanned_entries_max: 0,
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct Scan<'a> {
     pub prefix: &'a [u8],
     /// Only keys that match this glob (`*`, `?`, `[a-z]`, `[^x]`, `\` escapes); empty matches all.
     pub glob: &'a [u8],
+    /// Only records that this filter means, as `isogrid_value::Filter` encodes it; empty means all.
+    pub filter: &'a [u8],
     /// Whether values are wanted too.
     pub with_values: bool,
 }

@@ -203,7 +203,12 @@ fn what_is_wrong_has_the_code_that_clients_know() {
             ("SELECT 1/0", "22012", "IG-0118"),
             ("SELECT CAST(tenant AS INT) FROM orders", "22P02", "IG-0118"),
             ("DELETE FROM orders", "25006", "DML"),
-            ("SHOW MAPS", "25006", "isogrid sql"),
+            ("CREATE TABLE t (a INT PRIMARY KEY)", "42601", "PRIMARY KEY"),
+            ("CREATE TABLE orders (a INT)", "42P07", "already"),
+            ("DROP MAP nowhere", "42P01", "nowhere"),
+            ("DESCRIBE nowhere", "42P01", "nowhere"),
+            ("ALTER MAP orders SET (backups = 99)", "22023", "at most 5"),
+            ("CREATE TABLE t (a INT) WITH (copies = 1)", "22023", "known are backups"),
             ("SELECT ARRAY(SELECT tenant FROM orders)", "42883", "array"),
             ("SELECT (tenant).a FROM orders", "0A000", ""),
             ("SELECT 'missing'::regclass", "42P01", "missing"),
@@ -223,6 +228,73 @@ fn what_is_wrong_has_the_code_that_clients_know() {
         let (code, said) = told(&client.simple_query(heavy).await.expect_err("too much"));
         assert!(["53200", "57014"].contains(&code.as_str()), "{said}");
         assert_eq!(one(&client, "SELECT 1").await, "1", "the connection goes on");
+    });
+}
+
+#[test]
+fn maps_are_defined_and_shown() {
+    let node = start();
+    runtime().block_on(async {
+        let client = connect(&node).await;
+        let said = "CREATE TABLE bills (tenant TEXT, total DOUBLE PRECISION, items JSONB) PARTITION BY tenant; \
+                    SHOW CREATE MAP bills; DESCRIBE bills";
+        let shown = simple(&client, said).await;
+        let create = shown[0][1].clone().expect("a statement");
+        let columns = "CREATE MAP bills (tenant TEXT, total DOUBLE, items JSON) PARTITION BY tenant";
+        assert!(create.starts_with(columns), "{create}");
+        assert_eq!(shown[2][0].as_deref(), Some("tenant"));
+        // Extended, as drivers say it; within a transaction too.
+        client.batch_execute("BEGIN").await.expect("it begins");
+        let added = client.execute("ALTER TABLE bills ADD COLUMN paid BOOLEAN", &[]).await;
+        assert_eq!(added.expect("it is added"), 0);
+        let described = client.query("DESCRIBE bills", &[]).await.expect("it is described");
+        let names: Vec<&str> = described.iter().map(|row| row.get("column_name")).collect();
+        assert_eq!(names[..5], ["_key", "tenant", "total", "items", "paid"]);
+        let failed = client.execute("CREATE MAP bills (a TEXT)", &[]).await.expect_err("it is there");
+        assert_eq!(failed.code(), Some(&SqlState::DUPLICATE_TABLE));
+        let failed = client.execute("DROP MAP bills", &[]).await.expect_err("nothing is taken now");
+        assert_eq!(failed.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
+        client.batch_execute("ROLLBACK").await.expect("it ends");
+        let maps = client.query("SHOW MAPS", &[]).await.expect("they are shown");
+        assert_eq!(maps.len(), 2);
+        client.execute("DROP TABLE bills", &[]).await.expect("it is dropped");
+        client.execute("DROP TABLE IF EXISTS bills", &[]).await.expect("it was dropped");
+        let failed = client.query("SELECT * FROM bills", &[]).await.expect_err("it is gone");
+        assert_eq!(failed.code(), Some(&SqlState::UNDEFINED_TABLE));
+    });
+}
+
+#[test]
+fn the_way_of_a_statement_is_told_and_values_are_looked_into() {
+    let node = start();
+    runtime().block_on(async {
+        let client = connect(&node).await;
+        let all = simple(&client, "EXPLAIN ROUTING SELECT * FROM orders").await;
+        let partitions = one(&client, "SELECT count(DISTINCT _partition) FROM orders").await;
+        assert!(all.len() >= partitions.parse().expect("a number"));
+        let statement =
+            client.prepare("EXPLAIN ROUTING SELECT * FROM orders WHERE _key = $1").await;
+        let statement = statement.expect("it is planned");
+        let names: Vec<&str> = statement.columns().iter().map(|column| column.name()).collect();
+        assert_eq!(names, ["map", "partition", "node", "address", "zone"]);
+        let rows = client.query(&statement, &[&"o001"]).await.expect("it is answered");
+        let row: (&str, i64, &str) = (rows[0].get(0), rows[0].get(1), rows[0].get(3));
+        let partition = one(&client, "SELECT _partition FROM orders WHERE _key = 'o001'").await;
+        let expected = ("orders", partition.parse().expect("a number"), node.endpoint.as_str());
+        assert_eq!((rows.len(), row), (1, expected));
+        let grid = common::data::grid(&node.endpoint).await;
+        put(&grid, "baskets", "1", br#"{"items": {"list": [{"name": "tea"}], "count": 3}}"#).await;
+        for (asked, found) in [
+            ("SELECT items->'list'->0->>'name' FROM baskets WHERE items->>'count' = '3'", "tea"),
+            ("SELECT (items->>'count')::int + 1 FROM baskets", "4"),
+            ("SELECT b.items.count || '!' FROM baskets b", "3!"),
+            ("SELECT items->'list'->-1 FROM baskets", r#"{"name":"tea"}"#),
+        ] {
+            assert_eq!(one(&client, asked).await, found, "{asked}");
+        }
+        let asked = "SELECT items->>$1 FROM baskets";
+        let rows = client.query(asked, &[&"count"]).await.expect("it is answered");
+        assert_eq!(rows[0].get::<_, &str>(0), "3");
     });
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use isogrid_core::{Error, ErrorCode, NodeId, Replica, Result, Timestamp};
 use isogrid_persist::Maker;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) queries: Arc<isogrid_query::QueryCounts>,
     #[cfg(feature = "sql")]
     pub(crate) pg: Arc<crate::pg::PgCounts>,
+    /// Watches with filters that can begin still.
+    pub(crate) live_watches: Arc<Semaphore>,
     open_connections: Vec<Arc<AtomicUsize>>,
 }
 
@@ -302,6 +304,7 @@ fn share(
         queries: Arc::default(),
         #[cfg(feature = "sql")]
         pg: Arc::default(),
+        live_watches: Arc::new(Semaphore::new(crate::grpc::LIVE_WATCHES_MAX)),
         open_connections: doors.iter().map(|door| Arc::clone(&door.open)).collect(),
     }
 }

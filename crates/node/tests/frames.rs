@@ -126,6 +126,7 @@ async fn a_read_makes_no_map_and_a_write_does() {
         entries_max: 10,
         prefix: b"",
         glob: b"",
+        filter: b"",
         with_values: true,
     });
     session

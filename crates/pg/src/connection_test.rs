@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use isogrid_query::arrow::datatypes::DataType;
-use isogrid_query::pg::Prepared;
+use isogrid_query::pg::{PgDefinition, Prepared};
 use isogrid_query::{Answer, ScalarValue, Statement};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -26,6 +26,10 @@ impl Runner for Nothing {
         _: &PgSession,
     ) -> Result<Prepared, Refused> {
         Err(refused("XX000", "nothing is planned here"))
+    }
+
+    async fn define(&self, _: &PgDefinition) -> Result<Answer, Refused> {
+        Err(refused("XX000", "nothing is defined here"))
     }
 
     async fn run(

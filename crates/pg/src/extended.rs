@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use isogrid_query::arrow::datatypes::{DataType, SchemaRef};
-use isogrid_query::pg::{Command, PgStatement, Prepared, Refused, oids};
+use isogrid_query::pg::{Command, PgDefinition, PgStatement, Prepared, Refused, oids};
 use isogrid_query::{ScalarValue, Statement};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -36,6 +36,7 @@ pub(crate) struct Known {
 enum What {
     Nothing,
     Session(Command),
+    Definition(PgDefinition),
     Query(Box<Statement>, Arc<Prepared>),
 }
 
@@ -83,6 +84,7 @@ impl Known {
         match &self.what {
             What::Nothing => None,
             What::Session(command) => command::columns(command),
+            What::Definition(definition) => definition.schema(),
             What::Query(_, prepared) => Some(prepared.schema()),
         }
     }
@@ -121,6 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         let (what, types) = match statements.pop() {
             None => (What::Nothing, Vec::new()),
             Some(PgStatement::Session(command)) => (What::Session(command), Vec::new()),
+            Some(PgStatement::Definition(definition)) => (What::Definition(definition), Vec::new()),
             Some(PgStatement::Query(statement)) => {
                 self.check_standing()?;
                 let token = self.cancel.begin();
@@ -236,6 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 }
                 reply::complete(&mut self.wire.outbox, told.tag);
             }
+            What::Definition(definition) => self.define(definition, &portal.formats).await?,
             What::Query(statement, prepared) => {
                 self.check_standing()?;
                 self.execute_query((statement, prepared), &mut portal, rows_max).await?;

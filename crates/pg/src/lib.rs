@@ -16,6 +16,7 @@
 //! | `reply` | what they are told |
 //! | `connection` | one connection, from its first byte to its last |
 //! | `command` | BEGIN, SET, SHOW and the like |
+//! | `define` | statements that make, change, drop or show maps |
 //! | `simple`, `extended` | the two ways to ask |
 //! | `rows` | an answer on its way out |
 //! | `encode`, `decode` | values as PostgreSQL writes them |
@@ -27,6 +28,7 @@ pub mod cancel;
 mod command;
 mod connection;
 mod decode;
+mod define;
 mod encode;
 mod extended;
 mod fault;
@@ -44,7 +46,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use isogrid_query::arrow::datatypes::DataType;
-use isogrid_query::pg::{PgSession, Prepared, Refused};
+use isogrid_query::pg::{PgDefinition, PgSession, Prepared, Refused};
 use isogrid_query::{Answer, ScalarValue, Statement};
 
 pub use cancel::Cancels;
@@ -66,6 +68,12 @@ pub trait Runner: Send + Sync + 'static {
         given: Vec<Option<DataType>>,
         session: &PgSession,
     ) -> Result<Prepared, Refused>;
+
+    /// Does what a statement about maps wants.
+    ///
+    /// # Errors
+    /// It cannot be, or too many statements run.
+    async fn define(&self, definition: &PgDefinition) -> Result<Answer, Refused>;
 
     /// Runs a planned statement. Its batches end with an error unless all have come.
     ///

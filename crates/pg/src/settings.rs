@@ -28,6 +28,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("lc_ctype", "C"),
     ("max_identifier_length", "63"),
     ("max_index_keys", "32"),
+    ("require_pruned", "off"),
     ("row_security", "on"),
     ("search_path", "\"$user\", public"),
     ("server_encoding", "UTF8"),
@@ -155,6 +156,11 @@ fn checked(name: &str, value: String) -> Result<String, Refused> {
         "standard_conforming_strings" if !["on", "true", "1"].contains(&value.as_str()) => {
             wrong("it is on")
         }
+        "require_pruned" => match value.to_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" => Ok("on".to_owned()),
+            "off" | "false" | "no" | "0" => Ok("off".to_owned()),
+            _ => wrong("it is on or off"),
+        },
         "statement_timeout" if milliseconds(&value).is_none() => wrong("milliseconds"),
         _ => Ok(value),
     }
@@ -189,6 +195,9 @@ mod tests {
         assert_eq!(settings.get("DATESTYLE"), Some("ISO, MDY"));
         assert_eq!(settings.set("statement_timeout", Some("5s")).expect("set"), None);
         assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(5)));
+        assert_eq!(settings.get("require_pruned"), Some("off"));
+        settings.set("require_pruned", Some("TRUE")).expect("set");
+        assert_eq!(settings.get("require_pruned"), Some("on"));
         settings.set("application_name", None).expect("back");
         assert_eq!(settings.get("application_name"), Some("a"));
         for (name, value) in [
@@ -196,6 +205,7 @@ mod tests {
             ("datestyle", "German"),
             ("standard_conforming_strings", "off"),
             ("statement_timeout", "soon"),
+            ("require_pruned", "perhaps"),
             ("server_version", "9"),
             ("x.y", &"z".repeat(2_000)),
         ] {

@@ -28,6 +28,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     }
                     reply::complete(&mut self.wire.outbox, told.tag);
                 }
+                PgStatement::Definition(definition) => {
+                    if let Some(schema) = definition.schema() {
+                        reply::columns(&mut self.wire.outbox, &schema, &Formats::default());
+                    }
+                    self.define(&definition, &Formats::default()).await?;
+                }
                 PgStatement::Query(statement) => self.answer(&statement).await?,
             }
         }

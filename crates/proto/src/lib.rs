@@ -5,10 +5,12 @@
 //! | [`pb`] | code generated from `proto/isogrid/v1` |
 //! | [`frame`] | the compact frame of a session: layout in docs/wire.md |
 //! | [`operation`] | typed operations and replies to and from core |
+//! | [`scalar`] | fields and groups to and from value |
 //! | [`status`] | errors to and from their wire forms |
 
 pub mod frame;
 pub mod operation;
+pub mod scalar;
 pub mod status;
 
 /// Code generated from the contract in `proto/isogrid/v1`.

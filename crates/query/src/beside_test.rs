@@ -74,7 +74,7 @@ async fn joins_and_groups_by_the_partition_key_stay_where_the_data_is() {
         (
             "SELECT o.total FROM orders o WHERE o.tenant NOT IN (SELECT tenant FROM notes n WHERE total = 3 AND n.total < o.total)",
             0,
-            2,
+            0,
         ),
         (
             "SELECT o.total, n.total FROM notes n FULL JOIN orders o ON n.tenant = o.tenant AND n.total = o.total",

@@ -6,7 +6,8 @@ mod parse;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::stream;
 use isogrid_core::{Error, ErrorCode, MapColumn, MapIndex, MapSchema, Result};
 
@@ -15,6 +16,11 @@ use crate::sql::Answer;
 use crate::table::Grid;
 pub(crate) use index::create as create_index;
 use parse::{literal, quoted};
+
+/// The columns of what is shown.
+const DESCRIBE_COLUMNS: &[&str] = &["column_name", "data_type", "note"];
+const SHOW_CREATE_COLUMNS: &[&str] = &["map", "statement"];
+const SHOW_MAPS_COLUMNS: &[&str] = &["map", "columns", "partition_by", "settings"];
 
 /// What a statement wants of maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +79,25 @@ impl Definition {
             .map_err(|error| Error::new(ErrorCode::QueryInvalid, error.to_string()))
     }
 
+    /// The same of the tokens of a statement.
+    ///
+    /// # Errors
+    /// Those of [`Definition::of`].
+    pub(crate) fn of_tokens(tokens: Vec<Token>) -> Result<Option<Definition>> {
+        parse::parse_tokens(tokens)
+            .map_err(|error| Error::new(ErrorCode::QueryInvalid, error.to_string()))
+    }
+
+    /// The columns of what it shows; none if it changes something.
+    pub(crate) fn shows(&self) -> &'static [&'static str] {
+        match self {
+            Definition::Create { .. } | Definition::Alter { .. } | Definition::Drop { .. } => &[],
+            Definition::Describe { .. } => DESCRIBE_COLUMNS,
+            Definition::ShowCreate { .. } => SHOW_CREATE_COLUMNS,
+            Definition::ShowMaps => SHOW_MAPS_COLUMNS,
+        }
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -100,7 +125,7 @@ impl Definition {
                 let indexes = shown.indexes.iter().map(|index| index::create(&map, index));
                 let statements = std::iter::once(create(&map, &shown)).chain(indexes);
                 let rows: Vec<_> = statements.map(|one| vec![map.clone(), one]).collect();
-                Ok(table(&["map", "statement"], &rows))
+                Ok(table(SHOW_CREATE_COLUMNS, &rows))
             }
             Definition::ShowMaps => Ok(show_maps(source)),
             Definition::CreateIndex { map, if_absent, index } => {
@@ -175,7 +200,7 @@ async fn describe(grid: &Grid, map: &str) -> Result<Answer> {
         vec![name.to_owned(), holds.to_owned(), note]
     };
     let rows: Vec<Vec<String>> = columns.described().map(row).collect();
-    Ok(table(&["column_name", "data_type", "note"], &rows))
+    Ok(table(DESCRIBE_COLUMNS, &rows))
 }
 
 fn show_maps(source: &dyn Source) -> Answer {
@@ -186,7 +211,7 @@ fn show_maps(source: &dyn Source) -> Answer {
         Some(vec![name, columns, by, with(&map.settings)])
     };
     let rows: Vec<Vec<String>> = source.maps().into_iter().filter_map(row).collect();
-    table(&["map", "columns", "partition_by", "settings"], &rows)
+    table(SHOW_MAPS_COLUMNS, &rows)
 }
 
 /// The statement that makes such a map.
@@ -215,10 +240,15 @@ fn done(what: &str) -> Answer {
     table(&["status"], &[vec![what.to_owned()]])
 }
 
+/// Columns of text.
+pub(crate) fn schema(names: &[&str]) -> SchemaRef {
+    let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
+    Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()))
+}
+
 /// An answer of text.
 fn table(names: &[&str], rows: &[Vec<String>]) -> Answer {
-    let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
-    let schema = Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()));
+    let schema = schema(names);
     let column = |index: usize| -> ArrayRef {
         Arc::new(rows.iter().map(|row| Some(row[index].as_str())).collect::<StringArray>())
     };

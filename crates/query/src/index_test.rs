@@ -115,7 +115,7 @@ fn predicate(chance: &mut Chance) -> String {
         _ => {
             return chance
                 .one_of(&[
-                    "json_text(j, 'o', 'city') = 'Graz'",
+                    "j.o.city = 'Graz'",
                     "j->'o'->>'city' = '5'",
                     "j->'o'->>'city' IN ('true', 'Linz')",
                     "json_has(j, 'tags', 'red')",

@@ -12,26 +12,32 @@
 //! | `source` | [`Source`]: what holds the maps |
 //! | `sql` | [`Sql`]: from a statement to a stream of batches |
 //! | `session` | what one statement is planned and run in |
+//! | `parse` | how the text of a statement is read |
+//! | `nested` | values within values |
 //! | `parameter` | values for a statement |
 //! | `table`, `scan` | a map as a table, and the walk over its partitions |
 //! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
 //! | `index`, `seeking` | which index a predicate can use, and the rows that it has |
+//! | `pruned`, `routing` | what is refused that leaves none out, and which partitions a statement needs |
 //! | `plans` | plans of statements that were asked before |
 //! | `advice` | an index that is not there and should be |
-//! | `json` | functions that look into text of JSON |
+//! | `nested`, `json` | what looks into text of JSON |
 //! | `sample` | the columns of a map, from some of its values |
 //! | `beside`, `in_place` | joins and groups by what maps are partitioned by |
 //! | `spread`, `codec` | where the parts of a statement run, and walks on their way there |
 //! | `columns` | from values to columns |
+//! | `subscribe` | what SUBSCRIBE statements watch |
 //! | `ddl` | statements that make, change, drop and show maps and indexes |
 //! | `guard` | what is refused before it is parsed |
 //! | `ipc` | answers on the wire |
 //! | [`pg`] | PostgreSQL's dialect and catalogue |
+//! | `limits`, `budget` | what a statement may use, and what it has walked over |
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
 mod advice;
 mod beside;
+mod budget;
 mod codec;
 mod columns;
 mod counts;
@@ -42,11 +48,16 @@ mod in_place;
 mod index;
 mod ipc;
 mod json;
+mod limits;
+mod nested;
 mod parameter;
+mod parse;
 pub mod pg;
 mod plans;
 mod prune;
+mod pruned;
 mod route;
+mod routing;
 mod sample;
 mod scan;
 mod seeking;
@@ -54,17 +65,22 @@ mod session;
 mod source;
 mod spread;
 mod sql;
+mod subscribe;
 mod table;
 #[cfg(test)]
 mod testing;
 
 pub use counts::QueryCounts;
 pub use guard::STACK_BYTES;
+pub use limits::{QueryLimits, Wishes};
 pub use parameter::Parameter;
 pub use route::Route;
-pub use source::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
+pub use source::{
+    FoundPage, IndexStanding, MapDefinition, NodePlace, Page, Row, SeekPlace, Source,
+};
 pub use spread::{PeerNode, Peers};
-pub use sql::{Answer, QueryLimits, Sql};
+pub use sql::{Answer, Sql};
+pub use subscribe::{Subscription, Watched};
 
 /// Batches in Arrow's format, and single values.
 pub use datafusion::arrow;

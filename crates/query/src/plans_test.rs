@@ -3,8 +3,9 @@
 use futures::TryStreamExt;
 
 use super::*;
+use crate::limits::QueryLimits;
 use crate::parameter::Parameter;
-use crate::sql::{QueryLimits, Sql};
+use crate::sql::Sql;
 use crate::testing::Maps;
 
 /// 40 orders of ten tenants in a map with columns, and the same in one without.

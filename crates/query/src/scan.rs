@@ -22,6 +22,7 @@ use futures::stream;
 use isogrid_core::PartitionId;
 
 use crate::advice::{Advice, SAMPLED_PAGE};
+use crate::budget::Budget;
 use crate::codec;
 use crate::columns::{Builder, Columns};
 use crate::fault;
@@ -51,11 +52,11 @@ pub(crate) struct GridScan {
     pruned: u64,
     /// The most rows that are wanted of each part.
     fetch: Option<usize>,
+    /// The column by which the map is partitioned.
+    partition_by: Option<String>,
     /// The index that is asked first, or one that should be there.
     index: Option<Arc<IndexWalk>>,
     advice: Option<Arc<Advice>>,
-    /// The column by which the map is partitioned.
-    partition_by: Option<String>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -111,9 +112,9 @@ impl GridScan {
             parts,
             pruned: 0,
             fetch,
+            partition_by: None,
             index: None,
             advice: None,
-            partition_by: None,
             properties: Arc::new(properties),
             metrics,
         }
@@ -135,8 +136,8 @@ impl GridScan {
         let parts = deal(self.parts.iter().flatten().copied(), count);
         GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
             .with_pruned(self.pruned)
-            .with_index(self.index.clone(), self.advice.clone())
             .partitioned_by(self.partition_by.as_deref())
+            .with_index(self.index.clone(), self.advice.clone())
     }
 
     /// Those of its columns by which rows are placed.
@@ -156,6 +157,16 @@ impl GridScan {
     fn leaders(&self, partitions: impl Iterator<Item = PartitionId>) -> usize {
         let leader = |partition| self.grid.source.leader(partition);
         partitions.filter_map(leader).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The map that is walked over.
+    pub(crate) fn map(&self) -> &str {
+        &self.map
+    }
+
+    /// The partitions that are walked over.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        self.parts.iter().flatten().copied()
     }
 
     /// The same in several walks. `place` says of a partition in which.
@@ -293,6 +304,7 @@ impl ExecutionPlan for GridScan {
             rows_max: context.session_config().batch_size(),
             output: BaselineMetrics::new(&self.metrics, partition),
             scanned: MetricBuilder::new(&self.metrics).counter("rows_scanned", partition),
+            budget: Budget::of(&context),
         };
         let batches = stream::try_unfold(walk, |mut walk| async move {
             let batch = walk.next().await?;
@@ -323,6 +335,8 @@ struct Walk {
     rows_max: usize,
     output: BaselineMetrics,
     scanned: Count,
+    /// What all walks of the statement at this node have together.
+    budget: Option<Arc<Budget>>,
 }
 
 impl Walk {
@@ -352,6 +366,9 @@ impl Walk {
             self.scanned.add(rows.len());
             self.grid.counts.scans_rows(rows.len());
             self.grid.counts.seeks();
+            if let Some(budget) = &self.budget {
+                budget.take(rows.len()).map_err(fault::of_grid)?;
+            }
             self.sought.extend(rows.into_iter().map(|row| (partition, row)));
         }
         Ok(true)
@@ -375,6 +392,9 @@ impl Walk {
             self.scanned.add(page.rows.len());
             self.grid.counts.scans_rows(page.rows.len());
             self.advise(&page.rows);
+            if let Some(budget) = &self.budget {
+                budget.take(page.rows.len()).map_err(fault::of_grid)?;
+            }
             for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
                 self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
             }

@@ -15,7 +15,8 @@ use object_store::ObjectStore;
 use url::Url;
 
 use crate::beside::Beside;
-use crate::json::{JsonFunction, JsonOperators};
+use crate::json::JsonHas;
+use crate::nested::{self, NestedPlanner};
 use crate::table::{Grid, GridSchema};
 
 /// Statements, and parts of those of other nodes, read no files and write none.
@@ -55,18 +56,17 @@ const GROWING_FUNCTIONS: [&str; 9] = [
 
 /// What all statements have in common: functions and rules. To make these takes longer than to run a small statement.
 pub(crate) fn common() -> SessionState {
-    let state = SessionStateBuilder::new()
+    let mut builder = SessionStateBuilder::new()
         .with_config(config())
         .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(Beside))
-        .build();
-    let context = SessionContext::new_with_state(state);
-    JsonFunction::all().into_iter().for_each(|one| context.register_udf(one.as_ref().clone()));
+        .with_physical_optimizer_rule(Arc::new(Beside));
+    builder.scalar_functions().get_or_insert_default().extend(nested::functions());
+    builder.scalar_functions().get_or_insert_default().push(JsonHas::function());
+    // Before that which takes every name within a column for one of a struct.
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(NestedPlanner::new()));
+    let context = SessionContext::new_with_state(builder.build());
     GROWING_FUNCTIONS.iter().for_each(|name| context.deregister_udf(name));
-    let mut state = context.state();
-    // What it does not plan is planned as ever.
-    let _ = state.register_expr_planner(Arc::new(JsonOperators));
-    state
+    context.state()
 }
 
 /// What a statement runs in, with so much memory.
@@ -87,11 +87,11 @@ pub(crate) fn context(
 }
 
 /// What a plan of this node runs in, with so much memory. Functions are in the plan itself.
-pub(crate) fn task(common: &SessionState, memory_bytes: usize) -> Result<Arc<TaskContext>> {
+pub(crate) fn task(config: SessionConfig, memory_bytes: usize) -> Result<Arc<TaskContext>> {
     let none = TaskContext::new(
         None,
         String::new(),
-        common.config().clone(),
+        config,
         HashMap::new(),
         HashMap::new(),
         HashMap::new(),

@@ -72,6 +72,15 @@ pub struct IndexStanding {
     pub built: (u64, u64),
 }
 
+/// Where a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodePlace {
+    /// Where clients and other nodes reach it: `host:port`.
+    pub address: String,
+    /// What fails together with it.
+    pub zone: Option<String>,
+}
+
 /// What holds the maps.
 #[async_trait]
 pub trait Source: fmt::Debug + Send + Sync + 'static {
@@ -80,6 +89,11 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 
     /// The name of the node that leads a partition, if any does.
     fn leader(&self, partition: PartitionId) -> Option<String>;
+
+    /// Where a node is, if that is known.
+    fn place(&self, _node: &str) -> Option<NodePlace> {
+        None
+    }
 
     /// The names of all maps.
     fn maps(&self) -> Vec<String>;

@@ -27,7 +27,10 @@ use futures::StreamExt;
 use isogrid_core::PartitionId;
 use url::Url;
 
+use crate::budget::{Budgets, OfStatement};
 use crate::codec::GridCodec;
+use crate::limits::QueryLimits;
+use crate::nested;
 use crate::scan::GridScan;
 use crate::sql::Begun;
 use crate::table::Grid;
@@ -90,6 +93,7 @@ impl WorkerResolver for Nodes {
 pub(crate) struct Spread {
     peers: Arc<dyn Peers>,
     worker: Worker,
+    budgets: Arc<Budgets>,
 }
 
 impl fmt::Debug for Spread {
@@ -99,10 +103,17 @@ impl fmt::Debug for Spread {
 }
 
 impl Spread {
-    /// What spreads statements over these nodes; a part of one may use so much memory.
-    pub(crate) fn new(peers: Arc<dyn Peers>, grid: Grid, memory_bytes: usize) -> Self {
-        let worker = worker(grid, Arc::clone(&peers), memory_bytes);
-        Spread { peers, worker }
+    /// What spreads statements over these nodes; a part of one may use so much.
+    pub(crate) fn new(peers: Arc<dyn Peers>, grid: Grid, limits: QueryLimits) -> Self {
+        let budgets = Arc::new(Budgets::default());
+        let worker = worker(grid, Arc::clone(&peers), Arc::clone(&budgets), limits);
+        Spread { peers, worker, budgets }
+    }
+
+    /// What a statement is run with that begins here.
+    pub(crate) fn begin(&self, limits: QueryLimits) -> OfStatement {
+        let name = self.budgets.name(&self.peers.own());
+        OfStatement::begin(Some((&name, &self.budgets)), limits)
     }
 
     /// What runs parts of statements.
@@ -151,8 +162,10 @@ impl Spread {
         if !is_worthwhile(&plan) || !travels(&plan, grid) {
             return Ok(None);
         }
-        let ready = Arc::new(Ready(plan));
-        let builder = SessionStateBuilder::new_from_existing(state).with_query_planner(ready);
+        let (ready, headers) = (Arc::new(Ready(plan)), OfStatement::headers(state.config()));
+        let builder = SessionStateBuilder::new_from_existing(state)
+            .with_query_planner(ready)
+            .with_distributed_passthrough_headers(headers)?;
         let state = spread(builder, grid, &*self.peers, &self.worker)?.build();
         let plan = state.query_planner().create_physical_plan(logical, &state).await?;
         Ok((stages(&plan) <= STAGES_MAX).then_some((plan, state)))
@@ -277,14 +290,17 @@ fn variants(
 }
 
 /// What runs parts of statements of other nodes.
-fn worker(grid: Grid, peers: Arc<dyn Peers>, memory_bytes: usize) -> Worker {
+fn worker(grid: Grid, peers: Arc<dyn Peers>, budgets: Arc<Budgets>, limits: QueryLimits) -> Worker {
     Worker::from_session_builder(move |context: WorkerQueryContext| {
         let (grid, channels) = (grid.clone(), peers.channels());
+        let budgets = Arc::clone(&budgets);
         async move {
-            let runtime = crate::session::runtime(memory_bytes)?;
-            let builder = context
-                .builder
-                .with_runtime_env(runtime)
+            let WorkerQueryContext { mut builder, headers } = context;
+            let config = builder.config().get_or_insert_default();
+            let memory_bytes = budgets.receive(&headers, config, limits);
+            builder.scalar_functions().get_or_insert_default().extend(nested::functions());
+            let builder = builder
+                .with_runtime_env(crate::session::runtime(memory_bytes)?)
                 .with_distributed_user_codec(GridCodec::new(grid))
                 .with_distributed_channel_resolver(channels);
             Ok::<_, DataFusionError>(builder.build())

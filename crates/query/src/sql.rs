@@ -20,32 +20,23 @@ use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Outcome, Result};
 use tokio::time::Instant;
 
+use crate::budget::OfStatement;
 use crate::counts::QueryCounts;
 use crate::ddl::Definition;
 use crate::fault;
 use crate::guard;
+use crate::limits::{QueryLimits, Rows, Wishes};
 use crate::parameter::Parameter;
+use crate::parse::{self, Parsed};
 use crate::plans::{Plan, Plans};
+use crate::pruned;
 use crate::route::Route;
+use crate::routing;
 use crate::session;
 use crate::source::Source;
 use crate::spread::{self, Peers, Spread};
+use crate::subscribe;
 use crate::table::Grid;
-
-/// What one statement may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueryLimits {
-    /// Memory for sorting, grouping and joining.
-    pub memory_bytes: usize,
-    /// How long it may take.
-    pub timeout: Duration,
-}
-
-impl Default for QueryLimits {
-    fn default() -> Self {
-        QueryLimits { memory_bytes: 64 << 20, timeout: Duration::from_secs(5) }
-    }
-}
 
 /// What answers statements.
 #[derive(Clone)]
@@ -88,8 +79,14 @@ impl Sql {
 
     /// The same, and parts of statements run at these nodes.
     pub fn spread_over(self, peers: Arc<dyn Peers>) -> Self {
-        let spread = Spread::new(peers, self.grid.clone(), self.limits.memory_bytes);
+        let spread = Spread::new(peers, self.grid.clone(), self.limits);
         Sql { spread: Some(Arc::new(spread)), ..self }
+    }
+
+    /// The same with less, where that is wanted.
+    #[must_use]
+    pub fn with(&self, wishes: Wishes) -> Self {
+        Sql { limits: self.limits.lowered(wishes), ..self.clone() }
     }
 
     /// What runs parts of statements of other nodes, if statements are spread over nodes.
@@ -110,12 +107,9 @@ impl Sql {
         let known = self.plans.find(statement, &values, &*self.grid.source);
         if known.is_none() {
             guard::check(statement).inspect_err(|_| counts.fails())?;
+            subscribe::refuse(statement).inspect_err(|_| counts.fails())?;
             if let Some(definition) = Definition::of(statement).inspect_err(|_| counts.fails())? {
-                let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
-                // The cluster may decide it yet.
-                let unknown = || too_long(timeout).with_outcome(Outcome::Unknown);
-                let done = done.unwrap_or_else(|_| Err(unknown()));
-                return done.inspect_err(|_| counts.fails());
+                return self.defined(definition, until).await;
             }
         }
         let begun = async {
@@ -131,25 +125,37 @@ impl Sql {
         Ok(Answer { route, ..self.answer(stream, until) })
     }
 
+    /// Does what a definition wants.
+    pub(crate) async fn defined(&self, definition: Definition, until: Instant) -> Result<Answer> {
+        let done = tokio::time::timeout_at(until, definition.run(&self.grid)).await;
+        // The cluster may decide it yet.
+        let unknown = || too_long(self.limits.timeout).with_outcome(Outcome::Unknown);
+        let done = done.unwrap_or_else(|_| Err(unknown()));
+        done.inspect_err(|_| self.grid.counts.fails())
+    }
+
     /// The rows of a stream until the statement's time is over, counted.
     pub(crate) fn answer(&self, stream: SendableRecordBatchStream, until: Instant) -> Answer {
         let (timeout, counts) = (self.limits.timeout, Arc::clone(&self.grid.counts));
-        let schema = stream.schema();
-        let batches = futures::stream::unfold(Some((stream, counts)), move |left| async move {
-            let (mut stream, counts) = left?;
-            let next = match tokio::time::timeout_at(until, stream.next()).await {
-                Ok(next) => next?.map_err(|error| fault::of_query(&error)),
-                Err(_) => Err(too_long(timeout)),
-            };
-            match &next {
-                Ok(batch) => counts.returns_rows(batch.num_rows()),
-                Err(_) => {
-                    counts.fails();
-                    return Some((next, None));
+        let (schema, rows) = (stream.schema(), Rows::new(self.limits.rows_max));
+        let batches =
+            futures::stream::unfold(Some((stream, counts, rows)), move |left| async move {
+                let (mut stream, counts, mut rows) = left?;
+                let next = match tokio::time::timeout_at(until, stream.next()).await {
+                    Ok(next) => next?
+                        .map_err(|error| fault::of_query(&error))
+                        .and_then(|batch| rows.pass(batch)),
+                    Err(_) => Err(too_long(timeout)),
+                };
+                match &next {
+                    Ok(batch) => counts.returns_rows(batch.num_rows()),
+                    Err(_) => {
+                        counts.fails();
+                        return Some((next, None));
+                    }
                 }
-            }
-            Some((next, Some((stream, counts))))
-        });
+                Some((next, Some((stream, counts, rows))))
+            });
         Answer { schema, batches: Box::pin(batches), route: None }
     }
 
@@ -159,10 +165,17 @@ impl Sql {
         values: Vec<ScalarValue>,
     ) -> Result<(SendableRecordBatchStream, Option<Route>), DataFusionError> {
         let context = self.context()?;
+        let state = context.state();
+        let depth_max = state.config_options().sql_parser.recursion_limit.get();
+        let Parsed { statement: parsed, is_routing } = parse::parse(statement, depth_max)?;
+        let plan = state.statement_to_plan(parsed).await?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
-        let frame =
-            context.sql_with_options(statement, options.with_allow_statements(false)).await?;
-        let (state, logical) = frame.into_parts();
+        options.with_allow_statements(false).verify_plan(&plan)?;
+        let (state, logical) = context.execute_logical_plan(plan).await?.into_parts();
+        if is_routing {
+            let logical = logical.with_param_values(values)?;
+            return Ok((self.routing(&state, &logical).await?, None));
+        }
         let kept = Plan::of(&logical, |plan| state.optimize(plan), &*self.grid.source)?;
         if let Some(plan) = kept.map(Arc::new) {
             self.plans.keep(statement, &plan);
@@ -186,10 +199,23 @@ impl Sql {
         let stream = if self.spread.is_some() && spread::is_worthwhile(&physical) {
             self.stream(self.context()?.state(), logical).await?
         } else {
-            let context = session::task(&self.common, self.limits.memory_bytes)?;
-            execute_stream(physical, context)?
+            pruned::check(&physical, &self.grid, self.limits.require_pruned)
+                .map_err(fault::of_grid)?;
+            let mut config = self.common.config().clone();
+            self.of_statement().enter(&mut config);
+            execute_stream(physical, session::task(config, self.limits.memory_bytes)?)?
         };
         Ok((stream, plan.route))
+    }
+
+    /// Where a planned statement would go.
+    pub(crate) async fn routing(
+        &self,
+        state: &SessionState,
+        logical: &LogicalPlan,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let plan = state.create_physical_plan(logical).await?;
+        routing::stream(&plan, &self.grid)
     }
 
     /// The rows of a planned statement. It is spread over the nodes if several lead what it needs; if that fails before a row
@@ -200,6 +226,7 @@ impl Sql {
         logical: LogicalPlan,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
         let plan = state.create_physical_plan(&logical).await?;
+        pruned::check(&plan, &self.grid, self.limits.require_pruned).map_err(fault::of_grid)?;
         let Some(spread) = &self.spread else { return execute_stream(plan, state.task_ctx()) };
         let begun = spread.run(state.clone(), (&logical, plan), &self.grid).await?;
         let Begun { mut stream, is_spread: true } = begun else { return Ok(begun.stream) };
@@ -209,6 +236,9 @@ impl Sql {
             Some(Err(error)) if is_final(&fault::of_query(&error)) => Err(error),
             Some(Err(_)) => {
                 drop(stream);
+                let mut state = state;
+                // What was walked over for nothing does not count.
+                self.of_statement().enter(state.config_mut());
                 let plan = state.create_physical_plan(&logical).await?;
                 execute_stream(plan, state.task_ctx())
             }
@@ -216,13 +246,24 @@ impl Sql {
     }
 
     pub(crate) fn context(&self) -> Result<SessionContext, DataFusionError> {
-        session::context(&self.common, &self.grid, self.limits.memory_bytes)
+        let context = session::context(&self.common, &self.grid, self.limits.memory_bytes)?;
+        self.of_statement().enter(context.state_ref().write().config_mut());
+        Ok(context)
+    }
+
+    /// What a statement is run with that begins now.
+    fn of_statement(&self) -> OfStatement {
+        match &self.spread {
+            Some(spread) => spread.begin(self.limits),
+            None => OfStatement::begin(None, self.limits),
+        }
     }
 }
 
 /// Whether what failed at several nodes fails at one as well.
 fn is_final(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::QueryTooLarge | ErrorCode::QueryTooLong)
+    use ErrorCode::{QueryTooLarge, QueryTooLong, QueryTooManyScanned};
+    matches!(error.code(), QueryTooLarge | QueryTooLong | QueryTooManyScanned)
 }
 
 /// The rows of a plan.

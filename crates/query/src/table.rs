@@ -89,11 +89,10 @@ impl TableProvider for GridTable {
             session.config().target_partitions(),
             limit,
         );
+        let by = self.partition_by().map(|column| column.name.as_str());
         let advice = || Advice::of(filters, &self.columns);
         let advice = if index.is_none() { advice() } else { None };
-        let by = self.partition_by().map(|column| column.name.as_str());
-        let scan = scan.partitioned_by(by);
-        Ok(Arc::new(scan.with_index(index.map(Arc::new), advice.map(Arc::new))))
+        Ok(Arc::new(scan.partitioned_by(by).with_index(index.map(Arc::new), advice.map(Arc::new))))
     }
 }
 

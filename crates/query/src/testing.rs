@@ -5,6 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::TryStreamExt;
 use isogrid_core::{
     ColumnType, Error, ErrorCode, MapColumn, MapIndex, MapSchema, PartitionCount, PartitionId,
     Result,
@@ -256,4 +259,25 @@ impl Source for Endless {
     ) -> Result<Vec<Option<FoundPage>>> {
         Ok(vec![None; places.len()])
     }
+}
+
+/// The rows of an answer, their cells joined by `|`.
+pub(crate) async fn answered(
+    sql: &crate::Sql,
+    statement: &str,
+    values: Vec<crate::Parameter>,
+) -> Result<Vec<String>> {
+    let answer = sql.run(statement, values).await?;
+    let batches: Vec<RecordBatch> = answer.batches.try_collect().await?;
+    Ok(batches.iter().flat_map(shown).collect())
+}
+
+/// The rows of a batch.
+fn shown(batch: &RecordBatch) -> Vec<String> {
+    let options = FormatOptions::default().with_null("NULL");
+    let columns = batch.columns().iter();
+    let columns: Vec<_> =
+        columns.map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+    let cells = |row| columns.iter().map(move |column| column.value(row).to_string());
+    (0..batch.num_rows()).map(|row| cells(row).collect::<Vec<_>>().join("|")).collect()
 }

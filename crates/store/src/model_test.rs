@@ -374,7 +374,8 @@ fn check_scan(
     let mut found = BTreeMap::new();
     let mut cursor = 0;
     loop {
-        let scan = Scan { partition: ID, cursor, entries_max, prefix: b"", glob: b"", with_values };
+        let (prefix, glob, filter) = (&b""[..], &b""[..], &b""[..]);
+        let scan = Scan { partition: ID, cursor, entries_max, prefix, glob, filter, with_values };
         let Reply::Page(page) = store.run(map, Op::Scan(scan), now) else {
             panic!("a scan gives pages")
         };

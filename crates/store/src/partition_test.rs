@@ -69,6 +69,7 @@ fn a_map_that_nobody_wrote_is_empty() {
         entries_max: 5,
         prefix: b"",
         glob,
+        filter: b"",
         with_values: true,
     };
     let map = MapId(9);

@@ -5,6 +5,7 @@
 //! are returned in the same page, since no cursor could stand between them.
 
 use isogrid_core::{Page, PageEntry, Result, Scan, Timestamp};
+use isogrid_value::Predicate;
 
 use crate::glob::Glob;
 use crate::hash::{KeyHash, KeyHasher};
@@ -21,22 +22,52 @@ pub(crate) const PAGE_BYTES_MAX: usize = 1 << 20;
 /// So many steps of a glob cost as much as looking at a record.
 const GLOB_STEPS_PER_RECORD: u64 = 256;
 
+/// To look into a value costs as much as to look at so many records, and more the longer it is and the more is asked of it: the
+/// partition is held up meanwhile.
+const VALUE_WORK: u64 = 16;
+const VALUE_BYTES_PER_RECORD: u64 = 32;
+
 /// What a page returns of the records it looks at.
 pub(crate) struct Filter<'a> {
     prefix: &'a [u8],
     glob: Option<Glob>,
+    predicate: Option<Predicate>,
+}
+
+/// What looking at records has cost beside the records themselves.
+#[derive(Default)]
+struct Cost {
+    glob_steps: u64,
+    values: u64,
+}
+
+impl Cost {
+    /// In records.
+    fn records(&self) -> u64 {
+        self.glob_steps / GLOB_STEPS_PER_RECORD + self.values
+    }
 }
 
 impl<'a> Filter<'a> {
     /// Reads the filter of a scan.
     pub(crate) fn new(scan: &Scan<'a>) -> Result<Self> {
         let glob = if scan.glob.is_empty() { None } else { Some(Glob::new(scan.glob)?) };
-        Ok(Filter { prefix: scan.prefix, glob })
+        let predicate =
+            if scan.filter.is_empty() { None } else { Some(Predicate::decode(scan.filter)?) };
+        Ok(Filter { prefix: scan.prefix, glob, predicate })
     }
 
-    fn accepts(&self, key: &[u8], steps: &mut u64) -> bool {
+    fn accepts(&self, record: &RecordRef<'_>, cost: &mut Cost) -> bool {
+        let key = record.key();
         key.starts_with(self.prefix)
-            && self.glob.as_ref().is_none_or(|glob| glob.matches(key, steps))
+            && self.glob.as_ref().is_none_or(|glob| glob.matches(key, &mut cost.glob_steps))
+            && self.predicate.as_ref().is_none_or(|predicate| {
+                let value = record.entry().value;
+                cost.values += VALUE_WORK
+                    + predicate.nodes() as u64
+                    + value.len() as u64 / VALUE_BYTES_PER_RECORD;
+                predicate.accepts(key, value)
+            })
     }
 }
 
@@ -56,7 +87,7 @@ pub(crate) fn page<'s>(
         page: Page::default(),
         bytes: 0,
         work: 0,
-        glob_steps: 0,
+        cost: Cost::default(),
     };
     let cursor = KeyHash(scan.cursor);
     for segment in table.segments_from(cursor) {
@@ -97,21 +128,21 @@ struct Pager<'f, 's> {
     page: Page<'s>,
     bytes: usize,
     work: u64,
-    glob_steps: u64,
+    cost: Cost,
 }
 
 impl<'s> Pager<'_, 's> {
     /// Adds what matches among records with one hash, or says that the page ended before them. The first group of a page
     /// is always taken, so that a scan always gets on.
     fn take(&mut self, group: &[(KeyHash, RecordRef<'s>)]) -> bool {
-        let is_worked_out = self.work + self.glob_steps / GLOB_STEPS_PER_RECORD > PAGE_WORK_MAX;
+        let is_worked_out = self.work + self.cost.records() > PAGE_WORK_MAX;
         if self.page.entries.len() >= self.entries_max || is_worked_out {
             return false;
         }
         let before = (self.page.entries.len(), self.bytes);
         for &(_, record) in group {
-            let is_wanted = !record.is_expired(self.now)
-                && self.filter.accepts(record.key(), &mut self.glob_steps);
+            let is_wanted =
+                !record.is_expired(self.now) && self.filter.accepts(&record, &mut self.cost);
             if is_wanted {
                 let mut entry = record.entry();
                 if !self.with_values {

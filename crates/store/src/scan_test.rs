@@ -16,6 +16,7 @@ fn scan(cursor: u64, entries_max: u32) -> Scan<'static> {
         entries_max,
         prefix: b"",
         glob: b"",
+        filter: b"",
         with_values: true,
     }
 }
@@ -178,5 +179,62 @@ proptest! {
         }
         prop_assert!((0..300).all(|number| returned.get(&stays(number)) == Some(&1)));
         replicas.iter().for_each(Partition::check);
+    }
+}
+
+/// So many records whose values are objects, and a filter that means every hundredth.
+fn people(count: u32) -> (Partition, Vec<u8>) {
+    let mut partition = partition();
+    for number in 0..count {
+        let value = format!("{{\"n\": {number}, \"rare\": {}}}", number % 100 == 0);
+        partition.run(MAP, Op::put(format!("key:{number}").as_bytes(), value.as_bytes()), 1);
+    }
+    let filter = isogrid_value::col("rare").eq(true).encode().expect("it is small");
+    (partition, filter)
+}
+
+#[test]
+fn a_filter_leaves_out_what_it_does_not_mean() {
+    let (mut partition, filter) = people(3_000);
+    let all = keys(&mut partition, scan(0, u32::MAX), 1);
+    let rare = |key: &&Vec<u8>| {
+        let number =
+            std::str::from_utf8(&key[4..]).expect("digits").parse::<u32>().expect("digits");
+        number % 100 == 0
+    };
+    let expected: Vec<Vec<u8>> = all.iter().filter(rare).cloned().collect();
+    assert_eq!(expected.len(), 30);
+    let filtered = Scan { filter: &filter, ..scan(0, 7) };
+    assert_eq!(keys(&mut partition, filtered, 1), expected);
+    let keys_only = Scan { with_values: false, ..filtered };
+    assert_eq!(keys(&mut partition, keys_only, 1), expected);
+    assert_eq!(keys(&mut partition, Scan { prefix: b"key:10", ..filtered }, 1).len(), 2);
+}
+
+#[test]
+fn a_page_that_finds_nothing_ends_before_it_has_looked_at_much() {
+    let (mut partition, _) = people(5_000);
+    let none = isogrid_value::col("n").lt(0).encode().expect("it is small");
+    let mut request = Scan { filter: &none, ..scan(0, 10) };
+    let mut pages = 1;
+    while let Some(next) = page(&mut partition, request, 1).next {
+        assert!(next > request.cursor, "it gets on");
+        request.cursor = next;
+        pages += 1;
+    }
+    // Of the work of 16,384 records a value takes more than 17.
+    assert!((5..20).contains(&pages), "{pages} pages");
+}
+
+#[test]
+fn a_filter_that_is_none_is_refused() {
+    let mut partition = filled(1);
+    for (map, filter) in [(MAP, &b"garbage"[..]), (isogrid_core::MapId(99), &[1, 9])] {
+        match partition.run(map, Op::Scan(Scan { filter, ..scan(0, 5) }), 1) {
+            Reply::Failed(error) => {
+                assert_eq!(error.code(), isogrid_core::ErrorCode::FilterInvalid)
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -38,6 +38,14 @@ impl Cell<'_> {
         }
     }
 
+    /// A list or an object from its JSON; text that is no JSON is text.
+    pub fn json(text: String) -> Cell<'static> {
+        match serde_json::from_str(&text) {
+            Ok(value) => Cell::Nested(value),
+            Err(_) => Cell::Text(text.into()),
+        }
+    }
+
     /// The text of its JSON. Bytes, which JSON does not have, are text of hexadecimal digits there.
     pub fn to_json(&self) -> Option<String> {
         Some(match self {

@@ -14,9 +14,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-persist", &["isogrid-replica", "isogrid-store", "isogrid-wal", "isogrid-core"]),
     // The entries that a backup is made of are encoded by the replica.
     ("isogrid-backup", &["isogrid-replica", "isogrid-core"]),
-    ("isogrid-proto", &["isogrid-core"]),
+    ("isogrid-proto", &["isogrid-value", "isogrid-core"]),
     // The node only for the client's feature `testing`: docs/adr/0004-testing-cluster-in-the-client.md.
-    ("isogrid-client", &["isogrid-proto", "isogrid-core", "isogrid-node"]),
+    ("isogrid-client", &["isogrid-proto", "isogrid-value", "isogrid-core", "isogrid-node"]),
     ("isogrid-value", &["isogrid-core"]),
     ("isogrid-query", &["isogrid-value", "isogrid-core"]),
     ("isogrid-pg", &["isogrid-query", "isogrid-core"]),

@@ -53,6 +53,8 @@ pub struct IndexInfo {
     pub built: u64,
     /// How many records there are.
     pub records: u64,
+    /// Whether statements of SQL that walk over all of it are refused.
+    pub require_pruned: bool,
 }
 
 /// Maps, and who could not be asked about them.
@@ -90,6 +92,8 @@ pub struct MapChange {
     pub schema: Option<MapSchema>,
     /// These indexes and no others.
     pub indexes: Option<Vec<MapIndex>>,
+    /// Whether statements of SQL that walk over all of it are refused.
+    pub require_pruned: Option<bool>,
 }
 
 /// What must be so before a map is created or changed.
@@ -142,6 +146,7 @@ impl From<pb::MapStatus> for MapInfo {
             durability: map.durability,
             schema: map.schema.and_then(read_schema),
             indexes: map.indexes.into_iter().filter_map(read_index).collect(),
+            require_pruned: map.require_pruned,
         }
     }
 }
@@ -214,6 +219,7 @@ impl From<MapChange> for pb::MapChange {
             durability: change.durability,
             schema: change.schema.map(described_schema),
             indexes: change.indexes.map(described_indexes),
+            require_pruned: change.require_pruned,
         }
     }
 }

@@ -1,13 +1,12 @@
 //! What follows the owners of a map's partitions for one watch: one call per owner, and another one when the owner is lost.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream, SelectAll};
-use isogrid_core::{ErrorCode, ErrorKind, NodeId, PartitionId};
+use isogrid_core::{ErrorCode, NodeId, PartitionId};
 use isogrid_proto::pb;
 use isogrid_proto::pb::grid_client::GridClient;
 use tokio::sync::mpsc;
@@ -16,8 +15,9 @@ use tonic::{Code, Status};
 use super::token::WatchToken;
 use crate::error::{Error, Result};
 use crate::link::Link;
+use crate::owners;
 use crate::retry::Retry;
-use crate::session::{call_error, endpoint};
+use crate::session::call_error;
 
 /// The pauses between attempts to go on.
 const PAUSE_BASE: Duration = Duration::from_millis(20);
@@ -28,6 +28,8 @@ pub(super) struct Watcher {
     pub(super) link: Arc<Link>,
     pub(super) map: String,
     pub(super) prefix: Bytes,
+    /// Encoded; empty: none.
+    pub(super) filter: Bytes,
     pub(super) with_snapshot: bool,
     /// Behind the last event that was handed over.
     pub(super) token: WatchToken,
@@ -61,10 +63,10 @@ impl Watcher {
         let pauses = Retry::exponential(PAUSE_BASE, PAUSE_MAX);
         let mut attempt = 0;
         loop {
-            for (node, partitions) in self.owners(std::mem::take(&mut idle)) {
+            for (node, partitions) in owners::of(&self.link, std::mem::take(&mut idle)) {
                 match self.open(node.as_ref(), &partitions).await {
                     Ok(stream) => streams.push(stream),
-                    Err(error) if is_final(&error) => {
+                    Err(error) if owners::is_final(&error) => {
                         let _ = replies.send(Err(error)).await;
                         return;
                     }
@@ -89,7 +91,7 @@ impl Watcher {
                 }
                 Step::Ended(partitions, status) => {
                     let error = status.map(|status| failure("", &status));
-                    if let Some(error) = error.filter(is_final) {
+                    if let Some(error) = error.filter(owners::is_final) {
                         let _ = replies.send(Err(error)).await;
                         return;
                     }
@@ -101,35 +103,14 @@ impl Watcher {
         }
     }
 
-    /// Whom to ask for which partitions.
-    fn owners(&self, partitions: Vec<u32>) -> Vec<(Option<NodeId>, Vec<u32>)> {
-        let nodes = self.link.nodes.lock();
-        let mut owners: BTreeMap<Option<NodeId>, Vec<u32>> = BTreeMap::new();
-        for partition in partitions {
-            let entry = nodes.topology.entry(PartitionId(partition as u16));
-            let owner = entry.filter(|_| nodes.is_routed()).and_then(|entry| entry.primary.clone());
-            owners.entry(owner).or_default().push(partition);
-        }
-        owners.into_iter().collect()
-    }
-
     /// Begins to follow one owner; or, for partitions without a known one, whoever is there.
     async fn open(
         &self,
         node: Option<&NodeId>,
         partitions: &[u32],
     ) -> Result<BoxStream<'static, Step>> {
-        let address = {
-            let nodes = self.link.nodes.lock();
-            node.and_then(|node| nodes.topology.peer(node)).map(|peer| peer.address.clone())
-        };
         let wait = self.link.settings.connect_timeout;
-        let channel = match &address {
-            None => self.link.channel(),
-            Some(address) => endpoint(address, wait)?.connect().await.map_err(|error| {
-                Error::new(ErrorCode::CannotConnect, format!("{address}: {error}"))
-            })?,
-        };
+        let (address, channel) = owners::channel(&self.link, node).await?;
         let positions = &self.token.positions;
         let resume: Vec<u8> = partitions
             .iter()
@@ -142,12 +123,12 @@ impl Watcher {
             resume_token: resume.into(),
             with_snapshot: self.with_snapshot,
             partitions: partitions.to_vec(),
+            filter: self.filter.clone(),
         };
         let mut client = GridClient::new(channel).max_decoding_message_size(usize::MAX);
         let opened = tokio::time::timeout(wait, client.watch(request)).await;
         let opened =
             opened.map_err(|_| Error::new(ErrorCode::CannotConnect, "no watch in time"))?;
-        let address = address.unwrap_or_default();
         let events = opened.map_err(|status| failure(&address, &status))?.into_inner();
         let partitions = partitions.to_vec();
         let steps = stream::unfold(Some((events, partitions)), |state| async move {
@@ -168,9 +149,4 @@ fn failure(address: &str, status: &Status) -> Error {
         Code::Unimplemented => Error::new(ErrorCode::ProtocolUnknown, "the node cannot be watched"),
         _ => call_error(address, status).into(),
     }
-}
-
-/// Whether trying again cannot help.
-fn is_final(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidRequest | ErrorKind::Internal)
 }

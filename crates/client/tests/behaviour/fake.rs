@@ -325,6 +325,7 @@ impl Grid for Node {
     type ScanStream = Replies<pb::Page>;
     type TopologyStream = Replies<pb::TopologyUpdate>;
     type WatchStream = Replies<pb::WatchReply>;
+    type AggregateStream = Replies<pb::AggregateReply>;
 
     async fn session(
         &self,
@@ -476,6 +477,13 @@ impl Grid for Node {
 
     async fn len(&self, _: Request<pb::LenRequest>) -> Answer {
         unary()
+    }
+
+    async fn aggregate(
+        &self,
+        _: Request<pb::AggregateRequest>,
+    ) -> Result<Response<Self::AggregateStream>, Status> {
+        Err(Status::unimplemented("these nodes speak frames alone"))
     }
 
     async fn clear(&self, _: Request<pb::ClearRequest>) -> Answer {

@@ -33,6 +33,9 @@ pub struct MapMode {
     /// many copies as the most demanding map wants.
     #[serde(default)]
     pub backups: Option<u8>,
+    /// Whether statements of SQL that walk over all of it are refused.
+    #[serde(default)]
+    pub require_pruned: bool,
 }
 
 impl MapMode {
@@ -53,6 +56,7 @@ impl Default for MapMode {
             read: ReadMode::Lease,
             durability: Durability::Os,
             backups: None,
+            require_pruned: false,
         }
     }
 }

@@ -103,13 +103,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "statement needs too much memory",
         "Sorting, grouping and joining happen in memory, of which a statement may have a limited amount, so that it cannot \
          take that of others. This statement failed alone.",
-        "ask for fewer rows or groups",
+        "ask for fewer rows or groups, or raise limits.sql_memory_bytes_max",
     ),
     invalid(
         ErrorCode::QueryTooLong,
         "statement takes too long",
         "A statement may take a limited time, so that one that nobody waits for any more does not go on for ever.",
-        "name the key or the partition, so that fewer records are looked at",
+        "name the key or the partition, so that fewer records are looked at, or raise limits.sql_time_ms_max",
     ),
     invalid(
         ErrorCode::QueryFailed,
@@ -130,5 +130,38 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The map has a unique index, and another record with the same partition key, which is what stands in the braces of its key, has the same \
          in all columns of the index.",
         "write something else, or change the other record first",
+    ),
+    invalid(
+        ErrorCode::FilterInvalid,
+        "filter invalid",
+        "The filter of a scan, an aggregate or a watch cannot be read, or it is larger than filters may be: 32 levels, 1,000 comparisons, \
+         constants and connectives, 64 KiB.",
+        "mend or shorten the filter",
+    ),
+    invalid(
+        ErrorCode::TooManyMatches,
+        "too many records match",
+        "Who watches what matches a filter keeps the keys of all that does, and whoever groups keeps all groups. There are more than \
+         were allowed for.",
+        "narrow the filter, ask for the best few only, or allow more",
+    ),
+    invalid(
+        ErrorCode::QueryTooManyRows,
+        "answer has too many rows",
+        "The operator limits how many rows an answer may have, so that nobody takes whole maps by mistake. Those that came are right, and \
+         there are more.",
+        "add a LIMIT or a narrower WHERE, or raise limits.sql_rows_max",
+    ),
+    invalid(
+        ErrorCode::QueryTooManyScanned,
+        "statement walks over too many entries",
+        "The operator limits over how many entries one statement walks at a node, so that it leaves time to others.",
+        "name the key or the partition, so that fewer entries are looked at, or raise limits.sql_scanned_entries_max",
+    ),
+    invalid(
+        ErrorCode::QueryNotPruned,
+        "statement walks over all of a map",
+        "The map or the session wants statements to say which partitions they need (require_pruned), and nothing in this one does.",
+        "compare what the message names with values, or say require_pruned = off for this session or this map",
     ),
 ];

@@ -103,7 +103,7 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         ErrorKind::Overloaded,
         "too many statements",
         "The node runs as many statements of SQL as it does at once, so that they leave memory and time to operations.",
-        "try again, or ask another node",
+        "try again, ask another node, or raise limits.sql_statements_max",
     ),
     later(
         ErrorCode::IndexNotReady,
@@ -112,6 +112,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The index of the map was dropped, or the node that leads the partition is still building it. Statements do without one then; only what \
          has begun to read it is told.",
         "send it again (SHOW INDEXES says how far each index is)",
+    ),
+    later(
+        ErrorCode::TooManyWatches,
+        ErrorKind::Overloaded,
+        "too many watches with filters",
+        "The node serves as many watches with filters as it does at once: each of them looks into every write of its map.",
+        "end some, or watch what several of them need once",
     ),
     Explanation {
         code: ErrorCode::DeadlineBeforeStart,

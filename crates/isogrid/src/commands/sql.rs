@@ -1,31 +1,34 @@
-//! `isogrid sql STATEMENT`: the rows that a statement finds, as a table or as lines for other programs.
+//! `isogrid sql`: the rows that statements find, as a table or as lines for other programs, or a shell to ask for them.
 
-use std::io::{IsTerminal, Read, Write};
-use std::path::PathBuf;
+mod complete;
+mod follow;
+mod print;
+mod shell;
+mod split;
 
-use clap::{Args, ValueEnum};
-use isogrid_client::arrow::array::RecordBatch;
-use isogrid_client::arrow::csv;
-use isogrid_client::arrow::datatypes::SchemaRef;
-use isogrid_client::arrow::error::ArrowError;
-use isogrid_client::arrow::ipc::writer::StreamWriter;
-use isogrid_client::arrow::json::LineDelimitedWriter;
-use isogrid_client::arrow::util::display::{ArrayFormatter, FormatOptions};
-use isogrid_client::{Answer, Grid, SqlValue};
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use isogrid_client::{Grid, Sql, SqlValue};
 use isogrid_core::{Error, ErrorCode};
+use isogrid_node::config::kind::{Kind, Raw};
 
 use crate::cli::Global;
 use crate::connect::with_grid;
-use crate::exit::{CommandResult, Exit, Failure};
-use crate::output::{Format, print_table, stdout, table, tell};
+use crate::duration;
+use crate::exit::{CommandResult, Exit, Failure, wrong_argument};
+use crate::output::{Format, tell};
+use print::RowFormat;
 
-/// Which statement.
+/// Which statements.
 #[derive(Debug, Args)]
 pub(crate) struct SqlArgs {
-    /// The statement; without one and without a file it is read from standard input
+    /// Statements, separated by semicolons; without any and without a file they are read from standard input, or a shell opens on a terminal
     statement: Option<String>,
 
-    /// A file with the statement
+    /// A file with the statements; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with = "statement")]
     file: Option<PathBuf>,
 
@@ -36,39 +39,79 @@ pub(crate) struct SqlArgs {
     /// How the rows are printed; otherwise as --output says
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<RowFormat>,
+
+    /// Refuse statements that walk over all partitions of a map
+    #[arg(long)]
+    require_pruned: bool,
+
+    /// How long a statement may take, if that is less than the node allows, as in 500ms
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    time_max: Option<Duration>,
+
+    /// How much memory a statement may have, if that is less than the node allows, as in 8MiB
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    memory_max: Option<u64>,
 }
 
-/// How rows are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RowFormat {
-    /// For people.
-    Table,
-    /// One JSON object per row.
-    Json,
-    /// Comma-separated values with a header line.
-    Csv,
-    /// A stream of Arrow's IPC format.
-    Arrow,
+fn bytes(text: &str) -> Result<u64, String> {
+    let kind = Kind::Bytes { min: 1, max: i64::MAX as u64 };
+    let number = kind.read(&Raw::Text(text.into())).and_then(|value| value.as_integer());
+    number.and_then(|number| u64::try_from(number).ok()).ok_or_else(|| kind.allowed())
+}
+
+impl SqlArgs {
+    /// A statement as the arguments want it.
+    fn ask<'g>(&self, grid: &'g Grid, statement: &str) -> Sql<'g> {
+        let mut sql = self.bind.iter().fold(grid.sql(statement), |sql, text| sql.bind(value(text)));
+        if self.require_pruned {
+            sql = sql.require_pruned();
+        }
+        if let Some(time_max) = self.time_max {
+            sql = sql.timeout(time_max);
+        }
+        match self.memory_max {
+            Some(bytes) => sql.memory_bytes_max(bytes),
+            None => sql,
+        }
+    }
+
+    /// Prints what a statement answers, or for as long as it lasts what it follows.
+    async fn answer(&self, grid: &Grid, statement: &str, format: RowFormat) -> Result<(), Failure> {
+        let sql = self.ask(grid, statement);
+        if follow::is_followed(statement) {
+            return follow::print(sql.subscribe().await?, format).await;
+        }
+        print::print(sql.run().await?, format).await
+    }
 }
 
 pub(crate) fn run(args: &SqlArgs, global: &Global) -> CommandResult {
-    let statement = statement(args)?;
+    let is_on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let format = args.format.unwrap_or(match global.output {
         Format::Table => RowFormat::Table,
         Format::Json => RowFormat::Json,
     });
     if format == RowFormat::Arrow && std::io::stdout().is_terminal() {
-        let detail = "--format arrow is not for a terminal: send it to a file or a program";
-        return Err(Error::new(ErrorCode::ArgumentInvalid, detail).into());
+        return Err(wrong_argument(
+            "--format arrow is not for a terminal: send it to a file or a program",
+        ));
+    }
+    if args.statement.is_none() && args.file.is_none() && is_on_terminal {
+        return shell::run(args, format, global);
+    }
+    let text = text(args)?;
+    let mut statements = split::split(&text).all();
+    if statements.len() < 2 {
+        // As it is: the node says what is wrong with it.
+        statements = vec![&text];
+    } else if !args.bind.is_empty() || format == RowFormat::Arrow {
+        let what = if args.bind.is_empty() { "--format arrow" } else { "--bind" };
+        let detail = format!("{what} is for one statement, and these are {}", statements.len());
+        return Err(wrong_argument(detail));
     }
     with_grid(global, async |grid: Grid| {
-        let sql = args.bind.iter().fold(grid.sql(statement), |sql, text| sql.bind(value(text)));
-        let answer = sql.run().await?;
-        match format {
-            RowFormat::Table => as_table(answer).await?,
-            RowFormat::Json => as_json(answer).await?,
-            RowFormat::Csv => as_csv(answer).await?,
-            RowFormat::Arrow => as_arrow(answer).await?,
+        for statement in &statements {
+            args.answer(&grid, statement, format).await?;
         }
         Ok(Exit::Ok)
     })
@@ -90,92 +133,24 @@ pub(super) fn value(text: &str) -> SqlValue {
     }
 }
 
-/// The statement, from wherever it is.
-fn statement(args: &SqlArgs) -> Result<String, Failure> {
+/// The statements, from wherever they are.
+fn text(args: &SqlArgs) -> Result<String, Failure> {
     let unreadable = |what: &str, error: std::io::Error| {
         Error::new(ErrorCode::ArgumentInvalid, format!("{what} cannot be read: {error}"))
     };
     if let Some(statement) = &args.statement {
         return Ok(statement.clone());
     }
-    if let Some(file) = &args.file {
+    if let Some(file) = args.file.as_deref().filter(|file| *file != Path::new("-")) {
         let text = std::fs::read_to_string(file);
         return Ok(text.map_err(|error| unreadable(&file.display().to_string(), error))?);
     }
     if std::io::stdin().is_terminal() {
-        tell("The statement, ended by Ctrl-D:");
+        tell("The statements, ended by Ctrl-D:");
     }
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)
         .map_err(|error| unreadable("standard input", error))?;
     Ok(text)
-}
-
-async fn as_table(mut answer: Answer) -> Result<(), Failure> {
-    let schema = answer.schema().clone();
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let mut rows = table(&names);
-    let mut count = 0;
-    while let Some(batch) = answer.next().await? {
-        let options = FormatOptions::default().with_null("NULL");
-        let columns =
-            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
-        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(unprintable)?;
-        for row in 0..batch.num_rows() {
-            rows.add_row(columns.iter().map(|column| column.value(row).to_string()));
-        }
-        count += batch.num_rows();
-    }
-    print_table(&rows)?;
-    tell(format!("({count} {})", if count == 1 { "row" } else { "rows" }));
-    Ok(())
-}
-
-async fn as_json(answer: Answer) -> Result<(), Failure> {
-    each(answer, |batch, out, _| {
-        let mut writer = LineDelimitedWriter::new(out);
-        writer.write(batch).and_then(|()| writer.finish())
-    })
-    .await
-}
-
-async fn as_csv(answer: Answer) -> Result<(), Failure> {
-    each(answer, |batch, out, is_first| {
-        csv::WriterBuilder::new().with_header(is_first).build(out).write(batch)
-    })
-    .await
-}
-
-async fn as_arrow(mut answer: Answer) -> Result<(), Failure> {
-    let mut writer = StreamWriter::try_new(stdout(), answer.schema()).map_err(unprintable)?;
-    while let Some(batch) = answer.next().await? {
-        writer.write(&batch).map_err(unprintable)?;
-    }
-    writer.finish().map_err(unprintable)?;
-    writer.get_mut().flush()?;
-    Ok(())
-}
-
-/// Writes batch after batch; one without rows if there is none, for what says which columns there are.
-async fn each(
-    mut answer: Answer,
-    mut write: impl FnMut(&RecordBatch, &mut dyn Write, bool) -> Result<(), ArrowError>,
-) -> Result<(), Failure> {
-    let mut out = stdout();
-    let schema: SchemaRef = answer.schema().clone();
-    write(&RecordBatch::new_empty(schema), &mut out, true).map_err(unprintable)?;
-    while let Some(batch) = answer.next().await? {
-        write(&batch, &mut out, false).map_err(unprintable)?;
-    }
-    out.flush()?;
-    Ok(())
-}
-
-/// Why rows cannot be printed.
-fn unprintable(error: ArrowError) -> Failure {
-    match error {
-        ArrowError::IoError(_, error) => Failure::Io(error),
-        other => Error::new(ErrorCode::DecodeFailed, other.to_string()).into(),
-    }
 }

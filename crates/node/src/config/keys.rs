@@ -244,6 +244,31 @@ pub const KEYS: &[Key] = &[
         "The most entries of one page of a scan.",
     ),
     key(
+        "limits.sql_statements_max",
+        Kind::Integer { min: 1, max: 1_024 },
+        "The most statements of SQL that run at once; others are refused.",
+    ),
+    key(
+        "limits.sql_memory_bytes_max",
+        Kind::Bytes { min: 64 << 10, max: 1 << 40 },
+        "How much memory one statement may have for sorting, grouping and joining, and each part of one that comes from another node.",
+    ),
+    key(
+        "limits.sql_time_ms_max",
+        Kind::Integer { min: 1, max: 86_400_000 },
+        "How long one statement may take, in milliseconds.",
+    ),
+    key(
+        "limits.sql_rows_max",
+        Kind::Integer { min: 0, max: UNLIMITED },
+        "The most rows of an answer; 0 for no limit. A statement that finds more fails.",
+    ),
+    key(
+        "limits.sql_scanned_entries_max",
+        Kind::Integer { min: 0, max: UNLIMITED },
+        "The most entries that one statement walks over at one node; 0 for no limit. One that needs more fails.",
+    ),
+    key(
         "maps.NAME.eviction",
         Kind::OneOf(&["none", "lru", "lfu"]),
         "Which records make room when the map reaches one of its limits or the node its memory mark: none (such writes \

@@ -73,6 +73,8 @@ pub enum Kind {
     Filter,
     /// One of some words.
     OneOf(&'static [&'static str]),
+    /// Whether something is so.
+    Flag,
 }
 
 impl Kind {
@@ -91,6 +93,12 @@ impl Kind {
                 .iter()
                 .find(|word| text.is_some_and(|text| text.eq_ignore_ascii_case(word)))
                 .map(|word| Value::String((*word).to_owned())),
+            Kind::Flag => match (raw, text.map(str::to_ascii_lowercase).as_deref()) {
+                (Raw::Typed(Value::Boolean(flag)), _) => Some(Value::Boolean(*flag)),
+                (_, Some("true" | "on")) => Some(Value::Boolean(true)),
+                (_, Some("false" | "off")) => Some(Value::Boolean(false)),
+                _ => None,
+            },
             Kind::Integer { min, max } => {
                 let number = raw.as_number(|text| text.trim().replace('_', "").parse().ok())?;
                 integer(number, min, max)
@@ -123,6 +131,7 @@ impl Kind {
                              separated by commas"
                 .into(),
             Kind::OneOf(words) => words.join(" or "),
+            Kind::Flag => "true or false".into(),
             Kind::Integer { min, max } if max >= i64::MAX as u64 => {
                 format!("a whole number, {min} or more")
             }

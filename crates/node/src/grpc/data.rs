@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::batch::{Destination, Typed};
 use super::session::Session;
-use super::{admitted, batch, topology, watch};
+use super::{admitted, aggregate, batch, topology, watch};
 use crate::engine::{Deadline, Engine};
 use crate::node::Shared;
 
@@ -166,6 +166,7 @@ impl Grid for DataService {
 
     type TopologyStream = topology::Updates;
     type WatchStream = watch::Events;
+    type AggregateStream = aggregate::Parts;
 
     async fn open_session(
         &self,
@@ -282,6 +283,16 @@ impl Grid for DataService {
         Ok(Response::new(Box::pin(pages)))
     }
 
+    async fn aggregate(
+        &self,
+        request: Request<pb::AggregateRequest>,
+    ) -> Result<Response<Self::AggregateStream>, Status> {
+        admitted(&request)?;
+        let deadline = deadline(&request);
+        let folded = aggregate::fold(&self.shared, self.core, request.into_inner(), deadline);
+        folded.map(Response::new).map_err(|error| error_to_status(&error))
+    }
+
     async fn len(&self, request: Request<pb::LenRequest>) -> Answer {
         let which = |r: &pb::LenRequest| (r.map.clone(), r.partition);
         self.count(request, which, |partition| Op::Len { partition }).await
@@ -342,6 +353,7 @@ impl Walk {
             entries_max: self.request.page_entries_max,
             prefix: &self.request.prefix,
             glob: &self.request.glob,
+            filter: &self.request.filter,
             with_values: self.request.with_values,
         };
         let paged = |reply: &Reply<'_>, _: Option<&Receipt>| match reply {

@@ -2,6 +2,7 @@
 //! types; each service is one file.
 
 pub(crate) mod admin;
+mod aggregate;
 pub(crate) mod batch;
 mod data;
 pub(crate) mod maps;
@@ -14,6 +15,8 @@ mod session;
 pub(crate) mod sql;
 mod topology;
 mod watch;
+
+pub(crate) use watch::LIVE_WATCHES_MAX;
 
 use std::sync::Arc;
 use std::time::Duration;

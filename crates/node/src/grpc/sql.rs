@@ -14,8 +14,9 @@ use isogrid_proto::pb::sql_route::By;
 use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
 use isogrid_proto::pb::sql_value::Value;
 use isogrid_proto::status::error_to_status;
-use isogrid_query::{Parameter, QueryLimits, Route, Sql};
-use tokio::sync::mpsc;
+use isogrid_query::{Parameter, Route, Sql, Subscription, Watched, Wishes};
+use isogrid_value::{Field, Order};
+use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
 use super::admitted;
@@ -29,6 +30,9 @@ const TAKEN_MAX: Duration = Duration::from_secs(30);
 
 /// For how much longer than a statement may take a piece is waited for. Threads that are busy notice late that its time is over.
 const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// How often a client hears of a statement that goes on. It gives up after ten seconds of silence.
+const WORD_INTERVAL: Duration = Duration::from_secs(3);
 
 /// A piece of an answer on its way out.
 type Piece = Result<pb::SqlReply, Status>;
@@ -53,10 +57,12 @@ impl SqlDoor for SqlService {
     ) -> Result<Response<Self::RunStream>, Status> {
         admitted(&request)?;
         let permit = self.0.admit().map_err(|error| error_to_status(&error))?;
-        let pb::SqlRequest { statement, parameters } = request.into_inner();
+        let request = request.into_inner();
+        let sql = self.0.sql.with(wishes(&request));
+        let pb::SqlRequest { statement, parameters, .. } = request;
         let values: Vec<Parameter> = parameters.into_iter().map(parameter).collect();
         let (sender, receiver) = mpsc::channel(PIECES_WAITING);
-        let sql = self.0.sql.clone();
+        let patience = sql.patience() + LATE_MAX;
         let answering = async move {
             let _permit = permit;
             let answered = AssertUnwindSafe(answer(&sql, &statement, values, &sender));
@@ -71,17 +77,85 @@ impl SqlDoor for SqlService {
             }
         };
         self.0.spawn(answering).map_err(|error| error_to_status(&error))?;
-        let patience = QueryLimits::default().timeout + LATE_MAX;
-        Ok(Response::new(Box::pin(pieces(receiver, patience))))
+        Ok(Response::new(Box::pin(pieces(receiver, patience, WORD_INTERVAL))))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<pb::SqlRequest>,
+    ) -> Result<Response<pb::SqlSubscription>, Status> {
+        admitted(&request)?;
+        let permit = self.0.admit().map_err(|error| error_to_status(&error))?;
+        let pb::SqlRequest { statement, parameters, .. } = request.into_inner();
+        let values: Vec<Parameter> = parameters.into_iter().map(parameter).collect();
+        let (sender, receiver) = oneshot::channel();
+        let sql = self.0.sql.clone();
+        // Where there is room for deep statements.
+        let reading = async move {
+            let _permit = permit;
+            let _ = sender.send(sql.subscription(&statement, &values).await);
+        };
+        self.0.spawn(reading).map_err(|error| error_to_status(&error))?;
+        let patience = self.0.sql.limits().timeout;
+        let read = tokio::time::timeout(patience, receiver).await;
+        let read = match read {
+            Ok(Ok(read)) => read.and_then(subscription_to_pb),
+            Ok(Err(_)) => Err(Error::new(ErrorCode::Internal, "a statement panicked")),
+            Err(_) => Err(Error::new(ErrorCode::QueryTooLong, "the map's columns were not found")),
+        };
+        read.map(Response::new).map_err(|error| error_to_status(&error))
     }
 }
 
-/// The pieces as they come. It is looked at here, on the connection's thread, that the next one does not take for ever.
-fn pieces(receiver: mpsc::Receiver<Piece>, patience: Duration) -> impl Stream<Item = Piece> {
-    futures::stream::unfold(Some(receiver), move |receiver| async move {
-        let mut receiver = receiver?;
-        match tokio::time::timeout(patience, receiver.recv()).await {
-            Ok(piece) => Some((piece?, Some(receiver))),
+/// What a subscription is on the wire.
+fn subscription_to_pb(subscription: Subscription) -> Result<pb::SqlSubscription> {
+    let path = |field| match field {
+        Field::Key => Vec::new(),
+        Field::Path(names) => names,
+    };
+    let column = |column: Watched| pb::SqlColumn {
+        name: column.name,
+        path: path(column.field),
+        r#type: column.holds.name().to_owned(),
+    };
+    let (order_by, order, limit) = subscription.first.unwrap_or((Field::Key, Order::default(), 0));
+    Ok(pb::SqlSubscription {
+        map: subscription.map,
+        filter: subscription.filter.encode()?.into(),
+        columns: subscription.columns.into_iter().map(column).collect(),
+        limit: limit as u32,
+        order_by: path(order_by),
+        is_descending: order.is_descending,
+        is_null_first: order.is_null_first,
+    })
+}
+
+/// What a caller wants of its statement.
+fn wishes(request: &pb::SqlRequest) -> Wishes {
+    let said = |number: u64| (number > 0).then_some(number);
+    let bytes = said(request.memory_bytes_max);
+    Wishes {
+        memory_bytes: bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        timeout: said(request.time_ms_max).map(Duration::from_millis),
+        require_pruned: request.require_pruned,
+    }
+}
+
+/// The pieces as they come, and empty ones while none does. It is looked at here, on the connection's thread, that the next one does not
+/// take for ever.
+fn pieces(
+    receiver: mpsc::Receiver<Piece>,
+    patience: Duration,
+    interval: Duration,
+) -> impl Stream<Item = Piece> {
+    futures::stream::unfold(Some((receiver, patience)), move |state| async move {
+        let (mut receiver, left) = state?;
+        let wait = left.min(interval);
+        match tokio::time::timeout(wait, receiver.recv()).await {
+            Ok(piece) => Some((piece?, Some((receiver, patience)))),
+            Err(_) if wait < left => {
+                Some((Ok(pb::SqlReply::default()), Some((receiver, left - wait))))
+            }
             Err(_) => {
                 let detail = format!("no row came for {} ms", patience.as_millis());
                 let late = Error::new(ErrorCode::QueryTooLong, detail);
@@ -131,5 +205,31 @@ fn parameter(value: pb::SqlValue) -> Parameter {
         Some(Value::Double(value)) => Parameter::Double(value),
         Some(Value::Text(value)) => Parameter::Text(value),
         Some(Value::Bytes(value)) => Parameter::Bytes(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_hears_of_a_statement_that_goes_on_and_of_one_that_does_not() {
+        let (sender, receiver) = mpsc::channel(1);
+        let word = Duration::from_millis(20);
+        let mut pieces = std::pin::pin!(pieces(receiver, 10 * word, word));
+        let said = pieces.next().await.expect("it goes on").expect("nothing is wrong");
+        assert_eq!(said, pb::SqlReply::default());
+        let first = pb::SqlReply { arrow: "rows".into(), ..pb::SqlReply::default() };
+        sender.send(Ok(first.clone())).await.expect("there is room");
+        let mut pieces = pieces.skip_while(|piece| {
+            std::future::ready(piece.as_ref().is_ok_and(|piece| piece.arrow.is_empty()))
+        });
+        let piece = pieces.next().await.expect("it goes on").expect("nothing is wrong");
+        assert_eq!(piece, first);
+        let rest: Vec<Piece> = pieces.collect().await;
+        let (last, words) = rest.split_last().expect("an end");
+        assert!(words.len() >= 5 && words.iter().all(Result::is_ok), "{}", words.len());
+        assert!(last.as_ref().is_err_and(|status| status.message().contains("200 ms")));
+        drop(sender);
     }
 }

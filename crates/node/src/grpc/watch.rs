@@ -23,6 +23,8 @@ use isogrid_proto::pb::{self, watch_event::Event};
 use isogrid_proto::status::error_to_status;
 use isogrid_replica::entry::Entries;
 use isogrid_replica::readers::{ReaderId, Refused, WatchOffset};
+use isogrid_value::Predicate;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -36,6 +38,9 @@ pub(super) type Events = Pin<Box<dyn Stream<Item = Result<pb::WatchReply, Status
 
 /// About how many bytes of entries one message tells of.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// How many watches with filters a node serves at once: each looks into every write of its map.
+pub(crate) const LIVE_WATCHES_MAX: usize = 256;
 
 /// How long a page of a snapshot may take, in milliseconds.
 const SNAPSHOT_PAGE_MS_MAX: u32 = 10_000;
@@ -63,6 +68,7 @@ pub(super) async fn follow(
         name: request.map.clone(),
         map,
         prefix: request.key_prefix.clone(),
+        filter: Looked::new(&request.filter, &shared.live_watches)?,
         with_snapshot: request.with_snapshot,
         signal: Arc::default(),
         places: BTreeMap::new(),
@@ -81,6 +87,28 @@ pub(super) async fn follow(
     })))
 }
 
+/// A filter, and how it came.
+struct Looked {
+    encoded: Bytes,
+    predicate: Predicate,
+    /// Its place among the watches that there can be.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Looked {
+    fn new(encoded: &Bytes, places: &Arc<Semaphore>) -> Result<Option<Self>> {
+        if encoded.is_empty() {
+            return Ok(None);
+        }
+        let predicate = Predicate::decode(encoded)?;
+        let permit = Arc::clone(places).try_acquire_owned().map_err(|_| {
+            let why = format!("{LIVE_WATCHES_MAX} with filters on this node");
+            Error::new(ErrorCode::TooManyWatches, why)
+        })?;
+        Ok(Some(Looked { encoded: encoded.clone(), predicate, _permit: permit }))
+    }
+}
+
 /// One who watches some partitions of a map.
 struct Watcher {
     shared: Arc<Shared>,
@@ -88,6 +116,7 @@ struct Watcher {
     name: String,
     map: MapId,
     prefix: Bytes,
+    filter: Option<Looked>,
     with_snapshot: bool,
     signal: Arc<Signal>,
     places: BTreeMap<PartitionId, Place>,
@@ -183,6 +212,7 @@ impl Watcher {
             entries_max: self.engine().limits().scan_entries_max as u32,
             prefix: &self.prefix,
             glob: b"",
+            filter: self.filter.as_ref().map_or(b"", |filter| &filter.encoded),
             with_values: true,
         };
         let ops = [Typed::plain(&self.name, Op::Scan(scan))];
@@ -208,7 +238,10 @@ impl Watcher {
                 Event::Put(pb::PutEvent { key: entry.key, entry: entry.entry }),
             )
         };
-        let mut events: Vec<pb::WatchEvent> = page.entries.into_iter().map(put).collect();
+        let begun = (self.filter.is_some() && cursor == 0)
+            .then(|| event(partition, Bytes::new(), Event::SnapshotBegun(pb::SnapshotBegun {})));
+        let mut events: Vec<pb::WatchEvent> =
+            begun.into_iter().chain(page.entries.into_iter().map(put)).collect();
         match next {
             Some(cursor) => self.snapshots.push_front((partition, cursor)),
             None => events.push(event(partition, token, Event::SnapshotDone(pb::SnapshotDone {}))),
@@ -251,12 +284,17 @@ impl Watcher {
         self.engine().close_watch(partition, place.reader);
         let (reader, offset) = self.engine().watch(partition, None, &self.signal).map_err(why)?;
         self.places.insert(partition, Place { reader, offset });
+        if self.filter.is_some() {
+            self.snapshots.push_back((partition, 0));
+            return Ok(Vec::new());
+        }
         let lagged = Event::Lagged(pb::Lagged { missed });
         Ok(vec![event(partition, token(partition, offset), lagged)])
     }
 
     fn events(&self, partition: PartitionId, generation: u32, bytes: &[u8]) -> Vec<pb::WatchEvent> {
-        let interest = Interest { map: self.map, prefix: &self.prefix };
+        let filter = self.filter.as_ref().map(|filter| &filter.predicate);
+        let interest = Interest { map: self.map, prefix: &self.prefix, filter };
         let mut events = Vec::new();
         for encoded in Entries::new(bytes).flatten() {
             let seq = encoded.entry.position.seq;

@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt};
 use isogrid_core::{Error, ErrorCode};
 use isogrid_pg::Runner;
 use isogrid_query::arrow::datatypes::DataType;
-use isogrid_query::pg::{PgSession, Prepared, Refused};
+use isogrid_query::pg::{PgDefinition, PgSession, Prepared, Refused};
 use isogrid_query::{Answer, ScalarValue, Statement};
 
 use crate::sql::Statements;
@@ -33,6 +33,12 @@ impl Runner for StatementRunner {
         let _permit = self.0.admit()?;
         let preparing = AssertUnwindSafe(self.0.sql.prepare(statement, given, session));
         preparing.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))
+    }
+
+    async fn define(&self, definition: &PgDefinition) -> Result<Answer, Refused> {
+        let _permit = self.0.admit()?;
+        let defining = AssertUnwindSafe(self.0.sql.define(definition));
+        defining.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))
     }
 
     async fn run(

@@ -6,8 +6,9 @@ mod source;
 mod threads;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use isogrid_core::{Error, ErrorCode, Result};
+use isogrid_core::{Error, ErrorCode, Limits, Result};
 use isogrid_query::{QueryLimits, Sql};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,14 +20,13 @@ use crate::node::Shared;
 use source::GridSource;
 use threads::Threads;
 
-/// How many statements run at once; others are refused.
-const STATEMENTS_MAX: usize = 16;
-
 /// What runs statements.
 pub(crate) struct Statements {
     pub(crate) sql: Sql,
     threads: Threads,
     free: Arc<Semaphore>,
+    /// How many run at once; others are refused.
+    statements_max: usize,
     shared: Arc<Shared>,
 }
 
@@ -34,11 +34,13 @@ impl Statements {
     /// What runs the statements of a node with these cores.
     pub(crate) fn start(shared: &Arc<Shared>, cores: Vec<Handle>) -> Arc<Self> {
         let source = Arc::new(GridSource::new(Arc::clone(shared), cores));
-        let sql = Sql::new(source, Arc::clone(&shared.queries), QueryLimits::default())
+        let limits = shared.engine.limits();
+        let statements_max = limits.sql_statements_max;
+        let sql = Sql::new(source, Arc::clone(&shared.queries), of_statement(limits))
             .spread_over(Arc::new(GridPeers::new(Arc::clone(shared))));
-        let free = Arc::new(Semaphore::new(STATEMENTS_MAX));
+        let free = Arc::new(Semaphore::new(statements_max));
         let (threads, shared) = (Threads::start(shared.cores), Arc::clone(shared));
-        Arc::new(Statements { sql, threads, free, shared })
+        Arc::new(Statements { sql, threads, free, statements_max, shared })
     }
 
     /// Lets one more statement run until what this gives is dropped.
@@ -51,7 +53,7 @@ impl Statements {
             return Err(Error::new(ErrorCode::StillJoining, detail));
         }
         Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
-            let detail = format!("{STATEMENTS_MAX} statements run");
+            let detail = format!("{} statements run", self.statements_max);
             Error::new(ErrorCode::TooManyQueries, detail)
         })
     }
@@ -73,5 +75,17 @@ impl Statements {
     /// There are none.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         self.threads.spawn(work)
+    }
+}
+
+/// What one statement may use.
+fn of_statement(limits: &Limits) -> QueryLimits {
+    let limit = |most: u64| (most > 0).then_some(most);
+    QueryLimits {
+        memory_bytes: limits.sql_memory_bytes_max,
+        timeout: Duration::from_millis(limits.sql_time_ms_max),
+        rows_max: limit(limits.sql_rows_max),
+        scanned_max: limit(limits.sql_scanned_entries_max),
+        require_pruned: false,
     }
 }

@@ -10,9 +10,10 @@ use isogrid_core::{
     Error, ErrorCode, MapIndex, MapSchema, NextStep, Op, PartitionCount, PartitionId, Receipt,
     Reply, Result, Scan, Seek,
 };
-use isogrid_query::{FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source};
+use isogrid_query::{
+    FoundPage, IndexStanding, MapDefinition, NodePlace, Page, Row, SeekPlace, Source,
+};
 use tokio::runtime::Handle;
-use tokio::task::JoinError;
 
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
@@ -42,24 +43,19 @@ impl GridSource {
         GridSource { shared, cores }
     }
 
-    async fn ask(&self, map: &str, from: (PartitionId, u64), rows_max: u32) -> Result<Page> {
-        let (shared, map) = (Arc::clone(&self.shared), map.to_owned());
-        let core = self.core_of(from.0);
-        ended(self.cores[core].spawn(ask(shared, core, map, from, rows_max)).await)
+    /// Does something on the core of a partition.
+    async fn on_core<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        partition: PartitionId,
+        work: impl FnOnce(Arc<Shared>, usize) -> F,
+    ) -> Result<T> {
+        let core = usize::from(partition.0) % self.cores.len();
+        let done = self.cores[core].spawn(work(Arc::clone(&self.shared), core)).await;
+        done.unwrap_or_else(|ended| {
+            let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
+            Err(Error::new(code, "while records were read"))
+        })
     }
-
-    /// The core that asks for what is in a partition.
-    fn core_of(&self, partition: PartitionId) -> usize {
-        usize::from(partition.0) % self.cores.len()
-    }
-}
-
-/// What a task gave, unless it ended before.
-fn ended<T>(joined: std::result::Result<Result<T>, JoinError>) -> Result<T> {
-    joined.unwrap_or_else(|ended| {
-        let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
-        Err(Error::new(code, "while a page was read"))
-    })
 }
 
 /// Takes a page of a partition from whoever leads it.
@@ -76,6 +72,7 @@ async fn ask(
         entries_max: rows_max.min(shared.engine.limits().scan_entries_max as u32),
         prefix: b"",
         glob: b"",
+        filter: b"",
         with_values: true,
     };
     let deadline = Deadline::after_ms(PAGE_MS);
@@ -91,7 +88,7 @@ async fn ask(
     }
 }
 
-/// Asks an index for what it has in some places.
+/// Asks an index of a map for what it has in some places.
 async fn ask_index(
     shared: Arc<Shared>,
     core: usize,
@@ -100,11 +97,11 @@ async fn ask_index(
     rows_max: u32,
 ) -> Result<Vec<Result<Option<FoundPage>>>> {
     let entries_max = rows_max.min(shared.engine.limits().scan_entries_max as u32);
-    let mut seeks = Vec::with_capacity(places.len());
-    for SeekPlace { partition, from, to } in &places {
+    let seek = |SeekPlace { partition, from, to }: &'_ SeekPlace| {
         let seek = Seek { partition: *partition, index: &index, from, to, entries_max };
-        seeks.push(Typed::plain(&map, Op::Seek(seek)));
-    }
+        Typed::plain(&map, Op::Seek(seek))
+    };
+    let seeks: Vec<Typed<'_>> = places.iter().map(seek).collect();
     let deadline = Deadline::after_ms(PAGE_MS);
     let to = Destination { relay: &shared.relay, core, session: None, deadline };
     batch::run(to, &seeks, found).await
@@ -129,6 +126,15 @@ impl Source for GridSource {
     fn leader(&self, partition: PartitionId) -> Option<String> {
         let view = self.shared.views.borrow();
         view.table.owner(partition).map(ToString::to_string)
+    }
+
+    fn place(&self, node: &str) -> Option<NodePlace> {
+        let view = self.shared.views.borrow();
+        let known = view.nodes.iter().find(|(name, _)| name.to_string() == node);
+        known.map(|(_, known)| NodePlace {
+            address: known.member.grpc_addr.clone(),
+            zone: known.member.zone.clone(),
+        })
     }
 
     fn maps(&self) -> Vec<String> {
@@ -175,7 +181,9 @@ impl Source for GridSource {
     async fn page(&self, map: &str, from: (PartitionId, u64), rows_max: u32) -> Result<Page> {
         let mut tries = 1;
         loop {
-            match self.ask(map, from, rows_max).await {
+            let (name, (partition, _)) = (map.to_owned(), from);
+            let work = |shared, core| ask(shared, core, name, from, rows_max);
+            match self.on_core(partition, work).await {
                 Err(error) if tries < TRIES && passes(&error) => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -198,11 +206,11 @@ impl Source for GridSource {
         let (mut at_once, mut tries) = (places.len(), 1);
         while !left.is_empty() {
             let asked: Vec<usize> = left.drain(..at_once.min(left.len())).collect();
+            let of = (map.to_owned(), index.to_owned());
             let wanted: Vec<SeekPlace> = asked.iter().map(|place| places[*place].clone()).collect();
-            let core = self.core_of(wanted[0].partition);
-            let (shared, names) = (Arc::clone(&self.shared), (map.to_owned(), index.to_owned()));
-            let asking = ask_index(shared, core, names, wanted, rows_max);
-            let answers = ended(self.cores[core].spawn(asking).await)?;
+            let partition = wanted[0].partition;
+            let work = |shared, core| ask_index(shared, core, of, wanted, rows_max);
+            let answers = self.on_core(partition, work).await?;
             let (count, mut again) = (asked.len(), Vec::new());
             let mut waits = false;
             for (place, answer) in asked.into_iter().zip(answers) {

@@ -50,6 +50,7 @@ impl Owned {
                 entries_max: 7,
                 prefix: key,
                 glob: &self.extra,
+                filter: value,
                 with_values: self.flag,
             }),
             11 => Op::Len { partition },

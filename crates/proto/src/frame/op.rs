@@ -7,8 +7,8 @@
 //!
 //! Flags: bits 0–1 the condition, bits 2–3 the expiry, bit 4 "return the old value", bit 5 the number format, bit 6 "an
 //! expected value follows", bit 7 "an extension follows" (see `options`). An operation on a partition has the partition's number where `key_len` stands; a scan goes on
-//! with `cursor u64 · entries_max u32 · prefix_len u16 · glob_len u16 · prefix · glob`, its flag bit 4 asking for values. A
-//! rename has the new key where the value stands. A seek goes on with `entries_max u32 · index_len u16 · from_len u16 · to_len u16 ·
+//! with `cursor u64 · entries_max u32 · prefix_len u16 · glob_len u16 · prefix · glob`, its flag bit 4 asking for values, and one
+//! with a filter, which has a code of its own, then with `filter_len u32 · filter`. A rename has the new key where the value stands. A seek goes on with `entries_max u32 · index_len u16 · from_len u16 · to_len u16 ·
 //! index · from · to`.
 
 use bytes::{BufMut, BytesMut};
@@ -37,6 +37,8 @@ mod opcode {
     pub(super) const CLEAR: u8 = 13;
     pub(super) const RENAME: u8 = 14;
     pub(super) const SEEK: u8 = 15;
+    /// A scan with a filter: nodes that know none refuse it, and do not leave the filter out.
+    pub(super) const SCAN_FILTERED: u8 = 16;
 }
 
 const RETURN_OLD: u8 = 1 << 4;
@@ -222,13 +224,18 @@ fn encode_partition(
 
 fn encode_scan(place: Place<'_>, scan: &Scan<'_>, out: &mut BytesMut) {
     let flags = if scan.with_values { WITH_VALUES } else { 0 };
-    encode_partition((opcode::SCAN, flags), place, scan.partition, out);
+    let opcode = if scan.filter.is_empty() { opcode::SCAN } else { opcode::SCAN_FILTERED };
+    encode_partition((opcode, flags), place, scan.partition, out);
     out.put_u64_le(scan.cursor);
     out.put_u32_le(scan.entries_max);
     out.put_u16_le(scan.prefix.len() as u16);
     out.put_u16_le(scan.glob.len() as u16);
     out.put_slice(scan.prefix);
     out.put_slice(scan.glob);
+    if !scan.filter.is_empty() {
+        out.put_u32_le(scan.filter.len() as u32);
+        out.put_slice(scan.filter);
+    }
 }
 
 fn encode_seek(place: Place<'_>, seek: &Seek<'_>, out: &mut BytesMut) {
@@ -349,6 +356,11 @@ fn decode_rare<'a>(opcode: u8, start: &Start, reader: &mut Reader<'a>) -> Result
         }
         opcode::SCAN => Op::Scan(decode_scan(start, reader)?),
         opcode::SEEK => Op::Seek(decode_seek(start, reader)?),
+        opcode::SCAN_FILTERED => {
+            let scan = decode_scan(start, reader)?;
+            let filter_len = reader.u32()? as usize;
+            Op::Scan(Scan { filter: reader.bytes(filter_len)?, ..scan })
+        }
         opcode::LEN => Op::Len { partition: start.partition() },
         opcode::CLEAR => Op::Clear { partition: start.partition() },
         unknown => {
@@ -371,6 +383,7 @@ fn decode_scan<'a>(start: &Start, reader: &mut Reader<'a>) -> Result<Scan<'a>> {
         entries_max,
         prefix: reader.bytes(prefix_len)?,
         glob: reader.bytes(glob_len)?,
+        filter: &[],
         with_values: start.flags & WITH_VALUES != 0,
     })
 }

@@ -24,7 +24,18 @@ pub(super) fn parse(statement: &str) -> Parsed<Option<Definition>> {
     let Ok(tokens) = Tokenizer::new(&dialect, statement).tokenize_with_location() else {
         return Ok(None);
     };
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    definition(Parser::new(&dialect).with_tokens_with_locations(tokens))
+}
+
+/// What the tokens of a statement define; `None` when it is of another kind.
+///
+/// # Errors
+/// They begin as a definition does, and are none.
+pub(super) fn parse_tokens(tokens: Vec<Token>) -> Parsed<Option<Definition>> {
+    definition(Parser::new(&GenericDialect {}).with_tokens(tokens))
+}
+
+fn definition(mut parser: Parser<'_>) -> Parsed<Option<Definition>> {
     let found = match word(&mut parser).as_deref() {
         Some("CREATE") if of_map(&mut parser) => create(&mut parser)?,
         Some("CREATE") => {

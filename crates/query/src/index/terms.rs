@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::bounds::{Bounds, End};
 use crate::columns::Columns;
-use crate::json::{Gives, gives_of, json_of, path_of};
+use crate::{json, nested};
 
 /// Beyond this a floating-point number is what several whole numbers become.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -86,7 +86,7 @@ impl Terms {
                     }
                 }
             }
-            Expr::ScalarFunction(call) if gives_of(call) == Some(Gives::Has) => {
+            Expr::ScalarFunction(call) if json::sought(call).is_some() => {
                 if let Some((path, value)) = held(call, columns) {
                     self.held.entry(path).or_insert_with(|| vec![value]);
                 }
@@ -164,11 +164,9 @@ fn equality(one: &Expr, value: &Expr, columns: &Columns) -> Option<(Subject, Vec
         let (column, value) = bound(one, value, columns)?;
         return Some((Subject::Column(column), vec![value]));
     };
-    if gives_of(call) != Some(Gives::Text) {
-        return None;
-    }
     let Expr::Literal(value, _) = value else { return None };
-    Some((Subject::Within(json_path(&call.args, columns)?), shown_as(value.try_as_str()??)?))
+    let path = of_json(nested::text_path_of(call)?, columns)?;
+    Some((Subject::Within(path), shown_as(value.try_as_str()??)?))
 }
 
 /// What a part can be whose text is this: that text, or a number, true, false, a list or an object that is written so. `None` where that
@@ -191,13 +189,13 @@ fn shown_as(text: &str) -> Option<Vec<Cell<'static>>> {
 
 /// What a list must hold, and where it is.
 fn held(call: &ScalarFunction, columns: &Columns) -> Option<(Vec<String>, Cell<'static>)> {
-    let (value, path) = call.args.split_last()?;
+    let (path, value) = json::sought(call)?;
     let Expr::Literal(value, _) = value else { return None };
-    let json = json_of(value)?;
+    let json = json::json_of(value)?;
     if json.as_f64().is_some_and(|number| json.as_i64().is_none() && !is_exact(number)) {
         return None;
     }
-    Some((json_path(path, columns)?, Cell::Nested(json)))
+    Some((of_json(path, columns)?, Cell::Nested(json)))
 }
 
 /// Whether a number stays the same however often it is written and read.
@@ -205,9 +203,8 @@ fn is_exact(number: f64) -> bool {
     number.fract() == 0.0 && number.abs() < EXACT_MAX
 }
 
-/// The path to a part of a column that is JSON.
-fn json_path(path: &[Expr], columns: &Columns) -> Option<Vec<String>> {
-    let path = path_of(path)?;
+/// A path, if it leads to a part of a column that is JSON.
+fn of_json(path: Vec<String>, columns: &Columns) -> Option<Vec<String>> {
     (columns.holds(path.first()?)? == ColumnType::Json).then_some(path)
 }
 

@@ -9,6 +9,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `statement` | [`PgStatement`]: one statement, and [`Command`]: one about the session |
+//! | `definition`, `routing` | statements about maps, and EXPLAIN ROUTING |
 //! | `dialect` | how a statement is read |
 //! | `rewrite` | from what clients write to what DataFusion takes |
 //! | `casts`, `subqueries` | parts of that: casts, and questions about the catalogue within a question |
@@ -22,6 +23,7 @@
 //! | `oids` | the numbers that PostgreSQL gives to types and tables |
 
 mod casts;
+mod definition;
 mod dialect;
 mod functions;
 mod lists;
@@ -31,6 +33,7 @@ mod parameters;
 mod prepare;
 mod refused;
 mod rewrite;
+mod routing;
 mod rows;
 mod statement;
 mod subqueries;
@@ -39,6 +42,9 @@ mod tables;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::limits::Wishes;
+use crate::pruned::SETTING;
+pub use definition::PgDefinition;
 pub use lists::list_items;
 pub use prepare::Prepared;
 pub use refused::Refused;
@@ -59,4 +65,12 @@ pub struct PgSession {
     pub settings: Arc<BTreeMap<String, String>>,
     /// The number of the connection.
     pub process: i32,
+}
+
+impl PgSession {
+    /// What it wants of its statements.
+    fn wishes(&self) -> Wishes {
+        let require_pruned = self.settings.get(SETTING).is_some_and(|value| value == "on");
+        Wishes { require_pruned, ..Wishes::default() }
+    }
 }

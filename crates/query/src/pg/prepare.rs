@@ -18,7 +18,8 @@ use isogrid_core::{Error, ErrorCode};
 use super::refused::Refused;
 use super::rewrite::{self, CATALOG};
 use super::tables::PgCatalog;
-use super::{DATABASE, PgSession, functions, names, parameters};
+use super::{DATABASE, PgSession, functions, names, parameters, routing as of_routing};
+use crate::routing;
 use crate::sql::{Answer, Sql, too_long};
 use crate::table::GridSchema;
 
@@ -33,6 +34,8 @@ pub struct Prepared {
     plan: LogicalPlan,
     planned: Instant,
     parameters: Vec<DataType>,
+    /// Whether it is asked where it goes.
+    is_routing: bool,
 }
 
 impl Prepared {
@@ -43,7 +46,10 @@ impl Prepared {
 
     /// The columns of the answer. Their names are for [`Prepared::shown`].
     pub fn schema(&self) -> SchemaRef {
-        Arc::clone(self.plan.schema().inner())
+        match self.is_routing {
+            true => routing::schema(),
+            false => Arc::clone(self.plan.schema().inner()),
+        }
     }
 
     /// The name of a column as clients see it.
@@ -84,17 +90,21 @@ impl Sql {
         values: Vec<ScalarValue>,
         session: &PgSession,
     ) -> Result<Answer, Refused> {
+        let wishful = self.with(session.wishes());
         let until = tokio::time::Instant::now() + self.limits.timeout;
         self.grid.counts.begins();
         let begun = async {
             let plan = self.fresh(prepared, session).await?;
-            let context = self.pg_context(session).map_err(|e| Refused::of_plan(&e))?;
+            let context = wishful.pg_context(session).map_err(|e| Refused::of_plan(&e))?;
             let frame = context.execute_logical_plan(plan).await;
             let frame = frame.and_then(|frame| frame.with_param_values(values));
             let stream = match frame {
                 Ok(frame) => {
                     let (state, logical) = frame.into_parts();
-                    self.stream(state, logical).await
+                    match prepared.is_routing {
+                        true => self.routing(&state, &logical).await,
+                        false => wishful.stream(state, logical).await,
+                    }
                 }
                 Err(error) => Err(error),
             };
@@ -131,9 +141,11 @@ impl Sql {
         given: Arc<[Option<DataType>]>,
         session: &PgSession,
     ) -> Result<Prepared, Refused> {
+        let inner = of_routing::inner(&statement);
+        let is_routing = inner.is_some();
         let planning = async {
             let context = self.pg_context(session)?;
-            let parsed = Parsed::Statement(Box::new(statement.as_ref().clone()));
+            let parsed = Parsed::Statement(Box::new(inner.unwrap_or(&*statement).clone()));
             let plan = context.state().statement_to_plan(parsed).await?;
             let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
             options.with_allow_statements(false).verify_plan(&plan)?;
@@ -143,7 +155,7 @@ impl Sql {
         let planned = tokio::time::timeout(self.limits.timeout, planning).await;
         let planned = planned.map_err(|_| Refused::from(too_long(self.limits.timeout)))?;
         let (plan, parameters) = planned.map_err(|error| Refused::of_plan(&error))?;
-        Ok(Prepared { statement, given, plan, planned: Instant::now(), parameters })
+        Ok(Prepared { statement, given, plan, planned: Instant::now(), parameters, is_routing })
     }
 
     /// Where PostgreSQL's catalogue and functions are known too.

@@ -59,6 +59,8 @@ impl From<Error> for Refused {
         let state = match error.code() {
             ErrorCode::QueryTooLarge => "53200",
             ErrorCode::QueryTooLong => "57014",
+            ErrorCode::QueryTooManyRows | ErrorCode::QueryTooManyScanned => "54000",
+            ErrorCode::QueryNotPruned => "42000",
             ErrorCode::TooManyQueries | ErrorCode::TooManyConnections => "53300",
             ErrorCode::StillJoining | ErrorCode::NotReady => "57P03",
             ErrorCode::ShuttingDown => "57P01",

@@ -6,9 +6,11 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use isogrid_core::{Error, ErrorCode};
 
+use super::definition::PgDefinition;
 use super::dialect::PgDialect;
 use super::refused::Refused;
-use crate::guard;
+use super::routing;
+use crate::{guard, parse};
 
 /// The most statements of one text.
 const STATEMENTS_MAX: usize = 100;
@@ -21,6 +23,8 @@ const BRACKETS_MAX: usize = 32;
 pub enum PgStatement {
     /// It is about the session.
     Session(Command),
+    /// It makes, changes, drops or shows maps.
+    Definition(PgDefinition),
     /// It asks for rows.
     Query(Box<Statement>),
 }
@@ -78,18 +82,18 @@ impl PgStatement {
 fn parse_one(tokens: &[Token]) -> Result<PgStatement, Refused> {
     let said: Vec<&Token> =
         tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_) | Token::EOF)).collect();
-    if defines(&said) {
-        let detail = "maps are made, changed, dropped, described and listed by `isogrid sql`";
-        let error = Error::new(ErrorCode::QueryInvalid, detail);
-        return Err(Refused { state: "25006", error });
+    if let Some(definition) = PgDefinition::of(tokens)? {
+        return Ok(PgStatement::Definition(definition));
     }
     if let Some(command) = command(&said) {
         return Ok(PgStatement::Session(command));
     }
     let dialect = PgDialect::new(tokens.len());
     let mut parser = Parser::new(&dialect).with_tokens(tokens.to_vec());
+    let is_routing = parse::takes_routing(&mut parser);
     let statement = parser.parse_statement().map_err(|error| invalid(error.to_string()))?;
     match parser.peek_token().token {
+        Token::EOF if is_routing => Ok(PgStatement::Query(Box::new(routing::of(statement)))),
         Token::EOF => Ok(PgStatement::Query(Box::new(statement))),
         other => Err(invalid(format!("syntax error at or near \"{other}\""))),
     }
@@ -97,23 +101,6 @@ fn parse_one(tokens: &[Token]) -> Result<PgStatement, Refused> {
 
 fn invalid(detail: String) -> Refused {
     Refused::syntax(Error::new(ErrorCode::QueryInvalid, detail))
-}
-
-/// Whether these words are about what maps there are, in the grid's own way to say it.
-fn defines(said: &[&Token]) -> bool {
-    let word = |token: &&Token| match token {
-        Token::Word(word) if word.quote_style.is_none() => word.value.to_uppercase(),
-        _ => String::new(),
-    };
-    let words: Vec<String> = said.iter().take(3).map(word).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    matches!(
-        words.as_slice(),
-        ["SHOW", "MAPS"]
-            | ["SHOW", "CREATE", "MAP" | "TABLE"]
-            | ["CREATE" | "ALTER" | "DROP", "MAP" | "TABLE", ..]
-            | ["DESCRIBE", ..]
-    )
 }
 
 /// The command in these words, if they are one.
@@ -201,7 +188,7 @@ mod tests {
     fn commands(text: &str) -> Vec<Command> {
         let command = |statement| match statement {
             PgStatement::Session(command) => command,
-            PgStatement::Query(query) => panic!("{query}"),
+            other => panic!("{other:?}"),
         };
         PgStatement::parse(text).expect("it is read").into_iter().map(command).collect()
     }
@@ -278,19 +265,48 @@ mod tests {
     }
 
     #[test]
-    fn what_maps_there_are_is_not_said_here() {
-        for text in [
-            "SHOW MAPS",
-            "show create map orders",
-            "SHOW CREATE TABLE orders",
-            "DESCRIBE orders",
-            "CREATE MAP orders (a BIGINT) PARTITION BY a",
-            "CREATE TABLE orders (a BIGINT)",
-            "ALTER MAP orders ADD COLUMN a BIGINT",
-            "DROP MAP IF EXISTS orders",
+    fn what_defines_maps_is_told_from_the_rest() {
+        for (text, tag) in [
+            ("SHOW MAPS", "SHOW"),
+            ("show create map orders;", "SHOW"),
+            ("SHOW CREATE TABLE orders", "SHOW"),
+            ("DESCRIBE orders", "DESCRIBE"),
+            ("CREATE MAP orders (a BIGINT) PARTITION BY a WITH (eviction = 'lru')", "CREATE TABLE"),
+            ("CREATE TABLE orders (a BIGINT)", "CREATE TABLE"),
+            ("ALTER MAP orders ADD COLUMN a BIGINT", "ALTER TABLE"),
+            ("DROP MAP IF EXISTS orders", "DROP TABLE"),
         ] {
-            assert_eq!(PgStatement::parse(text).expect_err(text).state, "25006", "{text}");
+            let statements = PgStatement::parse(text).expect(text);
+            let [PgStatement::Definition(definition)] = statements.as_slice() else {
+                panic!("{text}")
+            };
+            assert_eq!(definition.tag(), tag, "{text}");
+            let shows = matches!(tag, "SHOW" | "DESCRIBE");
+            assert_eq!(definition.schema().is_some(), shows, "{text}");
         }
+        for wrong in
+            ["CREATE TABLE t (a INT PRIMARY KEY)", "DROP TABLE a, b", "ALTER TABLE t OWNER TO x"]
+        {
+            assert_eq!(PgStatement::parse(wrong).expect_err(wrong).state, "42601", "{wrong}");
+        }
+        for other in ["SHOW TABLES", "SHOW search_path", "SHOW CREATE VIEW v"] {
+            let statements = PgStatement::parse(other);
+            let is_other = !matches!(statements.as_deref(), Ok([PgStatement::Definition(_)]));
+            assert!(is_other, "{other}");
+        }
+    }
+
+    #[test]
+    fn routing_is_a_way_to_explain() {
+        for text in ["EXPLAIN ROUTING SELECT 1", "EXPLAIN (ROUTING) SELECT 1"] {
+            let statements = PgStatement::parse(text).expect(text);
+            let [PgStatement::Query(query)] = statements.as_slice() else { panic!("{text}") };
+            let inner = routing::inner(query).map(ToString::to_string);
+            assert_eq!(inner.as_deref(), Some("SELECT 1"), "{text}");
+        }
+        let statements = PgStatement::parse("EXPLAIN SELECT 1").expect("it is read");
+        let [PgStatement::Query(query)] = statements.as_slice() else { panic!() };
+        assert!(routing::inner(query).is_none());
     }
 
     #[test]

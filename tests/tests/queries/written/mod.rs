@@ -2,6 +2,7 @@
 
 mod filters;
 mod groups;
+mod inside;
 mod joins;
 mod nested;
 mod sets;
@@ -19,6 +20,7 @@ pub(crate) fn all(data: &Data) -> Vec<Statement> {
         filters::of_partitions(data),
         groups::all(),
         groups::of_rarer_kinds(),
+        inside::all(),
         joins::all(),
         joins::halves(),
         nested::all(),

@@ -177,6 +177,7 @@ fn change(map: &MapDefinition) -> MapChange {
         schema: map.schema.as_ref().and_then(partitioning),
         // What was twice somewhere before an index was unique is restored too, so indexes come after the records.
         indexes: None,
+        require_pruned: Some(map.require_pruned),
     }
 }
 

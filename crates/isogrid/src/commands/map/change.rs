@@ -19,7 +19,7 @@ const BACKUPS_MAX: u64 = 5;
 const UNLIMITED: u64 = i64::MAX as u64;
 
 /// Every setting of a map with what it may hold, in the order in which it is shown.
-pub(crate) const SETTINGS: [(&str, Kind); 9] = [
+pub(crate) const SETTINGS: [(&str, Kind); 10] = [
     ("backups", Kind::Integer { min: 0, max: BACKUPS_MAX }),
     ("acknowledge", Kind::OneOf(ACKNOWLEDGE)),
     ("min_in_sync", Kind::Integer { min: 1, max: BACKUPS_MAX + 1 }),
@@ -29,6 +29,7 @@ pub(crate) const SETTINGS: [(&str, Kind); 9] = [
     ("eviction", Kind::OneOf(EVICTION)),
     ("entries_max", Kind::Integer { min: 0, max: UNLIMITED }),
     ("bytes_max", Kind::Bytes { min: 0, max: UNLIMITED }),
+    ("require_pruned", Kind::Flag),
 ];
 
 /// What is set for a map. What is not given stays as it is, or takes its default in a new map.
@@ -69,6 +70,15 @@ pub(crate) struct ChangeArgs {
     /// The most bytes, overhead included, as in 2GiB; 0 for no limit
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     bytes_max: Option<u64>,
+
+    /// Whether statements of SQL that walk over all of the map are refused
+    #[arg(long, value_name = "ON|OFF", value_parser = flag)]
+    require_pruned: Option<bool>,
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    let value = Kind::Flag.read(&Raw::Text(text.into())).and_then(|value| value.as_bool());
+    value.ok_or_else(|| Kind::Flag.allowed())
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -91,6 +101,7 @@ impl ChangeArgs {
             eviction: given.eviction,
             entries_max: given.entries_max,
             bytes_max: given.bytes_max,
+            require_pruned: given.require_pruned,
             ..MapChange::default()
         }
     }
@@ -111,12 +122,13 @@ pub(crate) fn set(change: &mut MapChange, name: &str, value: &toml::Value) {
         "eviction" => change.eviction = text(),
         "entries_max" => change.entries_max = number(),
         "bytes_max" => change.bytes_max = number(),
+        "require_pruned" => change.require_pruned = value.as_bool(),
         _ => unreachable!("the name is one of the settings"),
     }
 }
 
 /// All settings of a map as JSON, in the order of [`SETTINGS`].
-pub(crate) fn settings_of(map: &MapInfo) -> [(&'static str, Value); 9] {
+pub(crate) fn settings_of(map: &MapInfo) -> [(&'static str, Value); 10] {
     [
         ("backups", json!(map.backups)),
         ("acknowledge", json!(map.acknowledge)),
@@ -127,6 +139,7 @@ pub(crate) fn settings_of(map: &MapInfo) -> [(&'static str, Value); 9] {
         ("eviction", json!(map.eviction)),
         ("entries_max", json!(map.entries_max)),
         ("bytes_max", json!(map.bytes_max)),
+        ("require_pruned", json!(map.require_pruned)),
     ]
 }
 
@@ -137,6 +150,7 @@ pub(crate) fn shown(name: &str, value: &Value) -> String {
         ("bytes_max", Some(bytes)) => size(bytes),
         ("entries_max", Some(entries)) => thousands(entries),
         (_, Some(number)) => number.to_string(),
+        ("require_pruned", _) => value.to_string(),
         _ => value.as_str().unwrap_or_default().to_owned(),
     }
 }
@@ -200,6 +214,7 @@ mod tests {
         for (name, kind) in SETTINGS {
             let text = match kind {
                 Kind::OneOf(words) => words[0].to_owned(),
+                Kind::Flag => "true".to_owned(),
                 _ => "2".to_owned(),
             };
             set(&mut change, name, &kind.read(&Raw::Text(text)).expect("allowed"));

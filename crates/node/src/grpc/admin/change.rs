@@ -43,6 +43,7 @@ pub(super) fn changed(
         ));
     }
     mode.read = read(mode.read, change)?;
+    mode.require_pruned = change.require_pruned.unwrap_or(mode.require_pruned);
     if let Some(backups) = change.backups {
         let allowed = u8::try_from(backups).ok().filter(|count| *count <= MapMode::BACKUPS_MAX);
         let most = MapMode::BACKUPS_MAX;
@@ -185,6 +186,7 @@ pub(crate) fn described(name: &str, map: &MapRecord, copies: usize) -> pb::MapSt
         durability: name_of(map.mode.durability, &DURABILITIES),
         schema: map.schema.as_ref().map(described_schema),
         indexes: map.settings.indexes.iter().map(unseen).collect(),
+        require_pruned: map.mode.require_pruned,
         ..pb::MapStatus::default()
     }
 }
@@ -226,6 +228,7 @@ mod tests {
             min_in_sync: Some(3),
             eviction: Some("lru".into()),
             read: Some("backup".into()),
+            require_pruned: Some(true),
             ..pb::MapChange::default()
         };
         let map = changed(base(), &change, (2, Durability::Memory)).unwrap();
@@ -233,6 +236,7 @@ mod tests {
         assert_eq!((shown.backups, shown.min_in_sync, shown.eviction.as_str()), (2, 3, "lru"));
         assert_eq!((shown.read.as_str(), shown.read_lag_ms_max), ("backup", READ_LAG_MS_DEFAULT));
         assert_eq!((shown.acknowledge.as_str(), shown.durability.as_str()), ("sync", "memory"));
+        assert!(shown.require_pruned && !described("m", &base(), 2).require_pruned);
         assert_eq!(
             changed(map.clone(), &pb::MapChange::default(), (2, Durability::Memory)).unwrap(),
             map

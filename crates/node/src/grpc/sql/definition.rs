@@ -9,7 +9,7 @@ use crate::config::kind::{Kind, Raw};
 use crate::grpc::admin::{described, described_index, described_schema, list, put};
 use crate::node::Shared;
 
-const KNOWN: &str = "backups, acknowledge, min_in_sync, read, read_lag_ms_max, durability, eviction, entries_max and bytes_max";
+const KNOWN: &str = "backups, acknowledge, min_in_sync, read, read_lag_ms_max, durability, eviction, entries_max, bytes_max and require_pruned";
 
 /// A map as a statement shows it.
 pub(crate) fn of(name: &str, map: &MapRecord, copies: usize) -> MapDefinition {
@@ -27,6 +27,7 @@ pub(crate) fn of(name: &str, map: &MapRecord, copies: usize) -> MapDefinition {
         word("eviction", status.eviction),
         number("entries_max", status.entries_max),
         number("bytes_max", status.bytes_max),
+        status.require_pruned.then(|| ("require_pruned".to_owned(), "true".to_owned())),
     ];
     MapDefinition {
         schema: map.schema.clone(),
@@ -102,6 +103,7 @@ fn change_of(settings: &[(String, String)]) -> Result<pb::MapChange> {
             "eviction" => change.eviction = text(),
             "entries_max" => change.entries_max = Some(number(name, value)?),
             "bytes_max" => change.bytes_max = Some(bytes(name, value)?),
+            "require_pruned" => change.require_pruned = Some(flag(name, value)?),
             _ => return Err(wrong(format!("no setting {name:?}; known are {KNOWN}"))),
         }
     }
@@ -121,6 +123,11 @@ fn bytes(name: &str, value: &str) -> Result<u64> {
     let number = kind.read(&Raw::Text(value.to_owned())).and_then(|value| value.as_integer());
     let number = number.and_then(|number| u64::try_from(number).ok());
     number.ok_or_else(|| wrong(format!("{name} = {value:?}; it is {}", kind.allowed())))
+}
+
+fn flag(name: &str, value: &str) -> Result<bool> {
+    let flag = Kind::Flag.read(&Raw::Text(value.to_owned())).and_then(|value| value.as_bool());
+    flag.ok_or_else(|| wrong(format!("{name} = {value:?}; it is {}", Kind::Flag.allowed())))
 }
 
 fn wrong(why: String) -> Error {

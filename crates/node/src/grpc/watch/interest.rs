@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use isogrid_core::{Cause, Effect, MapId, Timestamp, Version};
 use isogrid_proto::pb::{self, watch_event::Event};
+use isogrid_value::Predicate;
 
 /// What a watcher wants to hear of.
 pub(super) struct Interest<'a> {
     pub(super) map: MapId,
     pub(super) prefix: &'a [u8],
+    pub(super) filter: Option<&'a Predicate>,
 }
 
 impl Interest<'_> {
@@ -19,8 +21,12 @@ impl Interest<'_> {
     pub(super) fn changes(&self, effect: &Effect<'_>, version: Version) -> [Option<Event>; 2] {
         let put = |map: MapId, key: &[u8], value: &[u8], expires_at: Option<Timestamp>| {
             self.is_wanted(map, key).then(|| {
-                let entry = entry(version, value, expires_at);
+                let is_meant = self.filter.is_none_or(|filter| filter.accepts(key, value));
                 let key = Bytes::copy_from_slice(key);
+                if !is_meant {
+                    return Event::Unmatched(pb::Unmatched { key, version: version.0 });
+                }
+                let entry = entry(version, value, expires_at);
                 Event::Put(pb::PutEvent { key, entry: Some(entry) })
             })
         };
@@ -68,7 +74,7 @@ mod tests {
         let expires_at = Some(Timestamp(77));
         let rename = Effect::Rename { map, from: b"a1", to: b"b1", value: b"v", expires_at };
         let told = |map, prefix: &[u8]| {
-            let changes = Interest { map, prefix }.changes(&rename, version);
+            let changes = Interest { map, prefix, filter: None }.changes(&rename, version);
             changes.map(|change| match change {
                 Some(Event::Removed(gone)) if gone.cause() == pb::RemovalCause::Deleted => {
                     format!("{:?} gone at {}", gone.key, gone.version)
@@ -84,5 +90,22 @@ mod tests {
         assert_eq!(told(map, b"a"), [gone, none()]);
         assert_eq!(told(map, b"b"), [none(), put]);
         assert_eq!(told(MapId(3), b""), [none(), none()]);
+    }
+    #[test]
+    fn a_put_that_the_filter_does_not_mean_is_told_without_its_value() {
+        let filter = Predicate::new(isogrid_value::col("a").ge(2)).expect("it is small");
+        let interest = Interest { map: MapId(2), prefix: b"", filter: Some(&filter) };
+        let told = |value: &[u8]| {
+            let put = Effect::Put { map: MapId(2), key: b"k", value, expires_at: None };
+            interest.changes(&put, Version(9)).map(|change| match change {
+                Some(Event::Unmatched(unmatched)) => {
+                    format!("{:?} at {}", unmatched.key, unmatched.version)
+                }
+                Some(Event::Put(_)) => "put".to_owned(),
+                other => format!("{other:?}"),
+            })
+        };
+        assert_eq!(told(b"{\"a\": 2}"), ["put", "None"]);
+        assert_eq!(told(b"{\"a\": 1}"), ["b\"k\" at 9", "None"]);
     }
 }

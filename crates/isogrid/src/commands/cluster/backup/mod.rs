@@ -198,5 +198,6 @@ fn definition(map: &MapInfo) -> MapDefinition {
         durability: map.durability.clone(),
         schema: map.schema.clone(),
         indexes: map.indexes.iter().map(|one| one.index.clone()).collect(),
+        require_pruned: map.require_pruned,
     }
 }
