@@ -31,11 +31,11 @@ mod time;
 
 pub use cell::{Cell, hex};
 pub use fields::{Take, fields, has_fields, text};
-pub use index_keys::{IndexKeys, IndexReader, KeyList};
-pub use order::{INDEX_KEY_BYTES_MAX, finish_key, key_behind, push_cell, push_json};
 pub use filter::{Comparison, Constant, Field, Filter, Predicate, col};
 pub use fold::{Extent, Fold, Group};
+pub use index_keys::{IndexKeys, IndexReader, KeyList};
 pub use live::{Change, Members, Origin, Place, Top};
+pub use order::{INDEX_KEY_BYTES_MAX, finish_key, key_behind, push_cell, push_json};
 pub use ranking::Order;
 pub use seen::{Found, Seen, Wanted, key_text};
 pub use shape::Shape;

@@ -165,9 +165,7 @@ impl Shell<'_> {
     fn answer(&self, statement: &str) -> Result<bool, Failure> {
         let begun = Instant::now();
         let answered = self.runtime.block_on(async {
-            let answer = async {
-                self.args.answer(&self.grid, statement, self.format).await
-            };
+            let answer = async { self.args.answer(&self.grid, statement, self.format).await };
             tokio::select! {
                 answered = answer => Some(answered),
                 _ = tokio::signal::ctrl_c() => None,
