@@ -148,6 +148,7 @@ fn look_at_all(bencher: Bencher<'_, '_>, records: u64) {
                 entries_max: 512,
                 prefix: b"",
                 glob: b"",
+                filter: b"",
                 with_values: true,
             };
             let context = Context::default();

@@ -4,7 +4,8 @@ use datafusion::arrow::array::{Array, StringArray};
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 
-use crate::sql::{QueryLimits, Sql};
+use crate::limits::QueryLimits;
+use crate::sql::Sql;
 use crate::testing::Maps;
 use std::sync::Arc;
 

@@ -91,10 +91,15 @@ impl Definition {
     /// The columns of what it shows; none if it changes something.
     pub(crate) fn shows(&self) -> &'static [&'static str] {
         match self {
-            Definition::Create { .. } | Definition::Alter { .. } | Definition::Drop { .. } => &[],
+            Definition::Create { .. }
+            | Definition::Alter { .. }
+            | Definition::Drop { .. }
+            | Definition::CreateIndex { .. }
+            | Definition::DropIndex { .. } => &[],
             Definition::Describe { .. } => DESCRIBE_COLUMNS,
             Definition::ShowCreate { .. } => SHOW_CREATE_COLUMNS,
             Definition::ShowMaps => SHOW_MAPS_COLUMNS,
+            Definition::ShowIndexes { .. } => index::SHOWN_COLUMNS,
         }
     }
 

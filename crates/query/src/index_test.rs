@@ -7,7 +7,8 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 
-use crate::sql::{QueryLimits, Sql};
+use crate::limits::QueryLimits;
+use crate::sql::Sql;
 use crate::testing::Maps;
 
 /// A small source of chance.

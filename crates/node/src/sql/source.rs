@@ -97,11 +97,11 @@ async fn ask_index(
     rows_max: u32,
 ) -> Result<Vec<Result<Option<FoundPage>>>> {
     let entries_max = rows_max.min(shared.engine.limits().scan_entries_max as u32);
-    let seek = |SeekPlace { partition, from, to }: &'_ SeekPlace| {
+    let mut seeks = Vec::with_capacity(places.len());
+    for SeekPlace { partition, from, to } in &places {
         let seek = Seek { partition: *partition, index: &index, from, to, entries_max };
-        Typed::plain(&map, Op::Seek(seek))
-    };
-    let seeks: Vec<Typed<'_>> = places.iter().map(seek).collect();
+        seeks.push(Typed::plain(&map, Op::Seek(seek)));
+    }
     let deadline = Deadline::after_ms(PAGE_MS);
     let to = Destination { relay: &shared.relay, core, session: None, deadline };
     batch::run(to, &seeks, found).await

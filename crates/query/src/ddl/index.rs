@@ -7,6 +7,10 @@ use super::{done, refused, table, unknown};
 use crate::source::{IndexStanding, Source};
 use crate::sql::Answer;
 
+/// The columns of what is shown of indexes.
+pub(super) const SHOWN_COLUMNS: &[&str] =
+    &["map", "index", "kind", "unique", "columns", "entries", "bytes", "built"];
+
 /// Gives a map one index more.
 pub(super) async fn add(
     source: &dyn Source,
@@ -73,8 +77,7 @@ pub(super) async fn show(source: &dyn Source, map: Option<String>) -> Result<Ans
             ]);
         }
     }
-    let names = ["map", "index", "kind", "unique", "columns", "entries", "bytes", "built"];
-    Ok(table(&names, &rows))
+    Ok(table(SHOWN_COLUMNS, &rows))
 }
 
 fn columns(index: &MapIndex) -> String {

@@ -32,7 +32,11 @@ impl PgDefinition {
             Definition::Alter { .. } => "ALTER TABLE",
             Definition::Drop { .. } => "DROP TABLE",
             Definition::Describe { .. } => "DESCRIBE",
-            Definition::ShowCreate { .. } | Definition::ShowMaps => "SHOW",
+            Definition::ShowCreate { .. }
+            | Definition::ShowMaps
+            | Definition::ShowIndexes { .. } => "SHOW",
+            Definition::CreateIndex { .. } => "CREATE INDEX",
+            Definition::DropIndex { .. } => "DROP INDEX",
         }
     }
 }
