@@ -226,7 +226,7 @@ impl Sql<'_> {
         let address = link.addresses.lock().current().to_owned();
         let channel = doors.channel(&address, link.settings.connect_timeout)?;
         let parameters = self.parameters.into_iter().map(|value| value.0).collect();
-        let request = pb::SqlRequest { statement: self.statement, parameters };
+        let request = pb::SqlRequest { statement: self.statement, parameters, ..self.wishes };
         let read = answered(&address, SqlClient::new(channel).subscribe(request)).await?;
         Subscription::begin(self.grid, read.into_inner())
     }

@@ -121,6 +121,18 @@ const ROWS: &[(&str, &[Panel])] = &[
         ],
     ),
     (
+        "Indexes",
+        &[
+            panel("Keys", "short", &[("{{instance}}", "isogrid_index_entries{}")]),
+            panel("Memory", "bytes", &[("{{instance}}", "isogrid_index_bytes{}")]),
+            panel(
+                "Records that indexes being built lack",
+                "short",
+                &[("{{instance}}", "isogrid_index_records_missing{}")],
+            ),
+        ],
+    ),
+    (
         "Queries",
         &[
             panel(
@@ -158,6 +170,11 @@ const ROWS: &[(&str, &[Panel])] = &[
                         "rate(isogrid_query_rows_returned_total{}[$__rate_interval])",
                     ),
                 ],
+            ),
+            panel(
+                "Pages from indexes",
+                "short",
+                &[("{{instance}}", "rate(isogrid_query_index_seeks_total{}[$__rate_interval])")],
             ),
             panel(
                 "PostgreSQL's clients",

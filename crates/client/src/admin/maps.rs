@@ -37,6 +37,8 @@ pub struct MapInfo {
     pub schema: Option<MapSchema>,
     /// What finds its records by their fields.
     pub indexes: Vec<IndexInfo>,
+    /// Whether statements of SQL that walk over all of it are refused.
+    pub require_pruned: bool,
 }
 
 /// An index of a map, and how it stands.
@@ -53,8 +55,6 @@ pub struct IndexInfo {
     pub built: u64,
     /// How many records there are.
     pub records: u64,
-    /// Whether statements of SQL that walk over all of it are refused.
-    pub require_pruned: bool,
 }
 
 /// Maps, and who could not be asked about them.

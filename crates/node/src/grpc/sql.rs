@@ -96,7 +96,7 @@ impl SqlDoor for SqlService {
             let _ = sender.send(sql.subscription(&statement, &values).await);
         };
         self.0.spawn(reading).map_err(|error| error_to_status(&error))?;
-        let patience = self.0.sql.limits().timeout;
+        let patience = self.0.sql.patience();
         let read = tokio::time::timeout(patience, receiver).await;
         let read = match read {
             Ok(Ok(read)) => read.and_then(subscription_to_pb),

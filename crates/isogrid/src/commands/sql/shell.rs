@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use super::SqlArgs;
 use super::complete::{Typist, quoted};
-use super::print::{self, RowFormat};
+use super::print::RowFormat;
 use super::split::split;
 use crate::cli::Global;
 use crate::connect::grid;
