@@ -1,10 +1,11 @@
 //! [`GridScan`]: the walk over partitions of a map, the leaf of every plan.
 
+mod walk;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::error::DataFusionError;
@@ -12,7 +13,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{
-    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -21,21 +22,14 @@ use datafusion::physical_plan::{
 use futures::stream;
 use isogrid_core::PartitionId;
 
-use crate::advice::{Advice, SAMPLED_PAGE};
+use crate::advice::Advice;
 use crate::budget::Budget;
 use crate::codec;
 use crate::columns::{Builder, Columns};
-use crate::fault;
 use crate::index::IndexWalk;
 use crate::seeking::Seeking;
-use crate::source::Row;
 use crate::table::Grid;
-
-/// About how many bytes of keys and values make a batch, however few rows they are.
-const BATCH_BYTES: usize = 4 << 20;
-
-/// About how many records are taken at once: for so many the partition is held up.
-const PAGE_ROWS: u32 = 512;
+use walk::Walk;
 
 /// Into how many parts a walk is split at the node that leads its partitions.
 const PARTS_AT_OWNER: usize = 4;
@@ -316,107 +310,5 @@ impl ExecutionPlan for GridScan {
             Ok::<_, DataFusionError>(batch.map(|batch| (batch, walk)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.columns.schema(), batches)))
-    }
-}
-
-/// A walk under way.
-struct Walk {
-    grid: Grid,
-    map: Arc<str>,
-    builder: Builder,
-    /// What is asked of an index, and what it found that is not in a batch yet.
-    seeking: Option<Seeking>,
-    sought: VecDeque<(PartitionId, Row)>,
-    /// The partitions still to walk over, the next one last.
-    left: Vec<PartitionId>,
-    /// How many pages there were, and what is said of one of them.
-    pages: usize,
-    advice: Option<Arc<Advice>>,
-    part: (ExecutionPlanMetricsSet, usize),
-    cursor: u64,
-    /// How many rows are still wanted.
-    wanted: usize,
-    /// How many make a batch.
-    rows_max: usize,
-    output: BaselineMetrics,
-    scanned: Count,
-    /// What all walks of the statement at this node have together.
-    budget: Option<Arc<Budget>>,
-}
-
-impl Walk {
-    /// Says in the figures of the walk, once, which index should be there.
-    fn advise(&mut self, rows: &[Row]) {
-        self.pages += 1;
-        let advice = self.advice.as_ref().filter(|_| self.pages == SAMPLED_PAGE);
-        if let Some((advice, spared)) = advice.and_then(|one| Some((one, one.spares(rows)?))) {
-            let (metrics, part) = &self.part;
-            let name = format!("advice: {}", advice.statement(&self.map));
-            MetricBuilder::new(metrics).counter(name, *part).add(spared);
-        }
-    }
-
-    /// Takes a row that an index found, or looks for more. Says whether there is anything to go on with.
-    async fn take_sought(&mut self) -> Result<bool> {
-        if let Some((partition, row)) = self.sought.pop_front() {
-            self.builder.push(partition, &row).map_err(DataFusionError::Execution)?;
-            return Ok(true);
-        }
-        let Some(seeking) = self.seeking.as_mut().filter(|seeking| !seeking.is_done()) else {
-            return Ok(false);
-        };
-        let found = seeking.next(&self.grid, &self.map).await.map_err(fault::of_grid)?;
-        self.left.extend(found.without);
-        for (partition, rows) in found.rows {
-            self.scanned.add(rows.len());
-            self.grid.counts.scans_rows(rows.len());
-            self.grid.counts.seeks();
-            if let Some(budget) = &self.budget {
-                budget.take(rows.len()).map_err(fault::of_grid)?;
-            }
-            self.sought.extend(rows.into_iter().map(|row| (partition, row)));
-        }
-        Ok(true)
-    }
-
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        // Pages of this node come at once: without a rest nobody would see that time is over, or that the client is gone.
-        tokio::task::yield_now().await;
-        let is_full =
-            |builder: &Builder, most| builder.rows() >= most || builder.bytes() >= BATCH_BYTES;
-        while !is_full(&self.builder, self.wanted.min(self.rows_max)) {
-            if self.take_sought().await? {
-                continue;
-            }
-            let Some(&partition) = self.left.last() else { break };
-            let page = self.grid.source.page(&self.map, (partition, self.cursor), PAGE_ROWS).await;
-            let page = page.map_err(fault::of_grid)?;
-            if self.cursor == 0 {
-                self.grid.counts.scans_partition();
-            }
-            self.scanned.add(page.rows.len());
-            self.grid.counts.scans_rows(page.rows.len());
-            self.advise(&page.rows);
-            if let Some(budget) = &self.budget {
-                budget.take(page.rows.len()).map_err(fault::of_grid)?;
-            }
-            for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
-                self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
-            }
-            match page.next {
-                Some(cursor) => self.cursor = cursor,
-                None => {
-                    self.left.pop();
-                    self.cursor = 0;
-                }
-            }
-        }
-        if self.builder.rows() == 0 {
-            return Ok(None);
-        }
-        self.wanted -= self.builder.rows();
-        let batch = self.builder.finish()?;
-        self.output.record_output(batch.num_rows());
-        Ok(Some(batch))
     }
 }

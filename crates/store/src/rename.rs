@@ -47,7 +47,7 @@ impl MapStore {
         if is_same {
             return Reply::Written { version: self.write_again(common, from, source), old: None };
         }
-        if let Err(error) = self.check_rename(common, from, &to, source) {
+        if let Err(error) = self.check_rename(common, from, &to) {
             return Reply::Failed(error);
         }
         match self.move_record(common, from, &to) {
@@ -66,17 +66,13 @@ impl MapStore {
     }
 
     /// Refuses a new key whose partition key has another record with what is unique of this one.
-    fn check_rename(
-        &mut self,
-        common: &Common,
-        from: &Target<'_>,
-        to: &Target<'_>,
-        source: Place,
-    ) -> Result<()> {
+    fn check_rename(&mut self, common: &Common, from: &Target<'_>, to: &Target<'_>) -> Result<()> {
         if !self.content.indexes.as_ref().is_some_and(|indexes| indexes.is_any_unique()) {
             return Ok(());
         }
-        let value = self.content.table.record(source).value().to_vec();
+        // What had expired at the new key is gone, and may have moved the record.
+        let source = self.content.table.get(from.hash, from.key);
+        let value = source.map(|record| record.value().to_vec()).unwrap_or_default();
         let checked =
             self.content.check_unique(&common.hasher, &[from.key, to.key], &value, from.now);
         self.changed();

@@ -1,3 +1,5 @@
+//! Keys sort as cells do, and are equal where cells are.
+
 use super::*;
 
 fn key(cell: &Cell<'_>) -> Vec<u8> {

@@ -1,3 +1,5 @@
+//! Indexes are always those that a look at all records makes, and find what they should.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
