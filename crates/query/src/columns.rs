@@ -107,14 +107,6 @@ impl Columns {
         })
     }
 
-    /// What the field of the values with this name holds.
-    pub(crate) fn holds(&self, name: &str) -> Option<ColumnType> {
-        self.0.iter().find_map(|column| match column.shows {
-            Shows::Field(holds) if column.name == name => Some(holds),
-            _ => None,
-        })
-    }
-
     /// These of them, in this order.
     pub(crate) fn project(&self, projection: Option<&Vec<usize>>) -> Columns {
         match projection {

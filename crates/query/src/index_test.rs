@@ -29,7 +29,7 @@ impl Chance {
 
 /// Orders with fields of all kinds, some of which are absent or the edges of what there can be.
 fn maps() -> Maps {
-    let mut maps = Maps::new();
+    let maps = Maps::new();
     let mut chance = Chance(77);
     let long = "x".repeat(300);
     for n in 0..600 {

@@ -8,7 +8,7 @@ const BASKET: &str = r#"{"id": 7, "items": {"list": [{"name": "tea \"x\"", "pric
 
 /// The same value as JSON and as MessagePack.
 fn sql() -> Sql {
-    let mut maps = Maps::new();
+    let maps = Maps::new();
     maps.put("baskets", "json", BASKET.as_bytes());
     let value: serde_json::Value = serde_json::from_str(BASKET).unwrap();
     maps.put("baskets", "packed", &rmp_serde::to_vec_named(&value).unwrap());

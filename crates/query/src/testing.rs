@@ -128,7 +128,7 @@ impl Maps {
 
     /// Makes a map without records.
     pub(crate) fn make(&self, map: &str, schema: Option<MapSchema>) {
-        let defined = MapDefinition { schema, settings: Vec::new() };
+        let defined = MapDefinition { schema, ..MapDefinition::default() };
         self.defined().insert(map.to_owned(), defined);
     }
 

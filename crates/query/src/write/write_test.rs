@@ -7,9 +7,9 @@ use futures::TryStreamExt;
 use isogrid_core::{ColumnType, MapColumn, MapSchema, Outcome};
 
 use super::*;
+use crate::limits::QueryLimits;
 use crate::parameter::Parameter;
 use crate::source::Source;
-use crate::sql::QueryLimits;
 use crate::testing::{Endless, Maps};
 
 fn sql(maps: Maps) -> (Arc<Maps>, Sql) {
