@@ -85,6 +85,14 @@ impl Columns {
         self
     }
 
+    /// What a field's column holds, if the field has one.
+    pub(crate) fn holds(&self, name: &str) -> Option<ColumnType> {
+        self.0.iter().find(|column| column.name == name).and_then(|column| match column.shows {
+            Shows::Field(kind) => Some(kind),
+            _ => None,
+        })
+    }
+
     /// The name and the type of each, and whether it is a field of the value.
     pub(crate) fn described(&self) -> impl Iterator<Item = (&str, &'static str, bool)> {
         self.0.iter().map(|column| {
