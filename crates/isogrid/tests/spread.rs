@@ -52,13 +52,27 @@ impl Cluster {
 
     /// How many records each node has looked at for statements.
     fn scanned(&self) -> Vec<u64> {
-        let scanned = |http: &String| {
+        self.figure("isogrid_query_rows_scanned_total")
+    }
+
+    /// What a counter says at each node.
+    fn figure(&self, name: &str) -> Vec<u64> {
+        let of_node = |http: &String| {
             let metrics = http_get(http, "/metrics").expect("it listens");
-            let line = metrics.lines().find(|line| line.starts_with("isogrid_query_rows_scanned"));
+            let line = metrics.lines().find(|line| line.starts_with(&format!("{name} ")));
             let figure = line.and_then(|line| line.split_whitespace().next_back());
             figure.and_then(|figure| figure.parse::<f64>().ok()).expect("a figure") as u64
         };
-        self.http.iter().map(scanned).collect()
+        self.http.iter().map(of_node).collect()
+    }
+
+    /// The place of the node that leads the partition of a tenant.
+    fn leader(&self, tenant: &str) -> usize {
+        let asked = format!("EXPLAIN ROUTING SELECT n FROM orders WHERE tenant = '{tenant}'");
+        let routing = self.rows(0, &asked);
+        assert_eq!(routing.len(), 1, "{routing:?}");
+        let is_leader = |address: &String| routing[0].split(',').any(|cell| cell == address);
+        self.grpc.iter().position(is_leader).expect("one of the nodes")
     }
 
     fn stop(mut self) {
@@ -127,7 +141,7 @@ fn each_node_looks_at_what_it_leads() {
     assert!((0..2).all(|node| before[node] == after[node]), "one node is enough: {after:?}");
     let looked_at = after[2] - before[2];
     assert!((10..100).contains(&looked_at), "one partition of 3,000 records: {looked_at}");
-    let plan = cluster.rows(0, "EXPLAIN SELECT tenant, count(*) FROM orders GROUP BY tenant");
+    let plan = cluster.rows(0, "EXPLAIN SELECT n % 7, count(*) FROM orders GROUP BY n % 7");
     let plan = plan.join("\n");
     for part in ["distributed_plan", "NetworkShuffleExec", "t2: GridScan: map=orders"] {
         assert!(plan.contains(part), "{part}: {plan}");
@@ -137,6 +151,60 @@ fn each_node_looks_at_what_it_leads() {
     assert!(!pruned.contains("distributed_plan"), "{pruned}");
     let measured = cluster.rows(0, "EXPLAIN ANALYZE SELECT count(*) FROM orders").join("\n");
     assert!(measured.contains("rows_scanned=3.00 K"), "{measured}");
+    cluster.stop();
+}
+
+#[test]
+fn a_statement_of_one_partition_is_asked_of_the_node_that_leads_it() {
+    let cluster = Cluster::start();
+    let tenants: Vec<String> = (0..12).map(|n| format!("t{n}")).collect();
+    let leaders: Vec<usize> = tenants.iter().map(|tenant| cluster.leader(tenant)).collect();
+    assert!(leaders.iter().any(|leader| *leader != leaders[0]), "{leaders:?}");
+    let statements = || cluster.figure("isogrid_query_statements_total");
+    let before = runtime().block_on(async {
+        let grid = grid(&cluster.grpc[0]).await;
+        let ask = async |tenant: &str| {
+            let sql = grid.sql("SELECT n FROM orders WHERE tenant = $1").bind(tenant);
+            sql.fetch::<Value>().await.expect("it answers").len()
+        };
+        // The first answer says what names the partition.
+        assert_eq!(ask("t299").await, 10);
+        let before = statements();
+        for tenant in &tenants {
+            assert_eq!(ask(tenant).await, 10);
+        }
+        before
+    });
+    let asked: Vec<u64> = statements().iter().zip(&before).map(|(now, was)| now - was).collect();
+    let led = |node| leaders.iter().filter(|leader| **leader == node).count() as u64;
+    assert_eq!(asked, (0..3).map(led).collect::<Vec<u64>>());
+    cluster.stop();
+}
+
+#[test]
+fn joins_and_groups_by_the_partition_key_send_no_rows_around() {
+    let cluster = Cluster::start();
+    let columns = "CREATE MAP notes (tenant TEXT, n BIGINT) PARTITION BY tenant";
+    assert_eq!(cluster.rows(0, columns), ["created"]);
+    runtime().block_on(async {
+        let grid = grid(&cluster.grpc[0]).await;
+        let map = grid.map::<String, Value>("notes");
+        let note = |n: i64| {
+            let tenant = format!("t{}", n % 300);
+            (format!("{{{tenant}}}:{n}"), json!({"tenant": tenant, "n": n}))
+        };
+        map.put_many((0..600).map(note)).await.expect("it answers").all().expect("all");
+    });
+    let joined = "SELECT o.tenant, count(*), sum(n.n) FROM orders o JOIN notes n ON o.tenant = n.tenant GROUP BY o.tenant ORDER BY o.tenant";
+    let mut expected: Vec<String> =
+        (0..300).map(|n| format!("t{n},20,{}", 10 * (n + n + 300))).collect();
+    expected.sort();
+    let plan = cluster.rows(1, &format!("EXPLAIN {joined}")).join("\n");
+    let spread = plan.split("DistributedExec").nth(1).expect("several nodes do it");
+    assert!(spread.contains("InPlace") && !spread.contains("NetworkShuffle"), "{spread}");
+    for node in 0..3 {
+        assert_eq!(cluster.rows(node, joined), expected);
+    }
     cluster.stop();
 }
 

