@@ -216,7 +216,7 @@ fn indexes_are_right_while_writers_run_nodes_die_and_partitions_move() {
     cluster.ok(&["status", "--exit-when-safe", "--timeout", "60s", "--interval", "100ms"]);
     writers.stop();
     compare(&endpoint);
-    compare(&cluster.endpoint(2).to_owned());
+    compare(cluster.endpoint(2));
     cluster.stop();
 
     let cluster = Cluster::start(folder);

@@ -212,7 +212,7 @@ async fn the_index_that_names_most_is_chosen_and_shown() {
 async fn indexes_are_made_shown_and_dropped() {
     let (_, sql) = with_columns().await;
     answer(&sql, "CREATE UNIQUE INDEX \"One\" ON m USING hash (t, j->'o'.\"City\")").await;
-    let again = sql.run("CREATE INDEX \"One\" ON m (t)", Vec::new()).await.err().expect("twice");
+    let again = sql.run("CREATE INDEX \"One\" ON m (t)", Vec::new()).await.expect_err("twice");
     assert!(again.to_string().contains("already"), "{again}");
     assert!(
         answer(&sql, "CREATE INDEX IF NOT EXISTS \"One\" ON m (t)").await.contains("was there")
@@ -237,7 +237,7 @@ async fn indexes_are_made_shown_and_dropped() {
         ("CREATE INDEX i ON m (a) WHERE b", "where the statement ends"),
         ("CREATE UNIQUE INDEX i ON m USING inverted (a)", "not unique"),
     ] {
-        let error = sql.run(statement, Vec::new()).await.err().expect(statement);
+        let error = sql.run(statement, Vec::new()).await.expect_err(statement);
         assert!(error.to_string().contains(why), "{statement}: {error}");
     }
 }

@@ -173,7 +173,7 @@ impl Typist {
             let is_small = word.starts_with(|c: char| c.is_ascii_lowercase());
             let keyword =
                 |one: &&str| if is_small { one.to_lowercase() } else { (*one).to_owned() };
-            found.extend(beginning_with(word, KEYWORDS.iter().map(|one| keyword(&one))));
+            found.extend(beginning_with(word, KEYWORDS.iter().map(keyword)));
         }
         found
     }
