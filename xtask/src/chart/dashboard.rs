@@ -169,6 +169,10 @@ const ROWS: &[(&str, &[Panel])] = &[
                         "{{instance}} returned",
                         "rate(isogrid_query_rows_returned_total{}[$__rate_interval])",
                     ),
+                    (
+                        "{{instance}} written",
+                        "rate(isogrid_query_rows_written_total{}[$__rate_interval])",
+                    ),
                 ],
             ),
             panel(
