@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct GridSource {
     shared: Arc<Shared>,
     writer: Arc<Writer>,
-    /// Those that serve operations. A page holds its partition up: on a thread that gives way to others it would for long.
+    /// Those that serve operations: writes go on there when their statement ends.
     cores: Vec<Handle>,
 }
 
@@ -46,18 +46,14 @@ impl GridSource {
         GridSource { shared, writer: Arc::default(), cores }
     }
 
-    /// Does something on the core of a partition.
-    async fn on_core<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+    /// Does something with the links of a partition's core.
+    async fn of_core<T, F: Future<Output = Result<T>>>(
         &self,
         partition: PartitionId,
         work: impl FnOnce(Arc<Shared>, usize) -> F,
     ) -> Result<T> {
         let core = usize::from(partition.0) % self.cores.len();
-        let done = self.cores[core].spawn(work(Arc::clone(&self.shared), core)).await;
-        done.unwrap_or_else(|ended| {
-            let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
-            Err(Error::new(code, "while records were read"))
-        })
+        work(Arc::clone(&self.shared), core).await
     }
 }
 
@@ -186,7 +182,7 @@ impl Source for GridSource {
         loop {
             let (name, (partition, _)) = (map.to_owned(), from);
             let work = |shared, core| ask(shared, core, name, from, rows_max);
-            match self.on_core(partition, work).await {
+            match self.of_core(partition, work).await {
                 Err(error) if tries < TRIES && passes(&error) => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -227,7 +223,7 @@ impl Source for GridSource {
             let wanted: Vec<SeekPlace> = asked.iter().map(|place| places[*place].clone()).collect();
             let partition = wanted[0].partition;
             let work = |shared, core| ask_index(shared, core, of, wanted, rows_max);
-            let answers = self.on_core(partition, work).await?;
+            let answers = self.of_core(partition, work).await?;
             let (count, mut again) = (asked.len(), Vec::new());
             let mut waits = false;
             for (place, answer) in asked.into_iter().zip(answers) {
