@@ -227,7 +227,10 @@ fn of_delete(delete: &Delete) -> Parsing<Writing> {
     none("OUTPUT", delete.output.is_some())?;
     none("LIMIT", delete.limit.is_some())?;
     none("ORDER BY", !delete.order_by.is_empty())?;
-    let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
+    // Without the word it is more likely a condition forgotten than a whole map meant.
+    let FromTable::WithFromKeyword(tables) = &delete.from else {
+        return wrong("DELETE FROM a map: the word FROM is missing");
+    };
     let [table] = tables.as_slice() else { return wrong("DELETE FROM names one map") };
     Ok(Writing {
         map: map(target_of(table)?)?,

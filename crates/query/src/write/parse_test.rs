@@ -104,6 +104,8 @@ fn what_is_not_there_is_refused_with_what_is() {
         ("DELETE FROM m USING n WHERE m.a = n.a", "USING"),
         ("DELETE FROM m, n", "one map"),
         ("DELETE FROM m LIMIT 3", "LIMIT"),
+        ("DELETE m", "FROM is missing"),
+        ("DELETE m WHERE a = 1", "FROM is missing"),
         ("DELETE FROM m RETURNING a", "_key, _outcome, _version, _error"),
         ("DELETE FROM m RETURNING 1 + 1", "_outcome"),
         ("DELETE FROM m; DELETE FROM n", "where the statement ends"),

@@ -62,6 +62,12 @@ impl Index {
         }
     }
 
+    /// The whole key of a record.
+    fn write_key(&self, fields: &[u8], (hash, record_key): (KeyHash, &[u8]), key: &mut Vec<u8>) {
+        self.begin_key(fields, record_key, key);
+        key.extend_from_slice(&hash.0.to_be_bytes());
+    }
+
     pub(super) fn add(
         &mut self,
         keys: &KeyList,
@@ -69,8 +75,7 @@ impl Index {
         key: &mut Vec<u8>,
     ) {
         for fields in keys.iter() {
-            self.begin_key(fields, record_key, key);
-            key.extend_from_slice(&hash.0.to_be_bytes());
+            self.write_key(fields, (hash, record_key), key);
             let count = self.tree.entry(Short::new(key)).or_insert(0);
             *count += 1;
             if *count == 1 {
@@ -87,8 +92,7 @@ impl Index {
         key: &mut Vec<u8>,
     ) {
         for fields in keys.iter() {
-            self.begin_key(fields, record_key, key);
-            key.extend_from_slice(&hash.0.to_be_bytes());
+            self.write_key(fields, (hash, record_key), key);
             let count = self.tree.get_mut(key.as_slice()).expect("the record was added");
             *count -= 1;
             if *count == 0 {
