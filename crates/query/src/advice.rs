@@ -37,8 +37,8 @@ impl Advice {
             columns: names.iter().map(column).collect(),
             unique: false,
         };
-        let walk = index::choose(predicates, std::slice::from_ref(&index), columns)?;
-        Some(Advice { index, walk })
+        let walk = index::candidates(predicates, std::slice::from_ref(&index), columns);
+        Some(Advice { index, walk: walk.into_iter().next()? })
     }
 
     /// Of these records how many the index would spare, if it would spare nearly all.

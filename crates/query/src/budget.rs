@@ -115,6 +115,11 @@ impl OfStatement {
         OfStatement { name, limits, budget }
     }
 
+    /// What its walks at this node have together.
+    pub(crate) fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.budget)
+    }
+
     /// Makes it known to all that runs with this.
     pub(crate) fn enter(self, config: &mut SessionConfig) {
         config.set_extension(Arc::new(self));

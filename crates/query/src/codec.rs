@@ -11,10 +11,9 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use isogrid_core::PartitionId;
 use serde::{Deserialize, Serialize};
 
-use crate::advice::Advice;
+use crate::access::Access;
 use crate::columns::Columns;
 use crate::in_place::InPlace;
-use crate::index::IndexWalk;
 use crate::scan::GridScan;
 use crate::table::Grid;
 
@@ -28,9 +27,7 @@ pub(crate) struct Walk {
     pub(crate) pruned: u64,
     pub(crate) fetch: Option<u64>,
     #[serde(default)]
-    pub(crate) index: Option<IndexWalk>,
-    #[serde(default)]
-    pub(crate) advice: Option<Advice>,
+    pub(crate) access: Access,
 }
 
 /// Writes and reads walks. The other parts of a plan are DataFusion's.
@@ -73,10 +70,7 @@ impl PhysicalExtensionCodec for GridCodec {
         let fetch = walk.fetch.map(|fetch| usize::try_from(fetch).unwrap_or(usize::MAX));
         let scan =
             GridScan::of_parts((self.grid.clone(), walk.map.into()), walk.columns, parts, fetch);
-        Ok(Arc::new(
-            scan.with_pruned(walk.pruned)
-                .with_index(walk.index.map(Arc::new), walk.advice.map(Arc::new)),
-        ))
+        Ok(Arc::new(scan.with_pruned(walk.pruned).by(Arc::new(walk.access))))
     }
 
     fn try_encode(

@@ -1,4 +1,4 @@
-//! Which index of a map a statement's predicates can use: [`choose`], and what is asked of it: [`IndexWalk`].
+//! Which index of a map a statement's predicates can use: [`candidates`], and what is asked of it: [`IndexWalk`].
 //!
 //! An index gives at least the rows that meet the predicates that it was chosen for; whether each row meets them is looked at later,
 //! as for any other walk.
@@ -63,18 +63,20 @@ pub(crate) fn comparable(predicates: &[Expr], columns: &Columns) -> Vec<String> 
     names
 }
 
-/// The index that leaves the fewest rows of those that all of these predicates leave, as far as its definition tells.
-pub(crate) fn choose(
+/// The indexes that can be used for predicates all of which hold. First comes what leaves the fewest rows, as far as definitions tell.
+pub(crate) fn candidates(
     predicates: &[Expr],
     indexes: &[MapIndex],
     columns: &Columns,
-) -> Option<IndexWalk> {
+) -> Vec<IndexWalk> {
     if indexes.is_empty() {
-        return None;
+        return Vec::new();
     }
     let terms = Terms::of(predicates, columns);
-    let candidates = indexes.iter().filter_map(|index| candidate(index, &terms, columns));
-    candidates.max_by_key(Candidate::rank).map(|best| walk(&best))
+    let of_use = indexes.iter().filter_map(|index| candidate(index, &terms, columns));
+    let mut of_use: Vec<Candidate<'_>> = of_use.collect();
+    of_use.sort_by_key(|candidate| std::cmp::Reverse(candidate.rank()));
+    of_use.iter().map(walk).collect()
 }
 
 fn candidate<'a>(
@@ -168,11 +170,15 @@ fn shown(best: &Candidate<'_>) -> String {
 
 /// A value as it is shown, shortened.
 fn text(value: &Cell<'_>) -> String {
+    shortened(&value.to_json().unwrap_or_else(|| "NULL".to_owned()))
+}
+
+/// The beginning of what is long.
+pub(crate) fn shortened(text: &str) -> String {
     const SHOWN_CHARS: usize = 40;
-    let text = value.to_json().unwrap_or_else(|| "NULL".to_owned());
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 

@@ -19,6 +19,7 @@
 //! | `prune`, `route` | which partitions a predicate leaves, and what names the only one |
 //! | `index`, `seeking` | which index a predicate can use, and the rows that it has |
 //! | `pruned`, `routing` | what is refused that leaves none out, and which partitions a statement needs |
+//! | `pick` | statements that only pick rows |
 //! | `plans` | plans of statements that were asked before |
 //! | `advice` | an index that is not there and should be |
 //! | `nested`, `json` | what looks into text of JSON |
@@ -36,6 +37,7 @@
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
+mod access;
 mod advice;
 mod beside;
 mod budget;
@@ -45,6 +47,7 @@ mod counts;
 mod ddl;
 mod fault;
 mod guard;
+mod guess;
 mod in_place;
 mod index;
 mod ipc;
@@ -54,6 +57,7 @@ mod nested;
 mod parameter;
 mod parse;
 pub mod pg;
+mod pick;
 mod plans;
 mod prune;
 mod pruned;

@@ -20,6 +20,17 @@ pub enum Parameter {
     Bytes(Bytes),
 }
 
+impl Parameter {
+    /// How many bytes of text it has, or others.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Parameter::Text(text) => text.len(),
+            Parameter::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
 impl From<Parameter> for ScalarValue {
     fn from(parameter: Parameter) -> Self {
         match parameter {

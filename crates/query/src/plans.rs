@@ -12,6 +12,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableScan, Volatility};
 use parking_lot::Mutex;
 
+use crate::pick::Pick;
 use crate::route::{self, Route};
 use crate::source::{MapDefinition, Source};
 use crate::table::GridTable;
@@ -19,6 +20,9 @@ use crate::table::GridTable;
 /// How many plans are kept, and the longest statement whose plan is.
 const PLANS_MAX: usize = 256;
 const STATEMENT_BYTES_MAX: usize = 8 << 10;
+
+/// How many steps and nodes of expressions a small statement has at the most.
+const STEPS_OF_SMALL: usize = 60;
 
 /// The plans that are kept.
 #[derive(Debug, Default)]
@@ -43,6 +47,11 @@ impl Plans {
         (plan.takes(values) && plan.is_current(source)).then_some(plan)
     }
 
+    /// Whether the plan of a statement is kept, is planned in no time and reads one partition.
+    pub(crate) fn has_small(&self, statement: &str) -> bool {
+        self.0.lock().plans.get(statement).is_some_and(|(plan, _)| plan.is_small)
+    }
+
     /// Keeps a plan; the one that was not used for longest makes room.
     pub(crate) fn keep(&self, statement: &str, plan: &Arc<Plan>) {
         if statement.len() > STATEMENT_BYTES_MAX {
@@ -58,6 +67,14 @@ impl Plans {
         kept.uses += 1;
         let used = kept.uses;
         kept.plans.insert(statement.to_owned(), (Arc::clone(plan), used));
+    }
+}
+
+#[cfg(test)]
+impl Plans {
+    /// The plan of a statement, if one is kept.
+    pub(crate) fn kept(&self, statement: &str) -> Option<Arc<Plan>> {
+        self.0.lock().plans.get(statement).map(|(plan, _)| Arc::clone(plan))
     }
 }
 
@@ -80,6 +97,10 @@ pub(crate) struct Plan {
     maps: Vec<(Arc<str>, MapDefinition)>,
     /// What says which partition it reads.
     pub(crate) route: Option<Route>,
+    /// Whether it has few steps and reads nothing or one partition.
+    is_small: bool,
+    /// What it picks, if it is small and does nothing else.
+    pub(crate) pick: Option<Pick>,
 }
 
 impl Plan {
@@ -92,10 +113,12 @@ impl Plan {
     ) -> Result<Option<Plan>> {
         let Some(parameters) = parameters(statement)? else { return Ok(None) };
         let mut maps = Vec::new();
-        let mut is_good = true;
+        let (mut is_good, mut steps) = (true, 0);
         statement.apply_with_subqueries(|plan| {
             is_good &= is_lasting(plan) && reads_given_columns(plan, &mut maps)?;
+            steps += 1;
             plan.apply_expressions(|expression| {
+                steps += nodes(expression)?;
                 is_good &= is_plain(expression)?;
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -105,7 +128,9 @@ impl Plan {
         }
         let optimised = optimise(statement)?;
         let route = route_of(&optimised, source)?;
-        Ok(Some(Plan { optimised, parameters, maps, route }))
+        let is_small = steps <= STEPS_OF_SMALL && (maps.is_empty() || route.is_some());
+        let pick = Pick::of(&optimised).filter(|_| is_small && route.is_some());
+        Ok(Some(Plan { optimised, parameters, maps, route, is_small, pick }))
     }
 
     /// Whether values are of its parameters' types.
@@ -124,6 +149,16 @@ impl Plan {
         }
         self.optimised.clone().replace_params_with_values(&ParamValues::from(values))
     }
+}
+
+/// How many nodes an expression has.
+fn nodes(expression: &Expr) -> Result<usize> {
+    let mut nodes = 0;
+    expression.apply(|_| {
+        nodes += 1;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(nodes)
 }
 
 /// The types of a plan's parameters in their order; `None` where one is not known, or is left out.

@@ -19,8 +19,50 @@ pub(crate) fn partitions(
     partition_by: Option<&MapColumn>,
 ) -> BTreeSet<PartitionId> {
     let pruning = Pruning { count, partition_by };
-    let left = predicates.iter().filter_map(|predicate| pruning.left_by(predicate));
-    left.reduce(|one, other| &one & &other).unwrap_or_else(|| count.iter().collect())
+    let left = named(predicates, &|column, value| pruning.of_value(column, value));
+    left.unwrap_or_else(|| count.iter().collect())
+}
+
+/// What all of these predicates leave of something that the value of a column names, where `of_value` says what; `None` when they say
+/// nothing of it. Of several values whatever any of them names is left.
+pub(crate) fn named<T: Ord + Clone>(
+    predicates: &[Expr],
+    of_value: &impl Fn(&str, &ScalarValue) -> Option<BTreeSet<T>>,
+) -> Option<BTreeSet<T>> {
+    let left = predicates.iter().filter_map(|predicate| left_by(predicate, of_value));
+    left.reduce(|one, other| &one & &other)
+}
+
+/// What a predicate leaves; `None` when it says nothing of it.
+fn left_by<T: Ord + Clone>(
+    predicate: &Expr,
+    of_value: &impl Fn(&str, &ScalarValue) -> Option<BTreeSet<T>>,
+) -> Option<BTreeSet<T>> {
+    let equal = |column: &Expr, value: &Expr| match (column, value) {
+        (Expr::Column(column), Expr::Literal(value, _)) => of_value(&column.name, value),
+        _ => None,
+    };
+    match predicate {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            match (left_by(left, of_value), left_by(right, of_value)) {
+                (Some(left), Some(right)) => Some(&left & &right),
+                (left, right) => left.or(right),
+            }
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            Some(&left_by(left, of_value)? | &left_by(right, of_value)?)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            equal(left, right).or_else(|| equal(right, left))
+        }
+        Expr::InList(InList { expr, list, negated: false }) => {
+            list.iter().map(|value| equal(expr, value)).try_fold(BTreeSet::new(), |mut sum, one| {
+                sum.extend(one?);
+                Some(sum)
+            })
+        }
+        _ => None,
+    }
 }
 
 /// What names partitions.
@@ -31,52 +73,23 @@ struct Pruning<'a> {
 }
 
 impl Pruning<'_> {
-    /// The partitions that a predicate leaves; `None` when it says nothing of them.
-    fn left_by(self, predicate: &Expr) -> Option<BTreeSet<PartitionId>> {
-        match predicate {
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-                match (self.left_by(left), self.left_by(right)) {
-                    (Some(left), Some(right)) => Some(&left & &right),
-                    (left, right) => left.or(right),
-                }
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-                Some(&self.left_by(left)? | &self.left_by(right)?)
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-                self.of_value(left, right).or_else(|| self.of_value(right, left))
-            }
-            Expr::InList(InList { expr, list, negated: false }) => list
-                .iter()
-                .map(|value| self.of_value(expr, value))
-                .try_fold(BTreeSet::new(), |mut sum, one| {
-                    sum.extend(one?);
-                    Some(sum)
-                }),
-            _ => None,
-        }
-    }
-
     /// The partition that a column's value names; none when no record has it.
-    fn of_value(self, column: &Expr, value: &Expr) -> Option<BTreeSet<PartitionId>> {
-        let (Expr::Column(column), Expr::Literal(value, _)) = (column, value) else { return None };
+    fn of_value(self, column: &str, value: &ScalarValue) -> Option<BTreeSet<PartitionId>> {
         let one = |partition: Option<PartitionId>| Some(partition.into_iter().collect());
-        match column.name.as_str() {
+        match column {
             KEY => {
-                let key = value.try_as_str()?;
-                Some(key.map(|key| of_key(key, self.count)).unwrap_or_default())
+                let keys = keys_of(value)?;
+                Some(keys.iter().map(|key| self.count.partition_of_key(key)).collect())
             }
             PARTITION => {
                 let number = whole(value)?.and_then(|number| u16::try_from(number).ok());
                 one(number.filter(|number| *number < self.count.get()).map(PartitionId))
             }
-            name => match self.partition_by.filter(|by| by.name == name)?.holds {
-                ColumnType::Text => one(value.try_as_str()?.map(|text| self.of_text(text))),
-                ColumnType::BigInt => {
-                    one(whole(value)?.map(|number| self.of_text(&number.to_string())))
-                }
-                _ => None,
-            },
+            name => {
+                let by = self.partition_by.filter(|by| by.name == name)?;
+                let key = partition_key_of(value, by.holds)?;
+                one(key.map(|key| self.of_text(&key)))
+            }
         }
     }
 
@@ -97,12 +110,21 @@ fn whole(value: &ScalarValue) -> Option<Option<i64>> {
     }
 }
 
-/// Where the keys are that are shown as this text: of one that is not text, `\x` and digits are shown, and these may be the text of
-/// another.
-fn of_key(shown: &str, count: PartitionCount) -> BTreeSet<PartitionId> {
+/// What decides the partition of the records in which the column by which a map is partitioned has this value: nothing of NULL. `None`
+/// when that cannot be said.
+pub(crate) fn partition_key_of(value: &ScalarValue, holds: ColumnType) -> Option<Option<String>> {
+    match holds {
+        ColumnType::Text => Some(value.try_as_str()?.map(str::to_owned)),
+        ColumnType::BigInt => Some(whole(value)?.map(|number| number.to_string())),
+        _ => None,
+    }
+}
+
+/// The keys that are shown as this text: of one that is not text, `\x` and digits are shown, and these may be the text of another.
+pub(crate) fn keys_of(shown: &ScalarValue) -> Option<BTreeSet<Vec<u8>>> {
+    let Some(shown) = shown.try_as_str()? else { return Some(BTreeSet::new()) };
     let bytes = shown.strip_prefix("\\x").and_then(unhex);
-    let keys = std::iter::once(shown.as_bytes().to_vec()).chain(bytes);
-    keys.map(|key| count.partition_of_key(&key)).collect()
+    Some(std::iter::once(shown.as_bytes().to_vec()).chain(bytes).collect())
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {

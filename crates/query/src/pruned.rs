@@ -24,7 +24,7 @@ pub(crate) fn check(plan: &Arc<dyn ExecutionPlan>, grid: &Grid, is_wanted: bool)
 
 fn check_scan(scan: &GridScan, grid: &Grid, is_wanted: bool) -> Result<()> {
     let (walked, all) = (scan.partitions().count(), usize::from(grid.source.partitions().get()));
-    if walked < all || all == 1 || scan.is_sought() {
+    if walked < all || all == 1 || scan.access().is_sought() {
         return Ok(());
     }
     let map = grid.source.map(scan.map()).unwrap_or_default();

@@ -22,11 +22,10 @@ use datafusion::physical_plan::{
 use futures::stream;
 use isogrid_core::PartitionId;
 
-use crate::advice::Advice;
+use crate::access::Access;
 use crate::budget::Budget;
 use crate::codec;
 use crate::columns::{Builder, Columns};
-use crate::index::IndexWalk;
 use crate::seeking::Seeking;
 use crate::table::Grid;
 use walk::Walk;
@@ -48,9 +47,7 @@ pub(crate) struct GridScan {
     fetch: Option<usize>,
     /// The column by which the map is partitioned.
     partition_by: Option<String>,
-    /// The index that is asked first, or one that should be there.
-    index: Option<Arc<IndexWalk>>,
-    advice: Option<Arc<Advice>>,
+    access: Arc<Access>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -76,13 +73,9 @@ impl GridScan {
         GridScan { pruned, ..self }
     }
 
-    /// The same by an index, where it has all records; or with advice to make one.
-    pub(crate) fn with_index(
-        self,
-        index: Option<Arc<IndexWalk>>,
-        advice: Option<Arc<Advice>>,
-    ) -> Self {
-        GridScan { index, advice, ..self }
+    /// The same, and records are found like this.
+    pub(crate) fn by(self, access: Arc<Access>) -> Self {
+        GridScan { access, ..self }
     }
 
     /// A walk whose parts are these.
@@ -107,8 +100,7 @@ impl GridScan {
             pruned: 0,
             fetch,
             partition_by: None,
-            index: None,
-            advice: None,
+            access: Arc::default(),
             properties: Arc::new(properties),
             metrics,
         }
@@ -131,7 +123,7 @@ impl GridScan {
         GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
             .with_pruned(self.pruned)
             .partitioned_by(self.partition_by.as_deref())
-            .with_index(self.index.clone(), self.advice.clone())
+            .by(Arc::clone(&self.access))
     }
 
     /// Those of its columns by which rows are placed.
@@ -158,9 +150,9 @@ impl GridScan {
         &self.map
     }
 
-    /// Whether an index is asked, and the records are not walked over.
-    pub(crate) fn is_sought(&self) -> bool {
-        self.index.is_some()
+    /// How it finds the records.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The partitions that are walked over, or sought in.
@@ -178,11 +170,52 @@ impl GridScan {
             let of = (self.grid.clone(), Arc::clone(&self.map));
             let parts = deal(pile.into_iter(), PARTS_AT_OWNER);
             GridScan::of_parts(of, self.columns.clone(), parts, self.fetch)
-                .with_index(self.index.clone(), self.advice.clone())
+                .by(Arc::clone(&self.access))
         };
         let mut scans: Vec<GridScan> = piles.into_iter().map(scan).collect();
         scans[0].pruned = self.pruned;
         scans
+    }
+
+    /// The rows of one of its parts, in batches of so many.
+    pub(crate) fn stream(
+        &self,
+        partition: usize,
+        rows_max: usize,
+        budget: Option<Arc<Budget>>,
+    ) -> SendableRecordBatchStream {
+        let part = &self.parts[partition];
+        let seeking = self.access.index.as_ref().map(|index| Seeking::new(index, part));
+        // By an index nothing is walked over, until it is known where there is none.
+        let is_sought = self.access.is_sought();
+        let left = if is_sought { Vec::new() } else { part.iter().rev().copied().collect() };
+        let keys = self.access.keys_in(part, self.grid.source.partitions());
+        if partition == 0 {
+            self.grid.counts.prunes(self.pruned);
+        }
+        let walk = Walk {
+            grid: self.grid.clone(),
+            map: Arc::clone(&self.map),
+            builder: Builder::new(&self.columns),
+            keys: keys.into(),
+            seeking,
+            sought: VecDeque::new(),
+            left,
+            pages: 0,
+            access: Arc::clone(&self.access),
+            part: (self.metrics.clone(), partition),
+            cursor: 0,
+            wanted: self.fetch.unwrap_or(usize::MAX),
+            rows_max,
+            output: BaselineMetrics::new(&self.metrics, partition),
+            scanned: MetricBuilder::new(&self.metrics).counter("rows_scanned", partition),
+            budget,
+        };
+        let batches = stream::try_unfold(walk, |mut walk| async move {
+            let batch = walk.next().await?;
+            Ok::<_, DataFusionError>(batch.map(|batch| (batch, walk)))
+        });
+        Box::pin(RecordBatchStreamAdapter::new(self.columns.schema(), batches))
     }
 
     /// As it travels.
@@ -194,8 +227,7 @@ impl GridScan {
             parts: self.parts.iter().map(part).collect(),
             pruned: self.pruned,
             fetch: self.fetch.map(|fetch| fetch as u64),
-            index: self.index.as_deref().cloned(),
-            advice: self.advice.as_deref().cloned(),
+            access: Access::clone(&self.access),
         }
     }
 }
@@ -222,12 +254,9 @@ impl DisplayAs for GridScan {
             (self.leading_nodes(), self.leaders(self.grid.source.partitions().iter()));
         write!(
             f,
-            "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}",
-            self.map
+            "GridScan: map={}, partitions: {walked}/{all}, nodes: {led}/{leading}{}",
+            self.map, self.access
         )?;
-        if let Some(index) = &self.index {
-            write!(f, ", index: {}", index.shown)?;
-        }
         self.fetch.map_or(Ok(()), |fetch| write!(f, ", limit={fetch}"))
     }
 }
@@ -280,35 +309,7 @@ impl ExecutionPlan for GridScan {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let part = &self.parts[partition];
-        let seeking = self.index.clone().map(|index| Seeking::new(index, part));
-        // By an index nothing is walked over, until it is known where there is none.
-        let left =
-            if seeking.is_some() { Vec::new() } else { part.iter().rev().copied().collect() };
-        if partition == 0 {
-            self.grid.counts.prunes(self.pruned);
-        }
-        let walk = Walk {
-            grid: self.grid.clone(),
-            map: Arc::clone(&self.map),
-            builder: Builder::new(&self.columns),
-            seeking,
-            sought: VecDeque::new(),
-            left,
-            pages: 0,
-            advice: self.advice.clone(),
-            part: (self.metrics.clone(), partition),
-            cursor: 0,
-            wanted: self.fetch.unwrap_or(usize::MAX),
-            rows_max: context.session_config().batch_size(),
-            output: BaselineMetrics::new(&self.metrics, partition),
-            scanned: MetricBuilder::new(&self.metrics).counter("rows_scanned", partition),
-            budget: Budget::of(&context),
-        };
-        let batches = stream::try_unfold(walk, |mut walk| async move {
-            let batch = walk.next().await?;
-            Ok::<_, DataFusionError>(batch.map(|batch| (batch, walk)))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.columns.schema(), batches)))
+        let rows_max = context.session_config().batch_size();
+        Ok(self.stream(partition, rows_max, Budget::of(&context)))
     }
 }

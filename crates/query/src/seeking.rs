@@ -5,7 +5,6 @@
 //! partition is asked twice its keys are remembered.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use crate::source::{Row, SeekPlace};
 use crate::table::Grid;
 
 /// So many ranges are asked for at once, and of each about so many records.
-const PLACES_AT_ONCE: usize = 64;
+const PLACES_AT_ONCE: usize = 256;
 const PLACE_ROWS: u32 = 256;
 
 /// How often a partition is asked again whose index has gone while it was read.
@@ -28,7 +27,8 @@ pub(crate) type Found = (PartitionId, Vec<Row>);
 
 /// A search under way.
 pub(crate) struct Seeking {
-    walk: Arc<IndexWalk>,
+    /// The name of the index.
+    index: String,
     left: VecDeque<SeekPlace>,
     open: BTreeMap<PartitionId, Open>,
     tries: u32,
@@ -54,7 +54,7 @@ pub(crate) struct Sought {
 
 impl Seeking {
     /// A search in these partitions.
-    pub(crate) fn new(walk: Arc<IndexWalk>, partitions: &[PartitionId]) -> Self {
+    pub(crate) fn new(walk: &IndexWalk, partitions: &[PartitionId]) -> Self {
         let place = |partition: PartitionId| {
             walk.ranges.iter().map(move |(from, to)| SeekPlace {
                 partition,
@@ -70,7 +70,7 @@ impl Seeking {
             (*partition, Open { places, has_begun: false, seen })
         };
         let open = partitions.iter().map(open).collect();
-        Seeking { walk, left, open, tries: 0 }
+        Seeking { index: walk.index.clone(), left, open, tries: 0 }
     }
 
     /// Whether nothing is left to ask.
@@ -85,7 +85,7 @@ impl Seeking {
     pub(crate) async fn next(&mut self, grid: &Grid, map: &str) -> Result<Sought> {
         let count = self.left.len().min(PLACES_AT_ONCE);
         let places: Vec<SeekPlace> = self.left.drain(..count).collect();
-        let answers = grid.source.seek(map, &self.walk.index, &places, PLACE_ROWS).await?;
+        let answers = grid.source.seek(map, &self.index, &places, PLACE_ROWS).await?;
         let mut found = Sought::default();
         let mut again = Vec::new();
         for (place, answer) in places.into_iter().zip(answers) {
@@ -127,7 +127,7 @@ impl Seeking {
     async fn rest(&mut self, waits: bool) -> Result<()> {
         self.tries = if waits { self.tries + 1 } else { 0 };
         if self.tries > TRIES {
-            let detail = format!("{:?} went while it was read", self.walk.index);
+            let detail = format!("{:?} went while it was read", self.index);
             return Err(Error::new(ErrorCode::IndexNotReady, detail));
         }
         if waits {

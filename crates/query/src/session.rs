@@ -69,6 +69,12 @@ pub(crate) fn common() -> SessionState {
     context.state()
 }
 
+/// The same for plans that read one partition: there is nothing to do side by side.
+pub(crate) fn in_one_part(common: &SessionState) -> SessionState {
+    let config = common.config().clone().with_target_partitions(1);
+    SessionStateBuilder::new_from_existing(common.clone()).with_config(config).build()
+}
+
 /// What a statement runs in, with so much memory.
 pub(crate) fn context(
     common: &SessionState,

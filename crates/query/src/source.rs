@@ -178,8 +178,9 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// The cluster cannot decide now.
     async fn drop_map(&self, name: &str) -> Result<bool>;
 
-    /// About so many records of a partition of a map, from a cursor on, which is zero at the beginning. A record that is present
-    /// throughout comes exactly once, whoever holds the partition meanwhile.
+    /// About so many records of a partition of a map, from a cursor on, which is zero at the beginning, and of these such as a filter
+    /// means, as it is encoded; an empty one means all. A record that is present throughout comes exactly once, whoever holds the
+    /// partition meanwhile.
     ///
     /// # Errors
     /// The grid's: nobody leads the partition, or time ran out.
@@ -187,8 +188,15 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         &self,
         map: &str,
         (partition, cursor): (PartitionId, u64),
+        filter: &[u8],
         rows_max: u32,
     ) -> Result<Page>;
+
+    /// The records of some keys of a map, where there are any.
+    ///
+    /// # Errors
+    /// As for a page.
+    async fn records(&self, map: &str, keys: &[Bytes]) -> Result<Vec<Option<Row>>>;
 
     /// About so many records that an index of a map has in each of some places; `None` for one where the index is not there, or does
     /// not have all records yet. A record whose fields stay as they are comes exactly once.
@@ -202,6 +210,22 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         places: &[SeekPlace],
         rows_max: u32,
     ) -> Result<Vec<Option<FoundPage>>>;
+
+    /// Whether this node leads a partition.
+    fn is_here(&self, partition: PartitionId) -> bool;
+
+    /// How many records a partition of a map has, and for each of some places of its indexes how many are there, counted up to so
+    /// many; `None` for one where the index is not there or does not have all records yet.
+    ///
+    /// # Errors
+    /// As for a page.
+    async fn sizes(
+        &self,
+        map: &str,
+        partition: PartitionId,
+        places: &[(&str, SeekPlace)],
+        most: u32,
+    ) -> Result<(u64, Vec<Option<u64>>)>;
 
     /// Writes records of a map, each alone: what became of each, in their order. A key occurs once. An error says of its record whether
     /// that was written; one whose fate nobody knows says that.

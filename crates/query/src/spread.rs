@@ -210,7 +210,7 @@ pub(crate) fn text_row(schema: &SchemaRef, kind: &str, text: &str) -> Result<Rec
 /// Whether a plan walks over partitions of several nodes, so that it is worth its way to them.
 pub(crate) fn is_worthwhile(plan: &Arc<dyn ExecutionPlan>) -> bool {
     match plan.downcast_ref::<GridScan>() {
-        Some(scan) => scan.leading_nodes() > 1,
+        Some(scan) => !scan.access().is_few && scan.leading_nodes() > 1,
         None => plan.children().into_iter().any(is_worthwhile),
     }
 }

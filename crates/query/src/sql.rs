@@ -39,6 +39,9 @@ use crate::subscribe;
 use crate::table::Grid;
 use crate::write::{Progress, Writing};
 
+/// How many bytes a parameter of a small statement has at the most.
+const SMALL_BYTES: usize = 1 << 10;
+
 /// What answers statements.
 #[derive(Clone)]
 pub struct Sql {
@@ -46,6 +49,8 @@ pub struct Sql {
     pub(crate) limits: QueryLimits,
     spread: Option<Arc<Spread>>,
     common: Arc<SessionState>,
+    /// The same for plans that read one partition.
+    in_one_part: Arc<SessionState>,
     pub(crate) plans: Arc<Plans>,
 }
 
@@ -77,7 +82,9 @@ impl Sql {
     /// What answers statements about these maps.
     pub fn new(source: Arc<dyn Source>, counts: Arc<QueryCounts>, limits: QueryLimits) -> Self {
         let common = Arc::new(session::common());
-        Sql { grid: Grid { source, counts }, limits, spread: None, common, plans: Arc::default() }
+        let in_one_part = Arc::new(session::in_one_part(&common));
+        let grid = Grid { source, counts };
+        Sql { grid, limits, spread: None, common, in_one_part, plans: Arc::default() }
     }
 
     /// The same, and parts of statements run at these nodes.
@@ -95,6 +102,12 @@ impl Sql {
     /// What runs parts of statements of other nodes, if statements are spread over nodes.
     pub fn worker(&self) -> Option<Worker> {
         self.spread.as_ref().map(|spread| spread.worker().clone())
+    }
+
+    /// Whether a statement is known to be planned in no time and to read little: its plan is there, and all of its rows are in one
+    /// partition.
+    pub fn is_small(&self, statement: &str, values: &[Parameter]) -> bool {
+        self.plans.has_small(statement) && values.iter().all(|value| value.bytes() <= SMALL_BYTES)
     }
 
     /// Begins a statement that reads or writes, with values for `$1` and so on, or does what one wants that defines a map.
@@ -200,15 +213,19 @@ impl Sql {
         plan: &Plan,
         values: Vec<ScalarValue>,
     ) -> Result<(SendableRecordBatchStream, Option<Route>), DataFusionError> {
+        if let Some(pick) = &plan.pick {
+            let within = (self.common.config().batch_size(), self.of_statement().budget());
+            return Ok((pick.begin(&values, within).await?, plan.route));
+        }
         let logical = plan.with(values)?;
-        let planner = self.common.query_planner();
-        let physical = planner.create_physical_plan(&logical, &*self.common).await?;
+        let common = if plan.route.is_some() { &self.in_one_part } else { &self.common };
+        let physical = common.query_planner().create_physical_plan(&logical, &**common).await?;
         let stream = if self.spread.is_some() && spread::is_worthwhile(&physical) {
             self.stream(self.context()?.state(), logical).await?
         } else {
             pruned::check(&physical, &self.grid, self.limits.require_pruned)
                 .map_err(fault::of_grid)?;
-            let mut config = self.common.config().clone();
+            let mut config = common.config().clone();
             self.of_statement().enter(&mut config);
             execute_stream(physical, session::task(config, self.limits.memory_bytes)?)?
         };

@@ -13,11 +13,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, stream};
 use isogrid_core::{MapColumn, MapSchema};
 
-use crate::advice::Advice;
+use crate::access::Access;
 use crate::columns::Columns;
 use crate::counts::QueryCounts;
 use crate::fault;
-use crate::index;
 use crate::prune;
 use crate::sample::Sample;
 use crate::scan::GridScan;
@@ -55,6 +54,29 @@ pub(crate) struct Grid {
 }
 
 impl GridTable {
+    /// The walk to the rows that all of these predicates leave, in so many parts at the most.
+    pub(crate) async fn walk(
+        &self,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+        parts_max: usize,
+    ) -> GridScan {
+        let by = self.partition_by();
+        let partitions = prune::partitions(filters, self.grid.source.partitions(), by);
+        let access = Access::of(filters, (&self.grid, self), &partitions).await;
+        let parts_max = if access.is_few { 1 } else { parts_max };
+        let scan = GridScan::new(
+            (self.grid.clone(), Arc::clone(&self.map)),
+            self.columns.project(projection),
+            &partitions,
+            parts_max,
+            limit,
+        );
+        let by = by.map(|column| column.name.as_str());
+        scan.partitioned_by(by).by(Arc::new(access))
+    }
+
     /// Its columns.
     pub(crate) fn columns(&self) -> &Columns {
         &self.columns
@@ -86,20 +108,8 @@ impl TableProvider for GridTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let partitions =
-            prune::partitions(filters, self.grid.source.partitions(), self.partition_by());
-        let index = index::choose(filters, &self.definition.indexes, &self.columns);
-        let scan = GridScan::new(
-            (self.grid.clone(), Arc::clone(&self.map)),
-            self.columns.project(projection),
-            &partitions,
-            session.config().target_partitions(),
-            limit,
-        );
-        let by = self.partition_by().map(|column| column.name.as_str());
-        let advice = || Advice::of(filters, &self.columns);
-        let advice = if index.is_none() { advice() } else { None };
-        Ok(Arc::new(scan.partitioned_by(by).with_index(index.map(Arc::new), advice.map(Arc::new))))
+        let parts_max = session.config().target_partitions();
+        Ok(Arc::new(self.walk(projection, filters, limit, parts_max).await))
     }
 }
 
@@ -141,7 +151,7 @@ async fn sampled(grid: &Grid, map: &str) -> isogrid_core::Result<Columns> {
     let mut sample = Sample::default();
     let mut rows = 0;
     let pages = stream::iter(grid.source.partitions().iter())
-        .map(|partition| grid.source.page(map, (partition, 0), SAMPLE_PAGE_ROWS))
+        .map(|partition| grid.source.page(map, (partition, 0), &[], SAMPLE_PAGE_ROWS))
         .buffer_unordered(SAMPLE_PARTITIONS);
     futures::pin_mut!(pages);
     let mut failed = None;

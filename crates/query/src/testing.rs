@@ -15,7 +15,7 @@ use isogrid_core::{
     PartitionCount, PartitionId, Result, Version,
 };
 
-use isogrid_value::{IndexKeys, IndexReader, finish_key};
+use isogrid_value::{IndexKeys, IndexReader, Predicate, finish_key};
 
 use crate::source::{
     Change, FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source, Write, Written,
@@ -23,6 +23,9 @@ use crate::source::{
 
 /// So few rows make a page, so that walks have several.
 const PAGE_ROWS: usize = 3;
+
+/// The one partition that is led by the node whose tests these are.
+const HERE: u16 = 4;
 
 /// Maps in memory.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Maps {
     pub(crate) batches: Mutex<Vec<usize>>,
     /// How often an index was asked.
     pub(crate) seeks: AtomicUsize,
+    /// How many records were asked for by their keys.
+    pub(crate) gets: AtomicUsize,
 }
 
 impl Maps {
@@ -56,6 +61,7 @@ impl Maps {
             lost: AtomicUsize::new(0),
             batches: Mutex::default(),
             seeks: AtomicUsize::new(0),
+            gets: AtomicUsize::new(0),
         }
     }
 
@@ -220,8 +226,10 @@ impl Source for Maps {
         &self,
         map: &str,
         (partition, cursor): (PartitionId, u64),
+        filter: &[u8],
         _: u32,
     ) -> Result<Page> {
+        let filter = (!filter.is_empty()).then(|| Predicate::decode(filter)).transpose()?;
         if self.left.fetch_sub(1, Ordering::Relaxed) == 0 {
             return Err(Error::new(ErrorCode::NoPrimary, "partition 7"));
         }
@@ -230,7 +238,15 @@ impl Source for Maps {
         let rows = partitions.and_then(|all| all.get(&partition)).map_or(&[][..], Vec::as_slice);
         let (begin, all) = (cursor as usize, rows.len());
         let end = (begin + PAGE_ROWS).min(all);
-        Ok(Page { rows: rows[begin..end].to_vec(), next: (end < all).then_some(end as u64) })
+        let is_meant =
+            |row: &&Row| filter.as_ref().is_none_or(|one| one.accepts(&row.key, &row.value));
+        let found = rows[begin..end].iter().filter(is_meant).cloned().collect();
+        Ok(Page { rows: found, next: (end < all).then_some(end as u64) })
+    }
+
+    async fn records(&self, map: &str, keys: &[Bytes]) -> Result<Vec<Option<Row>>> {
+        self.gets.fetch_add(keys.len(), Ordering::Relaxed);
+        Ok(keys.iter().map(|key| self.get(map, key)).collect())
     }
 
     async fn write(&self, map: &str, writes: &[Write], _: Duration) -> Vec<Result<Written>> {
@@ -251,6 +267,35 @@ impl Source for Maps {
             if is_lost { Err(Error::new(ErrorCode::ConnectionLost, "node b")) } else { Ok(written) }
         };
         writes.iter().map(answer).collect()
+    }
+
+    fn is_here(&self, partition: PartitionId) -> bool {
+        partition.0 == HERE
+    }
+
+    async fn sizes(
+        &self,
+        map: &str,
+        partition: PartitionId,
+        places: &[(&str, SeekPlace)],
+        most: u32,
+    ) -> Result<(u64, Vec<Option<u64>>)> {
+        let indexes = self.map(map).unwrap_or_default().indexes;
+        let size = |(index, place): &(&str, SeekPlace)| {
+            let index = indexes.iter().find(|known| known.name == *index)?;
+            let (mut place, mut count) = (place.clone(), 0);
+            loop {
+                let page = self.sought(map, index, &place);
+                count += page.rows.len() as u64;
+                match page.next {
+                    Some(next) if count < u64::from(most) => place.from = next,
+                    _ => return Some(count.min(u64::from(most))),
+                }
+            }
+        };
+        let records =
+            self.maps_of().get(map).and_then(|all| all.get(&partition)).map_or(0, Vec::len);
+        Ok((records as u64, places.iter().map(size).collect()))
     }
 
     /// In a partition whose number ends with these bits there is no index yet.
@@ -349,7 +394,17 @@ impl Source for Endless {
         std::future::pending().await
     }
 
-    async fn page(&self, _: &str, (_, cursor): (PartitionId, u64), _: u32) -> Result<Page> {
+    async fn records(&self, _: &str, keys: &[Bytes]) -> Result<Vec<Option<Row>>> {
+        Ok(vec![None; keys.len()])
+    }
+
+    async fn page(
+        &self,
+        _: &str,
+        (_, cursor): (PartitionId, u64),
+        _: &[u8],
+        _: u32,
+    ) -> Result<Page> {
         let row =
             Row { key: "k".into(), value: "{\"n\": 1}".into(), version: 1, expires_at_ms: None };
         Ok(Page { rows: vec![row; 500], next: Some(cursor + 1) })
@@ -367,6 +422,20 @@ impl Source for Endless {
         _: u32,
     ) -> Result<Vec<Option<FoundPage>>> {
         Ok(vec![None; places.len()])
+    }
+
+    fn is_here(&self, _: PartitionId) -> bool {
+        false
+    }
+
+    async fn sizes(
+        &self,
+        _: &str,
+        _: PartitionId,
+        places: &[(&str, SeekPlace)],
+        _: u32,
+    ) -> Result<(u64, Vec<Option<u64>>)> {
+        Ok((0, vec![None; places.len()]))
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Filter<'a> {
     prefix: &'a [u8],
     glob: Option<Glob>,
     predicate: Option<Predicate>,
+    /// What the predicate asks of a key, if it asks nothing else: so much more each record costs.
+    key_nodes: u64,
 }
 
 /// What looking at records has cost beside the records themselves.
@@ -54,7 +56,19 @@ impl<'a> Filter<'a> {
         let glob = if scan.glob.is_empty() { None } else { Some(Glob::new(scan.glob)?) };
         let predicate =
             if scan.filter.is_empty() { None } else { Some(Predicate::decode(scan.filter)?) };
-        Ok(Filter { prefix: scan.prefix, glob, predicate })
+        let of_keys = predicate.as_ref().filter(|predicate| !predicate.reads_values());
+        let key_nodes = of_keys.map_or(0, |predicate| predicate.nodes() as u64);
+        Ok(Filter { prefix: scan.prefix, glob, predicate, key_nodes })
+    }
+
+    /// Whether a record may be meant, by as much of its key as is looked at in no time.
+    fn may_accept(&self, record: &RecordRef<'_>) -> bool {
+        let key = record.key();
+        key.starts_with(self.prefix)
+            && self
+                .predicate
+                .as_ref()
+                .is_none_or(|predicate| predicate.reads_values() || predicate.accepts(key, &[]))
     }
 
     fn accepts(&self, record: &RecordRef<'_>, cost: &mut Cost) -> bool {
@@ -63,9 +77,11 @@ impl<'a> Filter<'a> {
             && self.glob.as_ref().is_none_or(|glob| glob.matches(key, &mut cost.glob_steps))
             && self.predicate.as_ref().is_none_or(|predicate| {
                 let value = record.entry().value;
-                cost.values += VALUE_WORK
-                    + predicate.nodes() as u64
-                    + value.len() as u64 / VALUE_BYTES_PER_RECORD;
+                if predicate.reads_values() {
+                    cost.values += VALUE_WORK
+                        + predicate.nodes() as u64
+                        + value.len() as u64 / VALUE_BYTES_PER_RECORD;
+                }
                 predicate.accepts(key, value)
             })
     }
@@ -91,26 +107,32 @@ pub(crate) fn page<'s>(
     };
     let cursor = KeyHash(scan.cursor);
     for segment in table.segments_from(cursor) {
-        let records = in_hash_order(segment, cursor, hasher);
-        pager.work += segment.len() as u64;
+        // What is left out before it has a place in the order cannot end a page: then all of a segment is looked at.
+        let is_worked_out = pager.is_worked_out();
+        let records = in_hash_order(segment, cursor, hasher, |record| {
+            is_worked_out || pager.filter.may_accept(record)
+        });
         for group in records.chunk_by(|(one, _), (other, _)| one == other) {
             if !pager.take(group) {
                 pager.page.next = Some(group[0].0.0);
                 return Ok(pager.page);
             }
         }
+        pager.work += segment.len() as u64 * (1 + pager.filter.key_nodes);
     }
     Ok(pager.page)
 }
 
-/// The records of a segment from a hash on.
+/// The records of a segment from a hash on that are wanted.
 pub(crate) fn in_hash_order<'s>(
     segment: &'s Segment,
     from: KeyHash,
     hasher: &KeyHasher,
+    is_wanted: impl Fn(&RecordRef<'s>) -> bool,
 ) -> Vec<(KeyHash, RecordRef<'s>)> {
     segment.buckets().iter().for_each(crate::bucket::Bucket::prefetch_all);
-    let hashed = segment.records().map(|record| (hasher.hash(record.key()), record));
+    let wanted = segment.records().filter(is_wanted);
+    let hashed = wanted.map(|record| (hasher.hash(record.key()), record));
     let mut records: Vec<_> = hashed.filter(|(hash, _)| *hash >= from).collect();
     records.sort_unstable_by(|(one_hash, one), (other_hash, other)| {
         // Equal hashes by key, so that a page is the same on every replica.
@@ -132,11 +154,15 @@ struct Pager<'f, 's> {
 }
 
 impl<'s> Pager<'_, 's> {
+    /// Whether it has looked at as many records as a page may.
+    fn is_worked_out(&self) -> bool {
+        self.work + self.cost.records() > PAGE_WORK_MAX
+    }
+
     /// Adds what matches among records with one hash, or says that the page ended before them. The first group of a page
     /// is always taken, so that a scan always gets on.
     fn take(&mut self, group: &[(KeyHash, RecordRef<'s>)]) -> bool {
-        let is_worked_out = self.work + self.cost.records() > PAGE_WORK_MAX;
-        if self.page.entries.len() >= self.entries_max || is_worked_out {
+        if self.page.entries.len() >= self.entries_max || self.is_worked_out() {
             return false;
         }
         let before = (self.page.entries.len(), self.bytes);

@@ -108,7 +108,8 @@ impl<'s> Walker<'s> {
     ) -> bool {
         let map = store.id();
         for segment in store.content.table.segments_from(*hashes.start()) {
-            let records = in_hash_order(segment, *hashes.start(), &partition.common.hasher);
+            let records =
+                in_hash_order(segment, *hashes.start(), &partition.common.hasher, |_| true);
             for group in records.chunk_by(|(one, _), (other, _)| one == other) {
                 let hash = group[0].0;
                 if hash > *hashes.end() {

@@ -77,6 +77,8 @@ pub enum Filter {
     StartsWith(Field, String),
     /// Whether text has this in it, or a list has it as an item.
     Contains(Field, Constant),
+    /// Whether what decides in which partition the record is, of its key what is in braces or else all of it, is one of these.
+    OfPartitionKeys(Vec<String>),
     /// All of these; of none: yes.
     All(Vec<Filter>),
     /// One of these; of none: no.
@@ -222,6 +224,7 @@ impl Filter {
             }
             Filter::Not(filter) => filter.count(depth + 1, nodes)?,
             Filter::In(_, constants) => *nodes += constants.len(),
+            Filter::OfPartitionKeys(keys) => *nodes += keys.len(),
             Filter::Compare(..)
             | Filter::IsNull(_)
             | Filter::StartsWith(..)
@@ -246,7 +249,7 @@ impl Filter {
             | Filter::IsNull(field)
             | Filter::StartsWith(field, _)
             | Filter::Contains(field, _) => Some(field),
-            Filter::All(_) | Filter::Any(_) | Filter::Not(_) => None,
+            Filter::OfPartitionKeys(_) | Filter::All(_) | Filter::Any(_) | Filter::Not(_) => None,
         }
     }
 

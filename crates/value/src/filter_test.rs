@@ -72,6 +72,11 @@ fn naive(filter: &Filter, key: &str, value: &Value) -> i8 {
             }
             _ => 1,
         },
+        Filter::OfPartitionKeys(keys) => {
+            let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+            let one = tag.map_or(key, |(tag, _)| if tag.is_empty() { key } else { tag });
+            i8::from(keys.iter().any(|wanted| wanted == one)) * 2
+        }
         Filter::All(all) => all.iter().map(|one| naive(one, key, value)).min().unwrap_or(2),
         Filter::Any(any) => any.iter().map(|one| naive(one, key, value)).max().unwrap_or(0),
         Filter::Not(one) => 2 - naive(one, key, value),
@@ -115,6 +120,7 @@ fn filters() -> impl Strategy<Value = Filter> {
         1 => fields().prop_map(Filter::IsNull),
         1 => (fields(), "[ab]{0,2}").prop_map(|(field, text)| Filter::StartsWith(field, text)),
         1 => (fields(), constants()).prop_map(|(field, part)| Filter::Contains(field, part)),
+        1 => proptest::collection::vec("[ab]{0,3}", 0..3).prop_map(Filter::OfPartitionKeys),
     ];
     leaf.prop_recursive(5, 40, 4, |inner| {
         prop_oneof![
@@ -146,7 +152,7 @@ proptest! {
     #[test]
     fn records_are_meant_that_a_naive_look_means(
         filter in filters(),
-        key in "[ab]{0,3}",
+        key in "[ab]{0,3}(\\{[ab]{0,2}\\}[ab]{0,1})?",
         value in values(),
     ) {
         let expected = naive(&filter, &key, &value) == 2;
@@ -165,7 +171,7 @@ proptest! {
             prop_assert!(filter.check().is_ok());
         }
         // The same with a right beginning, so that more is looked at.
-        let _ = Filter::decode(&[&[1, bytes.first().map_or(6, |byte| byte % 9)], &bytes[..]].concat());
+        let _ = Filter::decode(&[&[1, bytes.first().map_or(6, |byte| byte % 10)], &bytes[..]].concat());
     }
 
     #[test]

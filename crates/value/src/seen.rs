@@ -129,6 +129,11 @@ impl Wanted {
         wanted
     }
 
+    /// Whether no field of the value is among them.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Reads them. A value without fields has none of them; nor is a value looked at of which no field is wanted.
     ///
     /// # Errors

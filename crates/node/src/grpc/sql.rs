@@ -5,7 +5,7 @@ pub(crate) mod definition;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{FutureExt, Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Outcome, Result};
@@ -33,6 +33,9 @@ const LATE_MAX: Duration = Duration::from_secs(1);
 
 /// How often a client hears of a statement that goes on. It gives up after ten seconds of silence.
 const WORD_INTERVAL: Duration = Duration::from_secs(3);
+
+/// For how long a small statement is answered on the thread of its connection, which serves operations as well.
+const HERE_MAX: Duration = Duration::from_micros(300);
 
 /// A piece of an answer on its way out.
 type Piece = Result<pb::SqlReply, Status>;
@@ -63,6 +66,7 @@ impl SqlDoor for SqlService {
         let values: Vec<Parameter> = parameters.into_iter().map(parameter).collect();
         let (sender, receiver) = mpsc::channel(PIECES_WAITING);
         let patience = sql.patience() + LATE_MAX;
+        let is_small = sql.is_small(&statement, &values);
         let answering = async move {
             let _permit = permit;
             let answered = AssertUnwindSafe(answer(&sql, &statement, values, &sender));
@@ -76,7 +80,10 @@ impl SqlDoor for SqlService {
                 () = sender.closed() => {}
             }
         };
-        self.0.spawn(answering).map_err(|error| error_to_status(&error))?;
+        let mut answering = Box::pin(answering);
+        if !(is_small && ends_here(answering.as_mut()).await) {
+            self.0.spawn(answering).map_err(|error| error_to_status(&error))?;
+        }
         Ok(Response::new(Box::pin(pieces(receiver, patience, WORD_INTERVAL))))
     }
 
@@ -105,6 +112,18 @@ impl SqlDoor for SqlService {
         };
         read.map(Response::new).map_err(|error| error_to_status(&error))
     }
+}
+
+/// Does work on the connection's thread, for a moment: to wake another one and to be woken by it takes longer than a small statement.
+/// Says whether that was all of it.
+async fn ends_here(mut work: Pin<&mut (impl Future<Output = ()> + Send)>) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < HERE_MAX {
+        if futures::poll!(work.as_mut()).is_ready() {
+            return true;
+        }
+    }
+    false
 }
 
 /// What a subscription is on the wire.

@@ -1,5 +1,6 @@
 //! [`GridSource`]: the maps of the cluster as statements see them: page by page, each from whoever leads its partition.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use isogrid_core::{
-    Error, ErrorCode, MapIndex, MapSchema, NextStep, Op, Outcome, PartitionCount, PartitionId,
-    Receipt, Reply, Result, Scan, Seek,
+    Entry, Error, ErrorCode, MapIndex, MapSchema, NextStep, Op, Outcome, PageEntry, PartitionCount,
+    PartitionId, Receipt, Reply, Result, Scan, Seek,
 };
 use isogrid_query::{
     FoundPage, IndexStanding, MapDefinition, NodePlace, Page, Row, SeekPlace, Source, Write,
     Written,
 };
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
 
 use super::write::Writer;
 use crate::engine::Deadline;
@@ -24,6 +26,7 @@ use crate::node::Shared;
 
 /// How long one page may take, and how often it is asked for again where its partition has nobody who leads it.
 const PAGE_MS: u32 = 2_000;
+const SIZES_MS: u32 = 100;
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -33,6 +36,8 @@ pub(super) struct GridSource {
     writer: Arc<Writer>,
     /// Those that serve operations: writes go on there when their statement ends.
     cores: Vec<Handle>,
+    /// One page at a time on each core, so that operations get their turn in between.
+    turns: Vec<Arc<Semaphore>>,
 }
 
 impl fmt::Debug for GridSource {
@@ -43,17 +48,36 @@ impl fmt::Debug for GridSource {
 
 impl GridSource {
     pub(super) fn new(shared: Arc<Shared>, cores: Vec<Handle>) -> Self {
-        GridSource { shared, writer: Arc::default(), cores }
+        let turns = cores.iter().map(|_| Arc::new(Semaphore::new(1))).collect();
+        GridSource { shared, writer: Arc::default(), cores, turns }
     }
 
-    /// Does something with the links of a partition's core.
-    async fn of_core<T, F: Future<Output = Result<T>>>(
+    /// Does something on the core of a partition: a page holds its partition up, and on a thread that gives way to others it would for
+    /// long. A statement that is answered on a core stays there.
+    async fn on_core<T: Send + 'static>(
         &self,
         partition: PartitionId,
-        work: impl FnOnce(Arc<Shared>, usize) -> F,
+        work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let core = usize::from(partition.0) % self.cores.len();
-        work(Arc::clone(&self.shared), core).await
+        if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return work.await;
+        }
+        let core = self.core(partition);
+        let turn = Arc::clone(&self.turns[core]).acquire_owned().await;
+        let in_turn = async move {
+            let _turn = turn;
+            work.await
+        };
+        let done = self.cores[core].spawn(in_turn).await;
+        done.unwrap_or_else(|ended| {
+            let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
+            Err(Error::new(code, "while records were read"))
+        })
+    }
+
+    /// The core whose links are used for a partition.
+    fn core(&self, partition: PartitionId) -> usize {
+        usize::from(partition.0) % self.cores.len()
     }
 }
 
@@ -61,7 +85,7 @@ impl GridSource {
 async fn ask(
     shared: Arc<Shared>,
     core: usize,
-    map: String,
+    (map, filter): (String, Vec<u8>),
     (partition, cursor): (PartitionId, u64),
     rows_max: u32,
 ) -> Result<Page> {
@@ -71,7 +95,7 @@ async fn ask(
         entries_max: rows_max.min(shared.engine.limits().scan_entries_max as u32),
         prefix: b"",
         glob: b"",
-        filter: b"",
+        filter: &filter,
         with_values: true,
     };
     let deadline = Deadline::after_ms(PAGE_MS);
@@ -84,6 +108,61 @@ async fn ask(
             let detail = format!("{map} was dropped while it was read");
             Err(Error::new(ErrorCode::MapUnknown, detail))
         }
+    }
+}
+
+/// Asks for the records of some keys.
+async fn ask_keys(
+    shared: Arc<Shared>,
+    core: usize,
+    map: String,
+    keys: Vec<Bytes>,
+) -> Result<Vec<Result<Option<Row>>>> {
+    let gets: Vec<Typed<'_>> = keys.iter().map(|key| Typed::plain(&map, Op::Get { key })).collect();
+    let deadline = Deadline::after_ms(PAGE_MS);
+    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let found = batch::run(to, &gets, entry).await?;
+    let row = |(key, entry): (Bytes, Result<Option<Row>>)| {
+        entry.map(|entry| entry.map(|entry| Row { key, ..entry }))
+    };
+    Ok(keys.iter().cloned().zip(found).map(row).collect())
+}
+
+/// How many records a partition has, and then for each place of an index how many that has there.
+async fn ask_sizes(
+    shared: Arc<Shared>,
+    core: usize,
+    (map, partition): (String, PartitionId),
+    places: Vec<(String, SeekPlace)>,
+    most: u32,
+) -> Result<Vec<Option<u64>>> {
+    let mut ops = vec![Typed::plain(&map, Op::Len { partition })];
+    for (index, SeekPlace { partition, from, to }) in &places {
+        let seek = Seek { partition: *partition, index, from, to, entries_max: most };
+        ops.push(Typed::plain(&map, Op::Seek(seek)));
+    }
+    let deadline = Deadline::after_ms(SIZES_MS);
+    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    batch::run(to, &ops, size).await
+}
+
+fn size(reply: &Reply<'_>, _: Option<&Receipt>) -> Option<u64> {
+    match reply {
+        Reply::Count(records) => Some(*records),
+        Reply::Sought(found) => Some(found.entries.len() as u64),
+        _ => None,
+    }
+}
+
+/// The record in a reply, but for its key.
+fn entry(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<Row>> {
+    match reply {
+        Reply::Found(entry) => {
+            let value = Bytes::copy_from_slice(entry.value);
+            Ok(Some(row(Bytes::new(), value, entry)))
+        }
+        Reply::Failed(error) => Err(error.clone()),
+        _ => Ok(None),
     }
 }
 
@@ -113,7 +192,52 @@ fn page(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<Page>> {
         Reply::Failed(error) => return Err(error.clone()),
         _ => return Ok(None),
     };
-    Ok(Some(Page { rows: found.entries.iter().map(row).collect(), next: found.next }))
+    Ok(Some(Page { rows: rows(&found.entries), next: found.next }))
+}
+
+impl GridSource {
+    /// Asks for many things in one batch, and again for those that were not answered.
+    async fn all<
+        W: Clone,
+        T: Default + Send + 'static,
+        F: Future<Output = Result<Vec<Result<T>>>> + Send + 'static,
+    >(
+        &self,
+        wanted: &[W],
+        first: PartitionId,
+        ask: impl Fn(Arc<Shared>, usize, Vec<W>) -> F,
+    ) -> Result<Vec<T>> {
+        let mut found: Vec<T> = wanted.iter().map(|_| T::default()).collect();
+        let mut left: VecDeque<usize> = (0..wanted.len()).collect();
+        let (mut at_once, mut tries) = (wanted.len(), 1);
+        while !left.is_empty() {
+            let asked: Vec<usize> = left.drain(..at_once.min(left.len())).collect();
+            let these = asked.iter().map(|place| wanted[*place].clone()).collect();
+            let asking = ask(Arc::clone(&self.shared), self.core(first), these);
+            let answers = self.on_core(first, asking).await?;
+            let (count, before) = (asked.len(), left.len());
+            let mut waits = false;
+            for (place, answer) in asked.into_iter().zip(answers) {
+                match answer {
+                    Ok(one) => found[place] = one,
+                    // The others took all the room of the reply.
+                    Err(error) if error.code() == ErrorCode::ReplyTooLarge => left.push_back(place),
+                    Err(error) if tries < TRIES && passes(&error) => {
+                        waits = true;
+                        left.push_back(place);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            // As many as there was room for.
+            at_once = (count - (left.len() - before)).max(1);
+            if waits {
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(found)
+    }
 }
 
 #[async_trait]
@@ -176,13 +300,40 @@ impl Source for GridSource {
         self.shared.control.drop_map(name).await
     }
 
+    fn is_here(&self, partition: PartitionId) -> bool {
+        let view = self.shared.views.borrow();
+        view.table.owner(partition) == Some(&self.shared.node_id)
+    }
+
+    async fn sizes(
+        &self,
+        map: &str,
+        partition: PartitionId,
+        places: &[(&str, SeekPlace)],
+        most: u32,
+    ) -> Result<(u64, Vec<Option<u64>>)> {
+        let (shared, core) = (Arc::clone(&self.shared), self.core(partition));
+        let owned = |(index, place): &(&str, SeekPlace)| ((*index).to_owned(), place.clone());
+        let places = places.iter().map(owned).collect();
+        let asking = ask_sizes(shared, core, (map.to_owned(), partition), places, most);
+        let mut sizes = self.on_core(partition, asking).await?.into_iter();
+        let records = sizes.next().flatten().unwrap_or(0);
+        Ok((records, sizes.collect()))
+    }
+
     /// A partition that moves, or loses its node, goes on elsewhere from the same cursor.
-    async fn page(&self, map: &str, from: (PartitionId, u64), rows_max: u32) -> Result<Page> {
+    async fn page(
+        &self,
+        map: &str,
+        from: (PartitionId, u64),
+        filter: &[u8],
+        rows_max: u32,
+    ) -> Result<Page> {
         let mut tries = 1;
         loop {
-            let (name, (partition, _)) = (map.to_owned(), from);
-            let work = |shared, core| ask(shared, core, name, from, rows_max);
-            match self.of_core(partition, work).await {
+            let (shared, core) = (Arc::clone(&self.shared), self.core(from.0));
+            let asked = (map.to_owned(), filter.to_vec());
+            match self.on_core(from.0, ask(shared, core, asked, from, rows_max)).await {
                 Err(error) if tries < TRIES && passes(&error) => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -206,7 +357,13 @@ impl Source for GridSource {
         })
     }
 
-    /// All places in one batch, and those again that were not answered.
+    async fn records(&self, map: &str, keys: &[Bytes]) -> Result<Vec<Option<Row>>> {
+        let Some(first) = keys.first() else { return Ok(Vec::new()) };
+        let partition = self.partitions().partition_of_key(first);
+        self.all(keys, partition, |shared, core, keys| ask_keys(shared, core, map.to_owned(), keys))
+            .await
+    }
+
     async fn seek(
         &self,
         map: &str,
@@ -214,39 +371,11 @@ impl Source for GridSource {
         places: &[SeekPlace],
         rows_max: u32,
     ) -> Result<Vec<Option<FoundPage>>> {
-        let mut found = vec![None; places.len()];
-        let mut left: Vec<usize> = (0..places.len()).collect();
-        let (mut at_once, mut tries) = (places.len(), 1);
-        while !left.is_empty() {
-            let asked: Vec<usize> = left.drain(..at_once.min(left.len())).collect();
-            let of = (map.to_owned(), index.to_owned());
-            let wanted: Vec<SeekPlace> = asked.iter().map(|place| places[*place].clone()).collect();
-            let partition = wanted[0].partition;
-            let work = |shared, core| ask_index(shared, core, of, wanted, rows_max);
-            let answers = self.of_core(partition, work).await?;
-            let (count, mut again) = (asked.len(), Vec::new());
-            let mut waits = false;
-            for (place, answer) in asked.into_iter().zip(answers) {
-                match answer {
-                    Ok(page) => found[place] = page,
-                    // The others took all the room of the reply.
-                    Err(error) if error.code() == ErrorCode::ReplyTooLarge => again.push(place),
-                    Err(error) if tries < TRIES && passes(&error) => {
-                        waits = true;
-                        again.push(place);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            // As many as there was room for.
-            at_once = (count - again.len()).max(1);
-            left.extend(again);
-            if waits {
-                tries += 1;
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-        Ok(found)
+        let Some(first) = places.first() else { return Ok(Vec::new()) };
+        let ask = |shared, core, places| {
+            ask_index(shared, core, (map.to_owned(), index.to_owned()), places, rows_max)
+        };
+        self.all(places, first.partition, ask).await
     }
 }
 
@@ -264,16 +393,29 @@ fn found(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<FoundPage>> {
         _ => return Ok(Some(FoundPage::default())),
     };
     let next = found.next.map(Bytes::copy_from_slice);
-    Ok(Some(FoundPage { rows: found.entries.iter().map(row).collect(), next }))
+    Ok(Some(FoundPage { rows: rows(&found.entries), next }))
 }
 
-fn row(one: &isogrid_core::PageEntry<'_>) -> Row {
-    Row {
-        key: Bytes::copy_from_slice(one.key),
-        value: Bytes::copy_from_slice(one.entry.value),
-        version: one.entry.version.0,
-        expires_at_ms: one.entry.expires_at.map(|at| at.0),
+/// The records of a page, all in one piece of memory: whoever asks for a page makes room for it while the partition waits.
+fn rows(entries: &[PageEntry<'_>]) -> Vec<Row> {
+    let bytes = entries.iter().map(|one| one.key.len() + one.entry.value.len()).sum();
+    let mut all = Vec::with_capacity(bytes);
+    for one in entries {
+        all.extend_from_slice(one.key);
+        all.extend_from_slice(one.entry.value);
     }
+    let mut left = Bytes::from(all);
+    let row = |one: &PageEntry<'_>| {
+        let key = left.split_to(one.key.len());
+        let value = left.split_to(one.entry.value.len());
+        row(key, value, &one.entry)
+    };
+    entries.iter().map(row).collect()
+}
+
+fn row(key: Bytes, value: Bytes, entry: &Entry<'_>) -> Row {
+    let expires_at_ms = entry.expires_at.map(|at| at.0);
+    Row { key, value, version: entry.version.0, expires_at_ms }
 }
 
 /// Whether another try may go well.

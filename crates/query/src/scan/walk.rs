@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
@@ -11,7 +12,8 @@ use datafusion::physical_plan::metrics::{
 };
 use isogrid_core::PartitionId;
 
-use crate::advice::{Advice, SAMPLED_PAGE};
+use crate::access::Access;
+use crate::advice::SAMPLED_PAGE;
 use crate::budget::Budget;
 use crate::columns::Builder;
 use crate::fault;
@@ -23,21 +25,25 @@ use crate::table::Grid;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// About how many records are taken at once: for so many the partition is held up.
-const PAGE_ROWS: u32 = 512;
+const PAGE_ROWS: u32 = 256;
+
+/// So many records are asked for at once by their keys.
+const KEYS_AT_ONCE: usize = 64;
 
 /// A walk under way.
 pub(super) struct Walk {
     pub(super) grid: Grid,
     pub(super) map: Arc<str>,
     pub(super) builder: Builder,
-    /// What is asked of an index, and what it found that is not in a batch yet.
+    /// The keys that are asked for, what is asked of an index, and what was found that is not in a batch yet.
+    pub(super) keys: VecDeque<(PartitionId, Vec<u8>)>,
     pub(super) seeking: Option<Seeking>,
     pub(super) sought: VecDeque<(PartitionId, Row)>,
     /// The partitions still to walk over, the next one last.
     pub(super) left: Vec<PartitionId>,
     /// How many pages there were, and what is said of one of them.
     pub(super) pages: usize,
-    pub(super) advice: Option<Arc<Advice>>,
+    pub(super) access: Arc<Access>,
     pub(super) part: (ExecutionPlanMetricsSet, usize),
     pub(super) cursor: u64,
     /// How many rows are still wanted.
@@ -54,7 +60,7 @@ impl Walk {
     /// Says in the figures of the walk, once, which index should be there.
     fn advise(&mut self, rows: &[Row]) {
         self.pages += 1;
-        let advice = self.advice.as_ref().filter(|_| self.pages == SAMPLED_PAGE);
+        let advice = self.access.advice.as_ref().filter(|_| self.pages == SAMPLED_PAGE);
         if let Some((advice, spared)) = advice.and_then(|one| Some((one, one.spares(rows)?))) {
             let (metrics, part) = &self.part;
             let name = format!("advice: {}", advice.statement(&self.map));
@@ -68,21 +74,40 @@ impl Walk {
             self.builder.push(partition, &row).map_err(DataFusionError::Execution)?;
             return Ok(true);
         }
+        if !self.keys.is_empty() {
+            self.take_keys().await?;
+            return Ok(true);
+        }
         let Some(seeking) = self.seeking.as_mut().filter(|seeking| !seeking.is_done()) else {
             return Ok(false);
         };
         let found = seeking.next(&self.grid, &self.map).await.map_err(fault::of_grid)?;
         self.left.extend(found.without);
         for (partition, rows) in found.rows {
-            self.scanned.add(rows.len());
-            self.grid.counts.scans_rows(rows.len());
             self.grid.counts.seeks();
-            if let Some(budget) = &self.budget {
-                budget.take(rows.len()).map_err(fault::of_grid)?;
-            }
+            self.count(rows.len())?;
             self.sought.extend(rows.into_iter().map(|row| (partition, row)));
         }
         Ok(true)
+    }
+
+    /// Asks for the records of some keys.
+    async fn take_keys(&mut self) -> Result<()> {
+        let asked: Vec<(PartitionId, Vec<u8>)> =
+            self.keys.drain(..self.keys.len().min(KEYS_AT_ONCE)).collect();
+        let keys: Vec<Bytes> = asked.iter().map(|(_, key)| Bytes::from(key.clone())).collect();
+        let records = self.grid.source.records(&self.map, &keys).await.map_err(fault::of_grid)?;
+        let found = asked.into_iter().zip(records);
+        let before = self.sought.len();
+        self.sought.extend(found.filter_map(|((partition, _), row)| Some((partition, row?))));
+        self.count(self.sought.len() - before)
+    }
+
+    /// Counts records that were looked at.
+    fn count(&self, rows: usize) -> Result<()> {
+        self.scanned.add(rows);
+        self.grid.counts.scans_rows(rows);
+        self.budget.as_ref().map_or(Ok(()), |budget| budget.take(rows)).map_err(fault::of_grid)
     }
 
     /// The next rows; none when all were given.
@@ -96,17 +121,15 @@ impl Walk {
                 continue;
             }
             let Some(&partition) = self.left.last() else { break };
-            let page = self.grid.source.page(&self.map, (partition, self.cursor), PAGE_ROWS).await;
+            let filter = self.access.pushed.as_ref().map_or(&[][..], |pushed| &pushed.filter);
+            let from = (partition, self.cursor);
+            let page = self.grid.source.page(&self.map, from, filter, PAGE_ROWS).await;
             let page = page.map_err(fault::of_grid)?;
             if self.cursor == 0 {
                 self.grid.counts.scans_partition();
             }
-            self.scanned.add(page.rows.len());
-            self.grid.counts.scans_rows(page.rows.len());
+            self.count(page.rows.len())?;
             self.advise(&page.rows);
-            if let Some(budget) = &self.budget {
-                budget.take(page.rows.len()).map_err(fault::of_grid)?;
-            }
             for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
                 self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
             }

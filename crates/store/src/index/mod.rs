@@ -124,7 +124,7 @@ impl Indexes {
         let from = self.list[place].covered.unwrap_or_default();
         let mut looked_at = 0;
         for segment in table.segments_from(from) {
-            let records = in_hash_order(segment, from, hasher);
+            let records = in_hash_order(segment, from, hasher, |_| true);
             let Some(&(first, _)) = records.first() else { continue };
             if looked_at >= records_max {
                 self.list[place].covered = Some(first);

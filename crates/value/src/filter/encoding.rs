@@ -10,6 +10,7 @@
 //!           6 count u16 · nodes                     all
 //!           7 count u16 · nodes                     any
 //!           8 node                                  the opposite
+//!           9 count u16 · (length u32 · text)…      the partition key is one of these
 //! field:    count u8 · (length u16 · name)…         zero names: the key
 //! constant: 0 false · 1 true · 2 i64 · 3 f64 · 4 length u32, text · 5 length u32, bytes
 //! ```
@@ -107,6 +108,11 @@ fn put_node(filter: &Filter, out: &mut Vec<u8>) -> Result<()> {
             out.push(8);
             put_node(filter, out)?;
         }
+        Filter::OfPartitionKeys(keys) => {
+            out.push(9);
+            put_count(keys.len(), out);
+            keys.iter().try_for_each(|key| put_bytes(key.as_bytes(), out))?;
+        }
     }
     Ok(())
 }
@@ -193,6 +199,10 @@ impl Reader<'_> {
             6 => Filter::All(self.list(depth)?),
             7 => Filter::Any(self.list(depth)?),
             8 => Filter::Not(Box::new(self.node(depth + 1)?)),
+            9 => {
+                let count = self.count()?;
+                Filter::OfPartitionKeys((0..count).map(|_| self.text()).collect::<Result<_>>()?)
+            }
             unknown => return Err(invalid(format!("node {unknown} is not known"))),
         })
     }

@@ -46,12 +46,19 @@ impl Predicate {
 
     /// Whether a record is meant. One whose value cannot be read is not, whatever the filter says of its fields.
     pub fn accepts(&self, key: &[u8], value: &[u8]) -> bool {
-        self.wanted.read(key, value).is_ok_and(|found| truth(&self.filter, &found) == Some(true))
+        self.wanted
+            .read(key, value)
+            .is_ok_and(|found| truth(&self.filter, key, &found) == Some(true))
+    }
+
+    /// Whether it looks into values.
+    pub fn reads_values(&self) -> bool {
+        !self.wanted.is_empty()
     }
 }
 
 /// Yes, no, or unknown.
-fn truth(filter: &Filter, found: &Found<'_, '_>) -> Option<bool> {
+fn truth(filter: &Filter, key: &[u8], found: &Found<'_, '_>) -> Option<bool> {
     match filter {
         Filter::Compare(field, comparison, constant) => {
             found.get(field).compare(constant.seen()).map(|order| comparison.holds(order))
@@ -68,10 +75,16 @@ fn truth(filter: &Filter, found: &Found<'_, '_>) -> Option<bool> {
             _ => None,
         },
         Filter::Contains(field, constant) => contains(found.get(field), constant),
-        Filter::All(filters) => one_of(filters.iter().map(|one| truth(one, found).map(|is| !is)))
-            .map(|is_refuted| !is_refuted),
-        Filter::Any(filters) => one_of(filters.iter().map(|one| truth(one, found))),
-        Filter::Not(filter) => truth(filter, found).map(|is| !is),
+        Filter::OfPartitionKeys(wanted) => {
+            let one = isogrid_core::slot::partition_key(key);
+            Some(wanted.iter().any(|wanted| wanted.as_bytes() == one))
+        }
+        Filter::All(filters) => {
+            one_of(filters.iter().map(|one| truth(one, key, found).map(|is| !is)))
+                .map(|is_refuted| !is_refuted)
+        }
+        Filter::Any(filters) => one_of(filters.iter().map(|one| truth(one, key, found))),
+        Filter::Not(filter) => truth(filter, key, found).map(|is| !is),
     }
 }
 
