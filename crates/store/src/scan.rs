@@ -16,6 +16,9 @@ use crate::table::Table;
 /// How much a page may look at, in records, before it ends with what it found.
 pub(crate) const PAGE_WORK_MAX: u64 = 16 << 10;
 
+/// A page of so many records is large.
+const LARGE_PAGE: usize = 512;
+
 /// How many bytes of keys and values a page may hold, unless its first entries alone have more.
 pub(crate) const PAGE_BYTES_MAX: usize = 1 << 20;
 
@@ -106,7 +109,11 @@ pub(crate) fn page<'s>(
         cost: Cost::default(),
     };
     let cursor = KeyHash(scan.cursor);
-    for segment in table.segments_from(cursor) {
+    for (first, segment) in table.segments_from(cursor) {
+        if pager.is_good_enough() {
+            pager.page.next = Some(first.0);
+            return Ok(pager.page);
+        }
         // What is left out before it has a place in the order cannot end a page: then all of a segment is looked at.
         let is_worked_out = pager.is_worked_out();
         let records = in_hash_order(segment, cursor, hasher, |record| {
@@ -157,6 +164,12 @@ impl<'s> Pager<'_, 's> {
     /// Whether it has looked at as many records as a page may.
     fn is_worked_out(&self) -> bool {
         self.work + self.cost.records() > PAGE_WORK_MAX
+    }
+
+    /// Whether a large page ends before the next segment. One that ends within a segment has to put all of it in order again for the
+    /// page behind it.
+    fn is_good_enough(&self) -> bool {
+        self.entries_max >= LARGE_PAGE && self.page.entries.len() * 2 >= self.entries_max
     }
 
     /// Adds what matches among records with one hash, or says that the page ended before them. The first group of a page

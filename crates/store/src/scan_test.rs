@@ -54,12 +54,32 @@ fn pages_of_any_size_find_every_key_once_in_the_same_order() {
     let mut partition = filled(2_000);
     let all = keys(&mut partition, scan(0, u32::MAX), 1);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 2_000);
-    for entries_max in [0, 1, 7, 1_000, 2_000, 2_001] {
+    for entries_max in [0, 1, 7, 511, 512, 600, 1_000, 2_000, 2_001] {
         assert_eq!(keys(&mut partition, scan(0, entries_max), 1), all, "pages of {entries_max}");
     }
     let first = page(&mut partition, scan(0, 10), 1);
     assert_eq!(first.entries.len(), 10);
     assert!(first.entries.iter().all(|entry| entry.entry.value.len() == 4));
+}
+
+#[test]
+fn a_large_page_ends_with_a_segment() {
+    let mut partition = filled(20_000);
+    let mut request = scan(0, 512);
+    let (mut pages, mut found) = (0, 0);
+    while let Some(next) = {
+        let page = page(&mut partition, request, 1);
+        found += page.entries.len();
+        pages += 1;
+        assert!(page.entries.len() <= 512, "{}", page.entries.len());
+        page.next
+    } {
+        // The first hash of a segment has zeros behind those bits that choose it.
+        assert_eq!(next & 0xffff_ffff, 0, "{next:x}");
+        request.cursor = next;
+    }
+    assert_eq!(found, 20_000);
+    assert!((40..=78).contains(&pages), "{pages} pages of at least half the size that may be");
 }
 
 #[test]
@@ -209,6 +229,37 @@ fn a_filter_leaves_out_what_it_does_not_mean() {
     let keys_only = Scan { with_values: false, ..filtered };
     assert_eq!(keys(&mut partition, keys_only, 1), expected);
     assert_eq!(keys(&mut partition, Scan { prefix: b"key:10", ..filtered }, 1).len(), 2);
+}
+
+#[test]
+fn a_filter_of_keys_alone_looks_at_many_records_and_not_at_all() {
+    let mut partition = partition();
+    for number in 0..20_000 {
+        let key = format!("{{t{}}}:{number}", number % 500);
+        // Nobody reads these values: they are none.
+        partition.run(MAP, Op::put(key.as_bytes(), b"{garbage"), 1);
+    }
+    let of = |keys: &[&str]| {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        isogrid_value::Filter::OfPartitionKeys(keys).encode().expect("it is small")
+    };
+    for (wanted, count) in [(&["t7"][..], 40), (&["t7", "t499", "none"], 80), (&["{t7}:7"], 0)] {
+        let filter = of(wanted);
+        let request = Scan { filter: &filter, ..scan(0, 1_000) };
+        let found = keys(&mut partition, request, 1);
+        let is_wanted = |key: &Vec<u8>| {
+            wanted.iter().any(|tag| key.starts_with(format!("{{{tag}}}").as_bytes()))
+        };
+        assert!(found.len() == count && found.iter().all(is_wanted), "{wanted:?}");
+    }
+    let filter = of(&["none"]);
+    let mut request = Scan { filter: &filter, ..scan(0, 10) };
+    let mut pages = 1;
+    while let Some(next) = page(&mut partition, request, 1).next {
+        assert!(next > request.cursor, "it gets on");
+        (request.cursor, pages) = (next, pages + 1);
+    }
+    assert!((3..=6).contains(&pages), "{pages} pages: a page looks at about 5,000 keys");
 }
 
 #[test]

@@ -279,15 +279,17 @@ impl Table {
         self.segments.iter().flat_map(Segment::records)
     }
 
-    /// The segments from the one that holds `from` on, in the order of the hashes.
-    pub(crate) fn segments_from(&self, from: KeyHash) -> impl Iterator<Item = &Segment> {
+    /// The segments from the one that holds `from` on, in the order of the hashes, each with the first hash that it may hold.
+    pub(crate) fn segments_from(&self, from: KeyHash) -> impl Iterator<Item = (KeyHash, &Segment)> {
         let mut entry = from.prefix(self.depth);
         std::iter::from_fn(move || {
             let segment = &self.segments[*self.directory.get(entry)? as usize];
             // A segment less deep than the directory has several neighbouring entries: go to the first behind them.
             let entries = 1 << (self.depth - segment.depth());
-            entry = (entry & !(entries - 1)) + entries;
-            Some(segment)
+            let first = entry & !(entries - 1);
+            entry = first + entries;
+            let hash = (first as u64).checked_shl(u64::BITS - self.depth).unwrap_or(0);
+            Some((KeyHash(hash), segment))
         })
     }
 

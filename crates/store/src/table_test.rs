@@ -25,7 +25,7 @@ impl Table {
             return;
         }
         assert_eq!(self.directory.len(), 1 << self.depth);
-        let in_order = self.segments_from(KeyHash(0));
+        let in_order = self.segments_from(KeyHash(0)).map(|(_, segment)| segment);
         let covered: usize = in_order.map(|segment| 1 << (self.depth - segment.depth())).sum();
         assert_eq!(covered, self.directory.len(), "the segments cover all hashes");
         for record in self.records() {
@@ -142,7 +142,7 @@ fn segments_come_in_the_order_of_hashes_from_any_hash_on() {
     let mut table = Table::default();
     (0..5_000u32).for_each(|n| insert(&mut table, &hasher, &n.to_le_bytes()).expect("even hashes"));
     let mut last = 0;
-    for segment in table.segments_from(KeyHash(0)) {
+    for (_, segment) in table.segments_from(KeyHash(0)) {
         let hashes = segment.records().map(|record| hasher.hash(record.key()).0);
         let (least, most) = hashes.fold((u64::MAX, 0), |(a, b), hash| (a.min(hash), b.max(hash)));
         assert!(last < least, "segments do not overlap");
@@ -151,7 +151,7 @@ fn segments_come_in_the_order_of_hashes_from_any_hash_on() {
     for from in [0, 1, u64::MAX / 3, u64::MAX] {
         let hashes = table.records().map(|record| hasher.hash(record.key()).0);
         let expected = hashes.filter(|hash| *hash >= from).count();
-        let found = table.segments_from(KeyHash(from)).flat_map(Segment::records);
+        let found = table.segments_from(KeyHash(from)).flat_map(|(_, segment)| segment.records());
         assert_eq!(found.filter(|record| hasher.hash(record.key()).0 >= from).count(), expected);
     }
 }

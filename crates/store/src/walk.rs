@@ -107,7 +107,7 @@ impl<'s> Walker<'s> {
         hashes: &RangeInclusive<KeyHash>,
     ) -> bool {
         let map = store.id();
-        for segment in store.content.table.segments_from(*hashes.start()) {
+        for (_, segment) in store.content.table.segments_from(*hashes.start()) {
             let records =
                 in_hash_order(segment, *hashes.start(), &partition.common.hasher, |_| true);
             for group in records.chunk_by(|(one, _), (other, _)| one == other) {

@@ -25,7 +25,7 @@ use crate::table::Grid;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// About how many records are taken at once: for so many the partition is held up.
-const PAGE_ROWS: u32 = 256;
+const PAGE_ROWS: u32 = 512;
 
 /// So many records are asked for at once by their keys.
 const KEYS_AT_ONCE: usize = 64;

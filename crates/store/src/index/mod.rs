@@ -123,7 +123,7 @@ impl Indexes {
         let place = self.list.iter().position(|index| index.covered.is_some())?;
         let from = self.list[place].covered.unwrap_or_default();
         let mut looked_at = 0;
-        for segment in table.segments_from(from) {
+        for (_, segment) in table.segments_from(from) {
             let records = in_hash_order(segment, from, hasher, |_| true);
             let Some(&(first, _)) = records.first() else { continue };
             if looked_at >= records_max {
