@@ -100,7 +100,7 @@ mod watch;
 pub use arrow;
 
 pub use admin::{
-    ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder, IndexInfo, Intent, KeyPlace,
+    ClientInfo, ClientList, ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder, IndexInfo, Intent, KeyPlace,
     LagStatus, LogPoint, LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus,
     MoveStatus, NodeClock, Operator, PartitionList, PartitionStatus, Plan, PlannedMove,
     PutMapOutcome, RecoveryStatus, StopBlocker, StopProof, StopVerdict, WorkerStatus,
