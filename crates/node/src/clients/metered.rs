@@ -16,15 +16,19 @@ use super::Client;
 pub(crate) struct Metered {
     socket: TcpStream,
     client: Arc<Client>,
-    /// How long the client may leave unread what is sent.
-    stall_max: Duration,
+    /// How long the client may leave unread what is sent, if that is bounded here.
+    stall_max: Option<Duration>,
     /// Since nothing more could be sent.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Metered {
     /// Wraps a socket.
-    pub(crate) fn new(socket: TcpStream, client: Arc<Client>, stall_max: Duration) -> Self {
+    pub(crate) fn new(
+        socket: TcpStream,
+        client: Arc<Client>,
+        stall_max: Option<Duration>,
+    ) -> Self {
         Metered { socket, client, stall_max, stalled: None }
     }
 
@@ -35,7 +39,7 @@ impl Metered {
         tried: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if tried.is_pending() {
-            let stall_max = self.stall_max;
+            let Some(stall_max) = self.stall_max else { return Poll::Pending };
             let stalled =
                 self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall_max)));
             ready!(stalled.as_mut().poll(context));
@@ -108,7 +112,7 @@ mod tests {
         let mut other = TcpStream::connect(address).await.expect("it listens");
         let (socket, peer) = listener.accept().await.expect("connected");
         let client = Clients::default().open(Door::Http, peer);
-        let mut metered = Metered::new(socket, Arc::clone(&client), Duration::from_millis(50));
+        let mut metered = Metered::new(socket, Arc::clone(&client), Some(Duration::from_millis(50)));
         other.write_all(b"hello").await.expect("sent");
         metered.read_exact(&mut [0; 5]).await.expect("received");
         let many = vec![0; 64 << 20];

@@ -92,7 +92,7 @@ impl HttpDoor {
             return debug!(%peer, %error, "connection was gone at once");
         }
         let client = self.clients.open(Door::Http, peer);
-        let socket = Metered::new(socket, Arc::clone(&client), self.stall_max);
+        let socket = Metered::new(socket, Arc::clone(&client), Some(self.stall_max));
         let serving = serve_one(
             (socket, place),
             Arc::clone(&client),
