@@ -24,14 +24,16 @@ fn who_is_connected_is_told_with_what_it_does() {
         let grid = grid.expect("it is there");
         let map = grid.map::<String, String>("m");
         map.put("k", &"v".repeat(10_000)).await.expect("a write");
-        let is_it = |client: &Value| {
-            client["name"] == "billing" && client["last_operation"] == "put"
-        };
+        let is_it =
+            |client: &Value| client["name"] == "billing" && client["last_operation"] == "put";
         let list = get(http, "/v1/clients").json();
         let found = find(&list, is_it);
         assert_eq!(found.len(), 1, "{list}");
         let client = &found[0];
-        assert_eq!((&client["door"], &client["library"]), (&"grpc".into(), &"isogrid-client".into()));
+        assert_eq!(
+            (&client["door"], &client["library"]),
+            (&"grpc".into(), &"isogrid-client".into())
+        );
         assert_eq!(client["version"], env!("CARGO_PKG_VERSION"));
         assert!(client["bytes_in"].as_u64() > Some(10_000), "{client}");
         assert!(client["bytes_out"].as_u64() > Some(0), "{client}");
@@ -68,7 +70,8 @@ fn streams_are_in_the_list_and_end_when_they_are_ended() {
     let own = silent.local_addr().expect("connected").to_string();
     let is_it = |client: &Value| client["address"] == *own;
     eventually("it is there", || !find(&get(http, "/v1/clients").json(), is_it).is_empty());
-    let id = find(&get(http, "/v1/clients").json(), is_it)[0]["id"].as_str().expect("text").to_owned();
+    let id =
+        find(&get(http, "/v1/clients").json(), is_it)[0]["id"].as_str().expect("text").to_owned();
     let killed = node.run(&["clients", "kill", &id, "nobody-9", "-o", "json"]);
     assert_eq!(killed.code, 4, "one of two: {}", killed.stderr);
     assert_eq!(killed.json()["ended"][0], *id);
@@ -82,7 +85,8 @@ fn any_node_lists_those_of_all_and_ends_any() {
     let dev = ["dev", "--port-base", "0", "-o", "json", "--set", "node.cores=1"];
     let (_process, line) = Running::start(&dev);
     let announced: Value = serde_json::from_str(&line).expect("it starts");
-    let of = |node: usize, what: &str| announced["nodes"][node][what].as_str().expect("text").to_owned();
+    let of =
+        |node: usize, what: &str| announced["nodes"][node][what].as_str().expect("text").to_owned();
     runtime().block_on(async {
         let seeds = [of(0, "grpc")];
         let grid = Grid::builder().seeds(seeds).client_name("reports").build().await;
@@ -91,15 +95,23 @@ fn any_node_lists_those_of_all_and_ends_any() {
         for n in 0..64 {
             map.put(&n, &n).await.expect("a write");
         }
-        let arguments = |all: &[&str]| [all, &["-o", "json", "--endpoint", &of(1, "grpc")]].concat().iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let arguments = |all: &[&str]| {
+            [all, &["-o", "json", "--endpoint", &of(1, "grpc")]]
+                .concat()
+                .iter()
+                .map(|one| (*one).to_owned())
+                .collect::<Vec<_>>()
+        };
         let run = |all: &[&str]| {
             let all = arguments(all);
             isogrid(&all.iter().map(String::as_str).collect::<Vec<_>>())
         };
         let is_it = |client: &Value| client["name"] == "reports";
         let list = ok(run(&["clients", "ls"]));
-        let nodes: std::collections::BTreeSet<String> =
-            find(&list, is_it).iter().map(|one| one["node"].as_str().expect("text").to_owned()).collect();
+        let nodes: std::collections::BTreeSet<String> = find(&list, is_it)
+            .iter()
+            .map(|one| one["node"].as_str().expect("text").to_owned())
+            .collect();
         assert_eq!(nodes.len(), 3, "it has sessions with all: {list}");
         assert!(find(&list, |one| one["door"] == "node").is_empty());
         let with_nodes = ok(run(&["clients", "ls", "--nodes"]));
@@ -109,8 +121,10 @@ fn any_node_lists_those_of_all_and_ends_any() {
         assert!(find(&all, is_it).len() > find(&here, is_it).len());
         assert_eq!(all["missing"], Value::Array(Vec::new()));
 
-        let ids: Vec<String> =
-            find(&list, is_it).iter().map(|one| one["id"].as_str().expect("text").to_owned()).collect();
+        let ids: Vec<String> = find(&list, is_it)
+            .iter()
+            .map(|one| one["id"].as_str().expect("text").to_owned())
+            .collect();
         let kill = ["clients", "kill"];
         let kill: Vec<&str> = kill.into_iter().chain(ids.iter().map(String::as_str)).collect();
         let killed = ok(run(&kill));

@@ -167,14 +167,19 @@ fn any_node_answers_for_all_page_by_page() {
     assert_eq!(cluster["members"].as_array().map(Vec::len), Some(3), "{cluster}");
     for http in &http {
         let members = get(http, "/v1/members").json();
-        assert!(members["members"].as_array().expect("a list").iter().all(|one| one["is_live"] == true));
+        assert!(
+            members["members"].as_array().expect("a list").iter().all(|one| one["is_live"] == true)
+        );
         let partitions = get(http, "/v1/partitions").json();
         let count = partitions["partitions_total"].as_u64().expect("a number");
         assert_eq!(partitions["partitions"].as_array().map(Vec::len), Some(count as usize));
         let map = get(http, "/v1/maps/people").json();
         assert_eq!((&map["name"], &map["entries"]), (&json!("people"), &json!(60)));
         let maps = get(http, "/v1/maps").json();
-        assert_eq!((&maps["maps"][0]["name"], &maps["not_counted"]), (&json!("people"), &json!([])));
+        assert_eq!(
+            (&maps["maps"][0]["name"], &maps["not_counted"]),
+            (&json!("people"), &json!([]))
+        );
     }
 }
 
@@ -197,12 +202,13 @@ fn operations_of_a_batch_are_answered_one_by_one() {
     ]});
     let results = post(http, "/v1/maps/m/batch", &batch).json();
     let results = results["results"].as_array().expect("results");
-    let words: Vec<&str> = results.iter().map(|one| one["result"].as_str().expect("a word")).collect();
+    let words: Vec<&str> =
+        results.iter().map(|one| one["result"].as_str().expect("a word")).collect();
     assert_eq!(
         words,
         [
-            "written", "conflict", "found", "written", "found", "integer", "failed", "flag", "missing",
-            "failed", "deleted"
+            "written", "conflict", "found", "written", "found", "integer", "failed", "flag",
+            "missing", "failed", "deleted"
         ],
         "{results:?}"
     );
@@ -254,7 +260,12 @@ fn wrong_requests_are_told_what_is_wrong() {
         ("DELETE", "/v1/clients/nobody-7", 404, "IG-0128"),
     ] {
         let told = ask(http, method, path, &[], b"");
-        assert_eq!((told.status, &*told.code()), (status, code), "{method} {path}: {}", told.text());
+        assert_eq!(
+            (told.status, &*told.code()),
+            (status, code),
+            "{method} {path}: {}",
+            told.text()
+        );
     }
     let maps = get(http, "/v1/maps").json();
     assert_eq!(maps["maps"].as_array().map(Vec::len), Some(1), "nobody made another: {maps}");

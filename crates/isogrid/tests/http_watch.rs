@@ -71,7 +71,10 @@ fn events_tell_what_happens_and_begin_again_where_they_were() {
     put_json(http, "/v1/maps/m/entries/a", r#"{"x": [1, 2]}"#);
     let (name, put_event) = events.next().expect("an event");
     assert_eq!((&*name, &put_event["key"]), ("put", &json!("a")));
-    assert_eq!((&put_event["value"], &put_event["encoding"]), (&json!({"x": [1, 2]}), &json!("json")));
+    assert_eq!(
+        (&put_event["value"], &put_event["encoding"]),
+        (&json!({"x": [1, 2]}), &json!("json"))
+    );
     assert_eq!(ask(http, "DELETE", "/v1/maps/m/entries/a", &[], b"").status, 200);
     let (name, gone) = events.next().expect("an event");
     assert_eq!((&*name, &gone["key"]), ("deleted", &json!("a")));
@@ -254,7 +257,10 @@ fn websockets_tell_the_same() {
         assert_eq!(event(&mut from)["event"], "begun");
         put(http, 1);
         let told = event(&mut from);
-        assert_eq!((&told["event"], &told["key"], &told["value"]), (&json!("put"), &json!("k1"), &json!(1)));
+        assert_eq!(
+            (&told["event"], &told["key"], &told["value"]),
+            (&json!("put"), &json!("k1"), &json!(1))
+        );
         let resume = told["resume"].as_str().expect("a place").to_owned();
         // Goodbye: a masked close frame.
         from.get_mut().write_all(&[0x88, 0x80, 0, 0, 0, 0]).expect("it reads");
@@ -263,7 +269,8 @@ fn websockets_tell_the_same() {
         let (_, mut from) = websocket(http, &format!("{path}?resume={resume}"), "");
         assert_eq!(event(&mut from)["key"], "k2");
     }
-    let (status, _) = websocket(http, "/v1/maps/m/watch/ws", "Origin: http://elsewhere.example\r\n");
+    let (status, _) =
+        websocket(http, "/v1/maps/m/watch/ws", "Origin: http://elsewhere.example\r\n");
     assert!(status.starts_with("HTTP/1.1 403"), "{status}");
     let own = format!("Origin: http://{http}\r\n");
     let (status, mut from) = websocket(http, "/v1/maps/m/watch/ws", &own);

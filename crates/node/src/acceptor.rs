@@ -52,11 +52,7 @@ pub(crate) struct Acceptor {
 
 impl Acceptor {
     /// An acceptor for these cores.
-    pub(crate) fn new(
-        cores: Vec<CoreDoor>,
-        connections_max: usize,
-        clients: Arc<Clients>,
-    ) -> Self {
+    pub(crate) fn new(cores: Vec<CoreDoor>, connections_max: usize, clients: Arc<Clients>) -> Self {
         Self { cores, connections_max, clients, turn: 0 }
     }
 

@@ -259,8 +259,7 @@ mod tests {
         let (_client, connection) = pair().await;
         let open = Arc::new(AtomicUsize::new(0));
         let client = Arc::clone(&connection.state.client);
-        let state =
-            Arc::new(ConnectionState::new(client, 0, true, Arc::clone(&open)));
+        let state = Arc::new(ConnectionState::new(client, 0, true, Arc::clone(&open)));
         let Connection { socket, .. } = connection;
         let mut connection = Connection::new(socket, Arc::clone(&state));
         assert_eq!(open.load(Ordering::Relaxed), 1);

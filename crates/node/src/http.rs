@@ -22,11 +22,7 @@ use crate::recovering::Recovering;
 use crate::{VERSION, metrics};
 
 /// Serves HTTP until the node stops.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    stopping: CancellationToken,
-) {
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: CancellationToken) {
     let clients = Arc::clone(&shared.clients);
     let limits = shared.engine.limits().clone();
     let api = v1::router(&shared, &stopping);

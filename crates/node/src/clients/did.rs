@@ -31,6 +31,7 @@ pub(crate) enum Did {
     /// Opened a session.
     Session,
     /// A statement of SQL.
+    #[cfg_attr(not(feature = "sql"), allow(dead_code, reason = "statements are SQL's"))]
     Statement,
     /// Something of the operators' door.
     Admin,

@@ -24,11 +24,7 @@ pub(crate) struct Metered {
 
 impl Metered {
     /// Wraps a socket.
-    pub(crate) fn new(
-        socket: TcpStream,
-        client: Arc<Client>,
-        stall_max: Option<Duration>,
-    ) -> Self {
+    pub(crate) fn new(socket: TcpStream, client: Arc<Client>, stall_max: Option<Duration>) -> Self {
         Metered { socket, client, stall_max, stalled: None }
     }
 
@@ -112,7 +108,8 @@ mod tests {
         let mut other = TcpStream::connect(address).await.expect("it listens");
         let (socket, peer) = listener.accept().await.expect("connected");
         let client = Clients::default().open(Door::Http, peer);
-        let mut metered = Metered::new(socket, Arc::clone(&client), Some(Duration::from_millis(50)));
+        let mut metered =
+            Metered::new(socket, Arc::clone(&client), Some(Duration::from_millis(50)));
         other.write_all(b"hello").await.expect("sent");
         metered.read_exact(&mut [0; 5]).await.expect("received");
         let many = vec![0; 64 << 20];

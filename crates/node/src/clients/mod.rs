@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use did::Did;
 pub(crate) use metered::Metered;
-pub(crate) use report::{ClientReport, ClientsQuestion};
+pub(crate) use report::ClientReport;
 
 use crate::clock;
 

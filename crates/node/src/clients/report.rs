@@ -41,7 +41,7 @@ pub(crate) struct ClientReport {
 
 /// What another node is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum ClientsQuestion {
+enum ClientsQuestion {
     /// Who is connected?
     List,
     /// End this connection. The answer is whether it was there.

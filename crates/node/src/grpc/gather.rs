@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, SelectAll};
 use futures::StreamExt;
+use futures::stream::{self, BoxStream, SelectAll};
 use isogrid_core::{Error, ErrorCode, ErrorKind, NodeId, PartitionId, Result};
 use isogrid_proto::pb::grid_client::GridClient;
 use isogrid_proto::pb::{self, watch_event::Event};
@@ -69,16 +69,32 @@ pub(crate) struct MapEvent {
 pub(crate) enum What {
     /// Nothing: this is where the watch of the partition begins.
     Begun,
-    Put { key: Bytes, value: Bytes, version: u64, expires_at_ms: Option<u64> },
+    Put {
+        key: Bytes,
+        value: Bytes,
+        version: u64,
+        expires_at_ms: Option<u64>,
+    },
     /// The word says why: deleted, expired or evicted.
-    Removed { word: &'static str, key: Bytes, version: u64 },
+    Removed {
+        word: &'static str,
+        key: Bytes,
+        version: u64,
+    },
     /// The record is one that the filter does not mean.
-    Unmatched { key: Bytes, version: u64 },
-    Cleared { version: u64 },
+    Unmatched {
+        key: Bytes,
+        version: u64,
+    },
+    Cleared {
+        version: u64,
+    },
     SnapshotBegun,
     SnapshotDone,
     /// So many events were left out.
-    Lagged { missed: u64 },
+    Lagged {
+        missed: u64,
+    },
     Compacted,
 }
 
@@ -97,9 +113,8 @@ impl Owners {
             // Those that nobody uses any more are closed.
             open.values_mut().for_each(|all| all.retain(|(_, used)| Arc::strong_count(used) > 1));
             open.retain(|_, all| !all.is_empty());
-            let has_room = |one: &&(Channel, Arc<()>)| {
-                Arc::strong_count(&one.1) <= WATCHES_PER_CHANNEL_MAX
-            };
+            let has_room =
+                |one: &&(Channel, Arc<()>)| Arc::strong_count(&one.1) <= WATCHES_PER_CHANNEL_MAX;
             open.get(address).and_then(|all| all.iter().find(has_room)).cloned()
         };
         if let Some(found) = found {

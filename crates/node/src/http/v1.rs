@@ -56,8 +56,8 @@ struct Api {
 type Route = (&'static str, &'static [&'static str], MethodRouter<Api>);
 
 /// All addresses. `openapi.json` describes them, and a test holds the two together.
-fn routes() -> Vec<Route> {
-    vec![
+fn routes() -> [Route; 13] {
+    [
         ("/v1/openapi.json", &["get"], get(openapi::document)),
         ("/v1/cluster", &["get"], get(cluster::cluster)),
         ("/v1/members", &["get"], get(cluster::members)),
@@ -80,11 +80,8 @@ fn routes() -> Vec<Route> {
 
 /// The API of a node.
 pub(super) fn router(shared: &Arc<Shared>, stopping: &CancellationToken) -> Router {
-    let api = Api {
-        shared: Arc::clone(shared),
-        owners: Arc::default(),
-        stopping: stopping.clone(),
-    };
+    let api =
+        Api { shared: Arc::clone(shared), owners: Arc::default(), stopping: stopping.clone() };
     let mut router = Router::new();
     for (path, methods, answers) in routes() {
         let wrong = move |request: Request| async move { wrong_method(&request, methods) };

@@ -75,7 +75,8 @@ impl AskKind {
         use AskKind::{
             CanStop, Clients, FindMap, Forward, Heartbeat, Propose, PullNews, Raft, Status,
         };
-        let kinds = [Raft, Propose, Heartbeat, PullNews, FindMap, Forward, CanStop, Status, Clients];
+        let kinds =
+            [Raft, Propose, Heartbeat, PullNews, FindMap, Forward, CanStop, Status, Clients];
         kinds.into_iter().find(|kind| *kind as u32 == number)
     }
 

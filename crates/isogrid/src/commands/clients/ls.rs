@@ -34,7 +34,17 @@ pub(super) async fn run(operator: &Operator, args: &LsArgs, format: Format) -> C
         return Ok(exit);
     }
     let mut rows = table(&[
-        "id", "door", "name", "library", "address", "age", "idle", "last", "in flight", "in", "out",
+        "id",
+        "door",
+        "name",
+        "library",
+        "address",
+        "age",
+        "idle",
+        "last",
+        "in flight",
+        "in",
+        "out",
     ]);
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { escaped_text(text) };
     for client in &list.clients {

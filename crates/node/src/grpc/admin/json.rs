@@ -1,6 +1,6 @@
 //! What operators are told, as JSON: for those who ask over HTTP. The names are those that `isogrid -o json` prints.
 
-use isogrid_core::{Error, NodeId};
+use isogrid_core::Error;
 use isogrid_proto::pb;
 use serde_json::{Map, Value, json};
 
@@ -55,10 +55,7 @@ pub(crate) fn partitions(shared: &Shared) -> Value {
 }
 
 /// This map, or all for an empty name; and the nodes whose entries are not counted.
-pub(crate) async fn maps(
-    shared: &Shared,
-    name: &str,
-) -> Result<(Vec<Value>, Vec<String>), Error> {
+pub(crate) async fn maps(shared: &Shared, name: &str) -> Result<(Vec<Value>, Vec<String>), Error> {
     let request = pb::ListMapsRequest { map: name.to_owned(), all: true };
     let list = of_maps::list(shared, &request).await?;
     Ok((each(&list.maps, map), list.missing))

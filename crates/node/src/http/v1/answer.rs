@@ -170,7 +170,10 @@ mod tests {
         assert!(body["next"].is_string());
         assert_eq!(status(&error), StatusCode::NOT_FOUND);
         let lost = Error::new(ErrorCode::ConnectionLost, "");
-        assert_eq!((status(&lost), &super::body(&lost)["outcome"]), (StatusCode::BAD_GATEWAY, &json!("unknown")));
+        assert_eq!(
+            (status(&lost), &super::body(&lost)["outcome"]),
+            (StatusCode::BAD_GATEWAY, &json!("unknown"))
+        );
     }
 
     #[test]

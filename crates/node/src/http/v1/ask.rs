@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -47,7 +47,8 @@ impl Ask {
         let (parts, body) = request.into_parts();
         let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         let path = parts.uri.path().split('/').skip(2).map(decoded).collect();
-        let pairs = parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let pairs =
+            parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let mut parameters: Vec<(String, Vec<u8>)> = Vec::new();
         for pair in pairs {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -150,6 +151,14 @@ impl Ask {
 
     /// The body; one that is too long, or takes too long, is an error.
     pub(super) async fn body(&mut self, bytes_max: usize) -> Result<Bytes, Failure> {
+        let too_long = || {
+            let detail = format!("the body has more than {bytes_max} bytes");
+            Failure::from(Error::new(ErrorCode::ValueTooLarge, detail))
+        };
+        // One that says so beforehand need not come.
+        if self.body.size_hint().lower() > bytes_max as u64 {
+            return Err(too_long());
+        }
         let body = Limited::new(std::mem::take(&mut self.body), bytes_max);
         let Ok(collected) = tokio::time::timeout(BODY_MAX, body.collect()).await else {
             let why = format!("the body has not come within {} s", BODY_MAX.as_secs());
@@ -157,10 +166,7 @@ impl Ask {
         };
         match collected {
             Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                let detail = format!("the body has more than {bytes_max} bytes");
-                Err(Error::new(ErrorCode::ValueTooLarge, detail).into())
-            }
+            Err(error) if error.is::<LengthLimitError>() => Err(too_long()),
             Err(error) => Err(Failure::malformed(format!("the body breaks off: {error}"))),
         }
     }
@@ -216,7 +222,8 @@ mod tests {
         for wrong in ["/v1/maps?limt=1", "/v1/maps?limit=1&limit=2"] {
             assert!(ask(wrong).is_err(), "{wrong}");
         }
-        let asked = ask("/v1/maps/a%20b/entries?limit=x&timeout_ms=0&values=perhaps").expect("good");
+        let asked =
+            ask("/v1/maps/a%20b/entries?limit=x&timeout_ms=0&values=perhaps").expect("good");
         assert!(asked.map().is_err());
         assert!(asked.number("limit").is_err());
         assert!(asked.deadline().is_err());

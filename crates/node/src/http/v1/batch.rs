@@ -87,11 +87,8 @@ pub(super) async fn batch(State(api): State<Api>, request: Request) -> Answer {
     let typed: Vec<Typed<'_>> = all.iter().map(|one| Typed::plain(&map, op(one))).collect();
     let to = Destination { relay, core: CORE, session: None, deadline };
     let convert = |reply: &Reply<'_>, _: Option<&Receipt>| Said::of(reply);
-    let results: Vec<Value> = calls::run(to, &typed, convert)
-        .await?
-        .into_iter()
-        .map(|said| said.told(codec))
-        .collect();
+    let results: Vec<Value> =
+        calls::run(to, &typed, convert).await?.into_iter().map(|said| said.told(codec)).collect();
     Ok(ok(&json!({ "results": results })))
 }
 
@@ -166,7 +163,11 @@ fn op(read: &Read) -> Op<'_> {
 enum Said {
     /// As it is told.
     Plain(Value),
-    Found { value: Vec<u8>, version: u64, expires_at_ms: Option<u64> },
+    Found {
+        value: Vec<u8>,
+        version: u64,
+        expires_at_ms: Option<u64>,
+    },
 }
 
 impl Said {

@@ -5,9 +5,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use isogrid_core::{
-    Condition, Error, ErrorCode, Expiry, Op, Receipt, Reply, Timestamp, Version,
-};
+use isogrid_core::{Condition, Error, ErrorCode, Expiry, Op, Receipt, Reply, Timestamp, Version};
 use serde_json::json;
 
 use super::Api;
@@ -152,7 +150,8 @@ fn condition(ask: &Ask) -> Result<Condition, Failure> {
         (Some(tag), None) => {
             let digits = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
             let version = digits.and_then(|digits| digits.parse().ok()).map(Version);
-            let wrong = || Failure::malformed(format!("If-Match: {tag}: it is * or one \"version\""));
+            let wrong =
+                || Failure::malformed(format!("If-Match: {tag}: it is * or one \"version\""));
             version.map(Condition::IfVersion).ok_or_else(wrong)
         }
         (None, Some(tag)) => {
@@ -173,7 +172,9 @@ fn expiry(ask: &Ask) -> Result<Expiry, Failure> {
         Some("keep") => Ok(Expiry::Keep),
         Some(text) => match text.parse() {
             Ok(ms) if ms > 0 => Ok(Expiry::AfterMs(ms)),
-            _ => Err(Failure::malformed(format!("ttl_ms = {text:?}: milliseconds from 1, or keep"))),
+            _ => {
+                Err(Failure::malformed(format!("ttl_ms = {text:?}: milliseconds from 1, or keep")))
+            }
         },
     }
 }

@@ -164,7 +164,9 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_as_it_was_written() {
-        for cursor in [Cursor { partition: 0, within: 0 }, Cursor { partition: 255, within: u64::MAX }] {
+        for cursor in
+            [Cursor { partition: 0, within: 0 }, Cursor { partition: 255, within: u64::MAX }]
+        {
             assert_eq!(Cursor::read(&cursor.text()), Some(cursor));
         }
         for wrong in ["", "1", "x.1", "10000.0", "1.1.1", "-1.0"] {

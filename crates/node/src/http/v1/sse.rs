@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::Api;
 use super::answer::{Answer, body};
 use super::ask::Ask;
-use super::watch::{Follow, Next, PARAMETERS};
+use super::watch::{Follow, Next, PARAMETERS, Wish};
 use super::websocket;
 use crate::clients::Did;
 
@@ -27,10 +27,10 @@ pub(super) async fn watch(State(api): State<Api>, request: Request) -> Answer {
     }
     let ask = Ask::new(request, Did::Watch, &PARAMETERS)?;
     // A browser that comes again has the same address as before: what it heard last counts.
-    let resume = ask.header("last-event-id")?;
-    let follow = Follow::begin(&api, &ask, resume).await?;
-    let begin = Bytes::from(format!("retry: {COME_AGAIN_MS}\n\n"));
+    let wish = Wish::of(&ask, ask.header("last-event-id")?)?;
     let call = ask.call();
+    let follow = Follow::begin(&api, wish).await?;
+    let begin = Bytes::from(format!("retry: {COME_AGAIN_MS}\n\n"));
     let events = futures::stream::unfold(Some(follow), move |follow| {
         let _counts = &call;
         next(follow)

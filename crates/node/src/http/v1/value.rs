@@ -289,7 +289,8 @@ mod tests {
         assert_eq!(body(Some("application/msgpack")).expect("as it is"), packed);
         assert!(body(Some("text/plain")).is_err());
         let json = Bytes::from_static(b"{\"a\":1}");
-        let (body, name) = as_body(json.clone(), None, Some("application/msgpack")).expect("packed");
+        let (body, name) =
+            as_body(json.clone(), None, Some("application/msgpack")).expect("packed");
         assert_eq!((body, name), (packed, "application/msgpack"));
         assert!(as_body(json, Some(Codec::Bytes), Some("application/json")).is_err());
     }

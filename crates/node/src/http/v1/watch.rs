@@ -56,9 +56,16 @@ pub(super) enum Next {
     End,
 }
 
-impl Follow {
-    /// Begins to watch what a request names. `resume`: where to go on, if the request says that in its own way.
-    pub(super) async fn begin(api: &Api, ask: &Ask, resume: Option<&str>) -> Result<Self, Failure> {
+/// What a request wants to watch.
+pub(super) struct Wish {
+    wanted: Wanted,
+    codec: Option<Codec>,
+    client: Option<Arc<Client>>,
+}
+
+impl Wish {
+    /// What a request says. `resume`: where to go on, if the request says that in its own way.
+    pub(super) fn of(ask: &Ask, resume: Option<&str>) -> Result<Self, Failure> {
         let (map, codec) = (ask.map()?, Codec::asked(ask)?);
         let filter = ask.text("filter")?.map(filter::encoded).transpose()?.unwrap_or_default();
         let resume = match resume {
@@ -68,18 +75,26 @@ impl Follow {
         let places = resume.map_or_else(|| Ok(Places::new()), read)?;
         let prefix = Bytes::copy_from_slice(ask.bytes("prefix").unwrap_or_default());
         let with_snapshot = ask.flag("snapshot", false)?;
+        let wanted = Wanted { map, prefix, filter: filter.into(), with_snapshot, places };
+        Ok(Wish { wanted, codec, client: ask.client() })
+    }
+}
+
+impl Follow {
+    /// Begins to watch.
+    pub(super) async fn begin(api: &Api, wish: Wish) -> Result<Self, Failure> {
+        let Wish { wanted, codec, client } = wish;
         // A name that is misspelt must not make a map.
-        if api.shared.control.find_map(&map).await?.is_none() {
-            return Err(Error::new(ErrorCode::MapUnknown, map).into());
+        if api.shared.control.find_map(&wanted.map).await?.is_none() {
+            return Err(Error::new(ErrorCode::MapUnknown, wanted.map).into());
         }
-        let wanted =
-            Wanted { map, prefix, filter: filter.into(), with_snapshot, places: places.clone() };
+        let places = wanted.places.clone();
         let received = gather(&api.shared, &api.owners, wanted, api.stopping.clone());
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
         let (waiting, stopping) = (Vec::new().into_iter(), api.stopping.clone());
-        Ok(Follow { received, waiting, places, codec, heartbeat, client: ask.client(), stopping })
+        Ok(Follow { received, waiting, places, codec, heartbeat, client, stopping })
     }
 
     /// What there is to say next.
@@ -90,8 +105,9 @@ impl Follow {
                 self.heartbeat.reset();
                 return self.told(group);
             }
+            let client = self.client.as_deref();
             let ended = async {
-                match &self.client {
+                match client {
                     Some(client) => client.until_ended().await,
                     None => std::future::pending().await,
                 }
@@ -190,13 +206,12 @@ fn read(text: &str) -> Result<Places, Failure> {
     let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| wrong())?;
     let mut rest = bytes.as_slice();
     let mut places = Places::new();
-    let mut partition = 0;
+    let mut at: u64 = 0;
     while !rest.is_empty() {
         let mut number = || take(&mut rest).ok_or_else(wrong);
         let (apart, generation, seq) = (number()?, number()?, number()?);
-        partition += apart;
-        let (Ok(partition), Ok(generation)) = (u16::try_from(partition), u32::try_from(generation))
-        else {
+        at = at.saturating_add(apart);
+        let (Ok(partition), Ok(generation)) = (u16::try_from(at), u32::try_from(generation)) else {
             return Err(wrong());
         };
         let mut token = Vec::with_capacity(TOKEN_BYTES);
@@ -225,7 +240,7 @@ fn push(bytes: &mut Vec<u8>, mut number: u64) {
 
 fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
-    for place in 0..10 {
+    for place in 0..10u32 {
         let (first, rest) = bytes.split_first()?;
         *bytes = rest;
         number |= u64::from(first & 0x7f).checked_shl(place * 7)?;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Api;
 use super::answer::{Answer, Failure, body};
 use super::ask::Ask;
-use super::watch::{Follow, Next, PARAMETERS};
+use super::watch::{Follow, Next, PARAMETERS, Wish};
 use crate::clients::{Call, Did};
 use crate::http::server::Place;
 
@@ -41,8 +41,8 @@ pub(super) async fn watch(State(api): State<Api>, request: Request) -> Answer {
     let mut ask = Ask::new(request, Did::Watch, &PARAMETERS)?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut ask.parts, &()).await;
     let upgrade = upgrade.map_err(|rejection| Failure::malformed(rejection.body_text()))?;
-    let follow = Follow::begin(&api, &ask, None).await?;
-    let call = ask.call();
+    let (wish, call) = (Wish::of(&ask, None)?, ask.call());
+    let follow = Follow::begin(&api, wish).await?;
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX);
     let response: Response = upgrade.on_upgrade(move |socket| async move {
         let _place = place;
