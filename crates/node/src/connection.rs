@@ -231,8 +231,8 @@ mod tests {
         let address = listener.local_addr().expect("bound");
         let client = TcpStream::connect(address).await.expect("it listens");
         let (socket, peer) = listener.accept().await.expect("connected");
-        let client = Clients::default().open(Door::Grpc, peer);
-        let state = ConnectionState::new(client, 0, false, Arc::default());
+        let listed = Clients::default().open(Door::Grpc, peer);
+        let state = ConnectionState::new(listed, 0, false, Arc::default());
         (client, Connection::new(socket, Arc::new(state)))
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Follow {
     received: mpsc::Receiver<Result<Vec<MapEvent>>>,
     waiting: std::vec::IntoIter<MapEvent>,
     places: Places,
+    /// How many partitions must have a place before any is told: who would come again without one would miss what happens there.
+    places_min: usize,
     codec: Option<Codec>,
     heartbeat: Interval,
     client: Option<Arc<Client>>,
@@ -89,21 +91,24 @@ impl Follow {
             return Err(Error::new(ErrorCode::MapUnknown, wanted.map).into());
         }
         let places = wanted.places.clone();
+        let partitions = api.shared.engine.partitions().map_or(0, |count| usize::from(count.get()));
+        // A snapshot is told anew of those without one.
+        let places_min = if wanted.with_snapshot { 0 } else { partitions };
         let received = gather(&api.shared, &api.owners, wanted, api.stopping.clone());
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
         let (waiting, stopping) = (Vec::new().into_iter(), api.stopping.clone());
-        Ok(Follow { received, waiting, places, codec, heartbeat, client, stopping })
+        Ok(Follow { received, waiting, places, places_min, codec, heartbeat, client, stopping })
     }
 
     /// What there is to say next.
     pub(super) async fn next(&mut self) -> Next {
         loop {
-            let group: Vec<MapEvent> = self.waiting.by_ref().take(GROUP_LEN_MAX).collect();
-            if !group.is_empty() {
+            let (events, place) = self.group();
+            if !events.is_empty() || place.is_some() {
                 self.heartbeat.reset();
-                return self.told(group);
+                return Next::Events(events, place);
             }
             let client = self.client.as_deref();
             let ended = async {
@@ -125,17 +130,20 @@ impl Follow {
         }
     }
 
-    fn told(&mut self, group: Vec<MapEvent>) -> Next {
+    /// The next events of those that have come, and where to go on behind them.
+    fn group(&mut self) -> (Vec<Value>, Option<String>) {
         let mut is_placed = false;
-        let mut values = Vec::with_capacity(group.len());
-        for event in group {
+        let mut values = Vec::new();
+        while values.len() < GROUP_LEN_MAX {
+            let Some(event) = self.waiting.next() else { break };
             if !event.token.is_empty() {
                 is_placed = true;
                 self.places.insert(event.partition, event.token.clone());
             }
             values.extend(object(event, self.codec));
         }
-        Next::Events(values, is_placed.then(|| written(&self.places)))
+        let is_told = is_placed && self.places.len() >= self.places_min;
+        (values, is_told.then(|| written(&self.places)))
     }
 }
 
