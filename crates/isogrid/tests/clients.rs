@@ -135,5 +135,5 @@ fn any_node_lists_those_of_all_and_ends_any() {
     });
     let table = isogrid(&["clients", "ls", "--endpoint", &of(0, "grpc")]);
     assert_eq!(table.code, 0);
-    assert!(table.text().contains("in flight"), "{}", table.text());
+    assert!(table.text().contains("IN FLIGHT"), "{}", table.text());
 }

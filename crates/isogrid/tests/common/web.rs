@@ -180,7 +180,10 @@ impl Events {
     /// Reads until the stream says where all partitions stand that begin now.
     pub(crate) fn until_begun(&mut self) {
         while self.last_id.is_empty() {
-            self.line().expect("it goes on");
+            let line = self.line().expect("it goes on");
+            if let Some(("id", id)) = line.split_once(": ") {
+                id.clone_into(&mut self.last_id);
+            }
         }
     }
 }
