@@ -89,7 +89,12 @@ async fn serve(mut socket: WebSocket, mut follow: Follow, call: Option<Call>) {
             break;
         }
     }
-    let _ = tokio::time::timeout(GOODBYE_MAX, socket.send(Message::Close(None))).await;
+    // Whoever says goodbye first, the other one answers.
+    let goodbye = async {
+        let _ = socket.send(Message::Close(None)).await;
+        while let Some(Ok(_)) = socket.recv().await {}
+    };
+    let _ = tokio::time::timeout(GOODBYE_MAX, goodbye).await;
     drop(call);
 }
 
