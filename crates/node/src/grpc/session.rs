@@ -151,6 +151,7 @@ impl Session {
         }
         let head = frame.head;
         if head.is_gateway && frame.ops > 0 {
+            self.connection.client.did(Did::Batch);
             self.forward_frame(head.frame_id, frame.ops, bytes.clone());
             return Ok(None);
         }
