@@ -7,7 +7,9 @@
 //! | [`dump`] | what a backup asks |
 //! | [`cluster`] | partitions, a key's place, plans, stops |
 //! | [`maps`] | maps with their settings and modes |
+//! | [`clients`] | who is connected |
 
+mod clients;
 mod cluster;
 mod dump;
 mod maps;
@@ -25,6 +27,7 @@ use crate::grid::Grid;
 use crate::link::Link;
 use crate::session::call_error;
 
+pub use clients::{ClientInfo, ClientList};
 pub use cluster::{
     Holder, Intent, KeyPlace, LogPoint, PartitionList, PartitionStatus, Plan, PlannedMove,
     StopBlocker, StopProof, StopVerdict,

@@ -100,10 +100,10 @@ mod watch;
 pub use arrow;
 
 pub use admin::{
-    ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder, IndexInfo, Intent, KeyPlace,
-    LagStatus, LogPoint, LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus,
-    MoveStatus, NodeClock, Operator, PartitionList, PartitionStatus, Plan, PlannedMove,
-    PutMapOutcome, RecoveryStatus, StopBlocker, StopProof, StopVerdict, WorkerStatus,
+    ClientInfo, ClientList, ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder,
+    IndexInfo, Intent, KeyPlace, LagStatus, LogPoint, LossStatus, MapChange, MapExpect, MapInfo,
+    MapList, MemberStatus, MoveStatus, NodeClock, Operator, PartitionList, PartitionStatus, Plan,
+    PlannedMove, PutMapOutcome, RecoveryStatus, StopBlocker, StopProof, StopVerdict, WorkerStatus,
 };
 pub use aggregate::{Aggregate, Group};
 pub use builder::GridBuilder;

@@ -27,6 +27,9 @@ pub(crate) const REPLY_BYTES_MAX: usize = 256 << 20;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The name of this library and its version, as nodes are told.
+const LIBRARY: &str = concat!("isogrid-client/", env!("CARGO_PKG_VERSION"));
+
 /// What the node said in the handshake.
 #[derive(Clone, Debug)]
 pub(crate) struct Welcome {
@@ -50,6 +53,7 @@ pub(crate) struct Session {
 /// The transport to an address, with the settings all connections share.
 pub(crate) fn endpoint(address: &str, connect_timeout: Duration) -> Result<Endpoint, Error> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .and_then(|endpoint| endpoint.user_agent(LIBRARY))
         .map_err(|error| Error::new(ErrorCode::EndpointInvalid, format!("{address:?}: {error}")))?;
     Ok(endpoint
         .connect_timeout(connect_timeout)
@@ -110,7 +114,7 @@ async fn shake_hands(
     let hello = pb::Hello {
         frame_version: u32::from(FRAME_VERSION),
         client_name: client_name.to_owned(),
-        library: concat!("isogrid-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+        library: LIBRARY.to_owned(),
     };
     let outgoing = Outgoing::new(Arc::clone(lane), hello);
     let response = client.session(outgoing).await.map_err(|s| call_error(address, &s))?;

@@ -117,6 +117,12 @@ pub enum ErrorCode {
     QueryTooManyScanned = 125,
     /// A statement would walk over all of a map.
     QueryNotPruned = 126,
+    /// A request over HTTP cannot be read.
+    HttpRequestInvalid = 127,
+    /// There is nothing at this address.
+    NothingThere = 128,
+    /// The record is not the one that a request over HTTP expects.
+    ConditionFailed = 129,
     /// A statement inserts a key that is there.
     KeyPresent = 130,
     /// A record that a statement writes was changed by others again and again.

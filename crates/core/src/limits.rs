@@ -31,6 +31,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// The most connections of PostgreSQL's clients.
     pub pg_connections_max: usize,
+    /// The most connections over HTTP, streams included.
+    pub http_connections_max: usize,
     /// How long a client may leave its replies unread before it is disconnected.
     pub output_stall_ms: u64,
     /// The most maps of one node.
@@ -59,6 +61,7 @@ impl Default for Limits {
             in_flight_ops_max: 1_024,
             connections_max: 10_000,
             pg_connections_max: 256,
+            http_connections_max: 1_024,
             output_stall_ms: 30_000,
             maps_max: 1_024,
             scan_entries_max: 1_000,

@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::apply::ApplyArgs;
 use crate::commands::bench::BenchCommand;
+use crate::commands::clients::ClientsCommand;
 use crate::commands::cluster::ClusterCommand;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::config::ConfigCommand;
@@ -87,6 +88,9 @@ pub(crate) enum Command {
     /// Look at the cluster, and say what is wanted of its nodes
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Show who is connected, and end connections
+    #[command(subcommand)]
+    Clients(ClientsCommand),
     /// Show where a key lives, and time the way there
     Trace(TraceArgs),
     /// Ask for rows of maps with a statement of SQL

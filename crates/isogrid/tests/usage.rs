@@ -103,6 +103,8 @@ fn no_node_is_three() {
         &["bench", "kv"],
         &["cluster", "members"],
         &["trace", "k"],
+        &["clients", "ls"],
+        &["clients", "kill", "n-1"],
     ] {
         let ran = isogrid(&[arguments, &["--endpoint", "127.0.0.1:1"]].concat());
         assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.stderr);

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use crate::clients::{Clients, Door};
 use crate::connection::ConnectionState;
 
 /// How many accepted connections may wait for a core to take them.
@@ -44,14 +45,15 @@ pub(crate) struct CoreDoor {
 pub(crate) struct Acceptor {
     cores: Vec<CoreDoor>,
     connections_max: usize,
+    clients: Arc<Clients>,
     /// Breaks ties between equally busy cores.
     turn: usize,
 }
 
 impl Acceptor {
     /// An acceptor for these cores.
-    pub(crate) fn new(cores: Vec<CoreDoor>, connections_max: usize) -> Self {
-        Self { cores, connections_max, turn: 0 }
+    pub(crate) fn new(cores: Vec<CoreDoor>, connections_max: usize, clients: Arc<Clients>) -> Self {
+        Self { cores, connections_max, clients, turn: 0 }
     }
 
     /// Accepts connections until the task is dropped.
@@ -84,7 +86,8 @@ impl Acceptor {
             Err(error) => return debug!(%peer, %error, "connection was gone at once"),
         };
         let door = &self.cores[core];
-        let state = Arc::new(ConnectionState::new(peer, core, refused, Arc::clone(&door.open)));
+        let client = self.clients.open(Door::Grpc, peer);
+        let state = Arc::new(ConnectionState::new(client, core, refused, Arc::clone(&door.open)));
         if door.sender.send(Accepted { socket, state }).await.is_err() {
             debug!(%peer, core, "connection dropped: the core is stopping");
         }

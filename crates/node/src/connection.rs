@@ -1,4 +1,4 @@
-//! What is known of a connection, and how to end it from outside.
+//! What is known of a connection of the gRPC door, and how to end it from outside.
 
 use std::future::Future;
 use std::io;
@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::task::AtomicWaker;
 use isogrid_core::{Error, ErrorCode, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tonic::transport::server::Connected;
+
+use crate::clients::Client;
 
 /// How long a refused connection stays open, so that its client can read why.
 const REFUSAL_LINGER: Duration = Duration::from_secs(1);
@@ -22,14 +23,12 @@ const REFUSAL_LINGER: Duration = Duration::from_secs(1);
 /// What is known of one connection; shared by its socket, its sessions and the janitor.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
-    /// The client's address.
-    pub peer: SocketAddr,
+    /// The connection in the list of clients.
+    pub client: Arc<Client>,
     /// The core that serves it.
     pub core: usize,
     /// Whether it came when the node had as many connections as it allows.
     pub refused: bool,
-    ended: AtomicBool,
-    waker: AtomicWaker,
     /// Since when a reply waits to be taken by the client, in milliseconds since the epoch; zero when none waits.
     reply_waits_since_ms: AtomicU64,
     /// Whether another node is at the other end: such connections are not counted, so that clients cannot lock them out.
@@ -40,18 +39,16 @@ pub(crate) struct ConnectionState {
 impl ConnectionState {
     /// A connection on a core. `open` counts the core's connections and is one lower when this one is gone.
     pub(crate) fn new(
-        peer: SocketAddr,
+        client: Arc<Client>,
         core: usize,
         refused: bool,
         open: Arc<AtomicUsize>,
     ) -> Self {
         open.fetch_add(1, Ordering::Relaxed);
         Self {
-            peer,
+            client,
             core,
             refused,
-            ended: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
             reply_waits_since_ms: AtomicU64::new(0),
             is_peer: AtomicBool::new(false),
             open,
@@ -60,8 +57,12 @@ impl ConnectionState {
 
     /// Ends the connection: its socket reads as closed from now on.
     pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.waker.wake();
+        self.client.end();
+    }
+
+    /// The client's address.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.client.address
     }
 
     /// Another node showed itself at the other end: the connection counts no more and stays, even if it came as one too
@@ -75,6 +76,7 @@ impl ConnectionState {
     /// A reply was handed to the transport.
     pub(crate) fn reply_handed_out(&self, now: Timestamp) {
         self.reply_waits_since_ms.store(now.0, Ordering::Relaxed);
+        self.client.is_active(now);
     }
 
     /// The transport asked for more: the last reply is on its way.
@@ -129,18 +131,25 @@ impl Connection {
     }
 
     fn check_ended(&self) -> io::Result<()> {
-        match self.state.ended.load(Ordering::Acquire) {
+        match self.state.client.has_ended() {
             true => Err(io::ErrorKind::ConnectionAborted.into()),
             false => Ok(()),
         }
     }
 
+    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.state.client.sent(*bytes);
+        }
+        written
+    }
+
     fn has_ended(&mut self, context: &mut Context<'_>) -> bool {
-        self.state.waker.register(context.waker());
+        self.state.client.reads(context.waker());
         let patience = self.patience.as_mut();
         let over = patience.is_some_and(|sleep| sleep.as_mut().poll(context).is_ready());
         let over = over && !self.state.is_peer.load(Ordering::Relaxed);
-        over || self.state.ended.load(Ordering::Acquire)
+        over || self.state.client.has_ended()
     }
 }
 
@@ -163,8 +172,10 @@ impl AsyncRead for Connection {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
+        let received = buffer.filled().len() - before;
+        self.state.client.received(received);
         if self.patience.is_some() && !self.state.refused {
-            self.received += buffer.filled().len() - before;
+            self.received += received;
             if self.received >= PREFACE_BYTES {
                 self.patience = None;
             }
@@ -180,7 +191,8 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_ended()?;
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.sent(written)
     }
 
     fn poll_write_vectored(
@@ -189,7 +201,8 @@ impl AsyncWrite for Connection {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check_ended()?;
-        Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, buffers);
+        self.sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -208,6 +221,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::{Clients, Door};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -217,7 +231,8 @@ mod tests {
         let address = listener.local_addr().expect("bound");
         let client = TcpStream::connect(address).await.expect("it listens");
         let (socket, peer) = listener.accept().await.expect("connected");
-        let state = ConnectionState::new(peer, 0, false, Arc::default());
+        let listed = Clients::default().open(Door::Grpc, peer);
+        let state = ConnectionState::new(listed, 0, false, Arc::default());
         (client, Connection::new(socket, Arc::new(state)))
     }
 
@@ -243,8 +258,8 @@ mod tests {
     async fn another_node_is_not_counted_and_stays_even_if_it_was_one_too_many() {
         let (_client, connection) = pair().await;
         let open = Arc::new(AtomicUsize::new(0));
-        let state =
-            Arc::new(ConnectionState::new(connection.state.peer, 0, true, Arc::clone(&open)));
+        let client = Arc::clone(&connection.state.client);
+        let state = Arc::new(ConnectionState::new(client, 0, true, Arc::clone(&open)));
         let Connection { socket, .. } = connection;
         let mut connection = Connection::new(socket, Arc::clone(&state));
         assert_eq!(open.load(Ordering::Relaxed), 1);

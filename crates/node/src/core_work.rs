@@ -105,11 +105,7 @@ impl Entrance {
             tokio::select! { () = accepting => {}, () = closing.cancelled() => {} }
         });
         let serving = http::serve(Arc::clone(shared), http_listener, stopping.clone());
-        tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                error!(%error, "HTTP ended");
-            }
-        });
+        tokio::spawn(serving);
         #[cfg(feature = "sql")]
         if let Some(listener) = self.listeners.pg {
             match TcpListener::from_std(listener) {

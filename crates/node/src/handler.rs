@@ -42,6 +42,7 @@ impl PeerHandler for Handler {
         match kind {
             AskKind::Raft => self.council.handle(&from.node, body).await,
             AskKind::Status => self.shared.answer_status(&body),
+            AskKind::Clients => self.shared.answer_clients(&body),
             AskKind::Forward => self.relay.serve(CORE, &body).await,
             _ => self.control.answer(&from.node, kind, &body).await,
         }

@@ -1,4 +1,7 @@
-//! Health for probes and figures for Prometheus, over HTTP. Liveness never looks beyond this process.
+//! Health for probes, figures for Prometheus and the API `/v1`, over HTTP. Liveness never looks beyond this process.
+
+mod server;
+mod v1;
 
 use std::sync::Arc;
 
@@ -8,28 +11,30 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
+use isogrid_core::Limits;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::server::HttpDoor;
 use crate::node::Shared;
 use crate::recovering::Recovering;
 use crate::{VERSION, metrics};
 
 /// Serves HTTP until the node stops.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    stopping: CancellationToken,
-) -> std::io::Result<()> {
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: CancellationToken) {
+    let clients = Arc::clone(&shared.clients);
+    let limits = shared.engine.limits().clone();
+    let api = v1::router(&shared, &stopping);
     let health = Health { shared, stopping: stopping.clone() };
     let router = Router::new()
         .route("/", get(about))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(figures))
-        .with_state(health);
-    axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await
+        .with_state(health)
+        .merge(api);
+    HttpDoor::new(router, clients, &limits, stopping).serve(listener).await;
 }
 
 /// Serves HTTP until the node has its data.
@@ -37,14 +42,15 @@ pub(crate) async fn serve_recovering(
     recovering: Arc<Recovering>,
     listener: TcpListener,
     closing: CancellationToken,
-) -> std::io::Result<()> {
+) {
     let router = Router::new()
         .route("/", get(about_recovering))
         .route("/health/live", get(live))
         .route("/health/ready", get(not_yet))
         .route("/metrics", get(figures_of_recovery))
-        .with_state(recovering);
-    axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned()).await
+        .with_state(Arc::clone(&recovering))
+        .merge(v1::not_yet(&recovering));
+    HttpDoor::new(router, Arc::default(), &Limits::default(), closing).serve(listener).await;
 }
 
 async fn about_recovering(State(recovering): State<Arc<Recovering>>) -> Json<Value> {

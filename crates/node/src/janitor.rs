@@ -76,7 +76,7 @@ impl Janitor {
         for connection in self.connections.living() {
             let waits_ms = connection.reply_waits_ms(now);
             if waits_ms > stall_max_ms {
-                warn!(peer = %connection.peer, waits_ms, "connection ended: its client takes no replies");
+                warn!(peer = %connection.peer(), waits_ms, "connection ended: its client takes no replies");
                 connection.end();
             }
         }

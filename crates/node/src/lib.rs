@@ -15,10 +15,11 @@
 //! | `handler` | what other nodes say, on its way to whom it is for |
 //! | `relay` | operations for owners elsewhere, of clients that do not know them |
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
-//! | `http` | health for probes |
+//! | `http` | health for probes, figures, and the API for everybody who has no client |
 //! | `sql` | what runs statements |
 //! | `pg` | the door for PostgreSQL's clients |
 //! | `acceptor` | takes connections and gives each to a core |
+//! | `clients` | who is connected, through all doors |
 //! | `connection` | what is known of a connection, and how to end it |
 //! | `janitor` | expiry, eviction, memory figures, stuck clients |
 //! | `memory` | how much memory there is, and when to refuse more |
@@ -31,6 +32,7 @@
 
 mod acceptor;
 mod boot;
+mod clients;
 mod clock;
 pub mod config;
 mod connection;

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::acceptor::{Acceptor, CoreDoor};
 use crate::boot::{self, Booted};
+use crate::clients::Clients;
 use crate::config::Config;
 use crate::control::Control;
 use crate::control::view::View;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     /// How many cores serve connections.
     pub(crate) cores: usize,
     pub(crate) workers: Workers,
+    /// Who is connected, through all doors.
+    pub(crate) clients: Arc<Clients>,
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) gossip_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
@@ -146,7 +149,8 @@ impl Node {
         let (doors, inboxes): (Vec<_>, Vec<_>) = (0..cores).map(|_| cores::core_door()).unzip();
         let shared = share(&config, &identity, booted, (engine, peers), addresses, &doors);
         let shared = Arc::new(shared);
-        let acceptor = Acceptor::new(doors, config.limits.connections_max);
+        let clients = Arc::clone(&shared.clients);
+        let acceptor = Acceptor::new(doors, config.limits.connections_max, clients);
         let mut node = Node {
             shared,
             stopping,
@@ -180,7 +184,7 @@ impl Node {
         self.shared.gossip_addr
     }
 
-    /// Where health is served.
+    /// Where HTTP is served.
     pub fn http_addr(&self) -> SocketAddr {
         self.shared.http_addr
     }
@@ -294,6 +298,7 @@ fn share(
         cluster_name: identity.cluster_id.clone(),
         cores: doors.len(),
         workers: Workers::default(),
+        clients: Arc::default(),
         grpc_addr: addresses.grpc,
         gossip_addr,
         http_addr: addresses.http,

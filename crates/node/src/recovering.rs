@@ -129,14 +129,11 @@ async fn serve(
         }
     };
     let health = async {
-        let served = match tokio::net::TcpListener::from_std(http) {
+        match tokio::net::TcpListener::from_std(http) {
             Ok(listener) => {
-                http::serve_recovering(Arc::clone(recovering), listener, closing.clone()).await
+                http::serve_recovering(Arc::clone(recovering), listener, closing.clone()).await;
             }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = served {
-            warn!(%error, "probes are not told of the recovery");
+            Err(error) => warn!(%error, "probes are not told of the recovery"),
         }
     };
     tokio::join!(calls, health, tell(&recovering.progress, closing));
@@ -152,7 +149,8 @@ async fn serve_grpc(
     let (sender, inbox) = mpsc::channel(HANDOVER_QUEUE_LEN_MAX);
     let door = CoreDoor { sender, open: Arc::default() };
     let open = Arc::clone(&door.open);
-    let accepting = Acceptor::new(vec![door], recovering.about.connections_max).run(listener);
+    let accepting =
+        Acceptor::new(vec![door], recovering.about.connections_max, Arc::default()).run(listener);
     let incoming = ReceiverStream::new(inbox).map(|accepted| {
         let socket = tokio::net::TcpStream::from_std(accepted.socket)?;
         Ok(Connection::new(socket, accepted.state))

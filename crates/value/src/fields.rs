@@ -79,7 +79,9 @@ pub trait Take<'v> {
 /// The text of a whole value: its JSON, or what it is if it has none.
 pub fn text(value: &[u8]) -> String {
     match form(value) {
-        Form::MessagePack => json_of(value).map_or_else(|| hex(value), |json| json.to_string()),
+        Form::MessagePack => {
+            from_message_pack(value).map_or_else(|| hex(value), |json| json.to_string())
+        }
         Form::Json | Form::Plain => plain_text(value),
     }
 }
@@ -91,7 +93,7 @@ fn plain_text(value: &[u8]) -> String {
     {
         return text.to_owned();
     }
-    match json_of(value) {
+    match from_message_pack(value) {
         Some(serde_json::Value::String(text)) => text,
         Some(json) => json.to_string(),
         None => hex(value),
@@ -99,7 +101,7 @@ fn plain_text(value: &[u8]) -> String {
 }
 
 /// What a value of MessagePack says, as JSON; `None` when it is none, or something follows it.
-fn json_of(value: &[u8]) -> Option<serde_json::Value> {
+pub fn from_message_pack(value: &[u8]) -> Option<serde_json::Value> {
     let mut rest = value;
     let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
     deserializer.set_max_depth(DEPTH_MAX);

@@ -33,7 +33,7 @@ mod time;
 
 pub use cell::{Cell, hex};
 pub use change::{NamedCell, object, with_fields};
-pub use fields::{Take, fields, has_fields, text};
+pub use fields::{Take, fields, from_message_pack, has_fields, text};
 pub use filter::{Comparison, Constant, Field, Filter, Predicate, col};
 pub use fold::{Extent, Fold, Group};
 pub use index_keys::{IndexKeys, IndexReader, KeyList};

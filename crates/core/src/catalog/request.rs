@@ -165,6 +165,24 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "compare what the message names with values, or say require_pruned = off for this session or this map",
     ),
     invalid(
+        ErrorCode::HttpRequestInvalid,
+        "request over HTTP cannot be read",
+        "Its method, a header, a parameter or its body is not what the address takes.",
+        "mend what the message names; /v1/openapi.json has all addresses with what they take",
+    ),
+    invalid(
+        ErrorCode::NothingThere,
+        "nothing is there",
+        "No such address is served, or the record or the client that it names is not there.",
+        "check the address; /v1/openapi.json has all of them",
+    ),
+    invalid(
+        ErrorCode::ConditionFailed,
+        "record is not as expected",
+        "The request said with If-Match or If-None-Match which version of the record it expects, or that there is none. Nothing was written.",
+        "read the record again, and decide by what it is now",
+    ),
+    invalid(
         ErrorCode::KeyPresent,
         "key is there already",
         "INSERT makes records and replaces none, so a row whose key is there is not written.",

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod bench;
+pub(crate) mod clients;
 pub(crate) mod cluster;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Apply(args) => apply::run(&args, &global),
         Command::Status(args) => status::run(&args, &global),
         Command::Cluster(command) => cluster::run(command, &global),
+        Command::Clients(command) => clients::run(command, &global),
         Command::Trace(args) => trace::run(&args, &global),
         Command::Disk(command) => disk::run(command, global.output),
         Command::Config(command) => config::run(command, global.output),

@@ -28,7 +28,7 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "HOST:PORT")]
     gossip_addr: Option<String>,
 
-    /// Where health is served over HTTP [node.http_addr]
+    /// Where health, figures and the API are served over HTTP [node.http_addr]
     #[arg(long, value_name = "HOST:PORT")]
     http_addr: Option<String>,
 

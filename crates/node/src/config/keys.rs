@@ -83,7 +83,7 @@ pub const KEYS: &[Key] = &[
     key(
         "node.http_addr",
         Kind::Address,
-        "Where health is served over HTTP (TCP). Port 0 takes a free one.",
+        "Where health, figures and the API are served over HTTP (TCP). Port 0 takes a free one.",
     ),
     key(
         "node.pg_addr",
@@ -231,6 +231,11 @@ pub const KEYS: &[Key] = &[
         "limits.pg_connections_max",
         Kind::Integer { min: 1, max: 100_000 },
         "The most connections of PostgreSQL's clients.",
+    ),
+    key(
+        "limits.http_connections_max",
+        Kind::Integer { min: 1, max: 100_000 },
+        "The most connections over HTTP, streams included.",
     ),
     key(
         "limits.output_stall_ms",

@@ -25,7 +25,7 @@ pub struct NodeConfig {
     pub grpc_addr: String,
     /// Where other members reach this one (UDP). It may have the same port number as grpc_addr.
     pub gossip_addr: String,
-    /// Where health is served over HTTP (TCP). Port 0 takes a free one.
+    /// Where health, figures and the API are served over HTTP (TCP). Port 0 takes a free one.
     pub http_addr: String,
     /// Where PostgreSQL's clients connect to ask with SQL (TCP). Port 0 takes a free one. Without it they cannot.
     #[serde(skip_serializing_if = "Option::is_none")]

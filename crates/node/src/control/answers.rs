@@ -39,7 +39,7 @@ impl Control {
                 let question: AskStop = unpack(body)?;
                 Ok(pack(&self.answer_stop(&question).await))
             }
-            AskKind::Raft | AskKind::Forward | AskKind::Status => {
+            AskKind::Raft | AskKind::Forward | AskKind::Status | AskKind::Clients => {
                 Err(Error::new(ErrorCode::Internal, "the question is not for control"))
             }
         }

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::batch::{Destination, Typed};
 use super::session::Session;
 use super::{admitted, aggregate, batch, topology, watch};
+use crate::clients::Did;
 use crate::engine::{Deadline, Engine};
 use crate::node::Shared;
 
@@ -38,8 +39,13 @@ impl DataService {
     }
 
     /// Executes one typed operation; its failure becomes the call's status.
-    async fn one<T>(&self, request: Request<T>, operation: impl FnOnce(T) -> Operation) -> Answer {
-        admitted(&request)?;
+    async fn one<T>(
+        &self,
+        request: Request<T>,
+        did: Did,
+        operation: impl FnOnce(T) -> Operation,
+    ) -> Answer {
+        let _call = admitted(&request, did)?.client.begins(did);
         let deadline = deadline(&request);
         let operation = pb::Operation { operation: Some(operation(request.into_inner())) };
         let replies = batch::execute(&self.shared.relay, self.core, &[operation], deadline).await;
@@ -59,7 +65,8 @@ impl DataService {
         which: impl Fn(&T) -> (String, Option<u32>),
         op: fn(PartitionId) -> Op<'static>,
     ) -> Answer {
-        admitted(&request)?;
+        let did = Did::of(&op(PartitionId(0)));
+        let _call = admitted(&request, did)?.client.begins(did);
         let (map, partition) = which(request.get_ref());
         let total = self
             .count_partitions(&map, partition, op, deadline(&request))
@@ -158,7 +165,7 @@ impl Grid for DataService {
         &self,
         request: Request<Streaming<pb::SessionRequest>>,
     ) -> Result<Response<Session>, Status> {
-        let connection = admitted(&request)?;
+        let connection = admitted(&request, Did::Session)?;
         let stopping = self.stopping.clone().cancelled_owned();
         let shared = Arc::clone(&self.shared);
         Ok(Response::new(Session::new(shared, connection, request.into_inner(), stopping)))
@@ -172,7 +179,8 @@ impl Grid for DataService {
         &self,
         request: Request<pb::OpenSessionRequest>,
     ) -> Result<Response<pb::OpenSessionReply>, Status> {
-        admitted(&request)?;
+        let connection = admitted(&request, Did::Session)?;
+        connection.client.is_called(&request.get_ref().client_name);
         let count = request.get_ref().count.clamp(1, SESSIONS_PER_CALL_MAX);
         let opened = self.shared.control.open_sessions(count).await;
         let first = opened.map_err(|error| error_to_status(&error))?;
@@ -187,7 +195,7 @@ impl Grid for DataService {
         &self,
         request: Request<pb::TopologyRequest>,
     ) -> Result<Response<Self::TopologyStream>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Topology)?;
         let asked = request.get_ref();
         let known =
             self.shared.views.borrow().cluster.as_ref().map(|cluster| topology::id(cluster.id));
@@ -206,7 +214,7 @@ impl Grid for DataService {
         &self,
         request: Request<pb::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Watch)?;
         let events =
             watch::follow(&self.shared, self.core, request.get_ref(), self.stopping.clone()).await;
         events.map(Response::new).map_err(|error| error_to_status(&error))
@@ -216,7 +224,7 @@ impl Grid for DataService {
         &self,
         request: Request<pb::BatchRequest>,
     ) -> Result<Response<pb::BatchReply>, Status> {
-        admitted(&request)?;
+        let _call = admitted(&request, Did::Batch)?.client.begins(Did::Batch);
         let deadline = deadline(&request);
         let operations = &request.get_ref().operations;
         let replies = batch::execute(&self.shared.relay, self.core, operations, deadline).await;
@@ -225,54 +233,54 @@ impl Grid for DataService {
     }
 
     async fn get(&self, request: Request<pb::GetRequest>) -> Answer {
-        self.one(request, Operation::Get).await
+        self.one(request, Did::Get, Operation::Get).await
     }
 
     async fn exists(&self, request: Request<pb::ExistsRequest>) -> Answer {
-        self.one(request, Operation::Exists).await
+        self.one(request, Did::Exists, Operation::Exists).await
     }
 
     async fn touch(&self, request: Request<pb::TouchRequest>) -> Answer {
-        self.one(request, Operation::Touch).await
+        self.one(request, Did::Touch, Operation::Touch).await
     }
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Answer {
-        self.one(request, Operation::Put).await
+        self.one(request, Did::Put, Operation::Put).await
     }
 
     async fn delete(&self, request: Request<pb::DeleteRequest>) -> Answer {
-        self.one(request, Operation::Delete).await
+        self.one(request, Did::Delete, Operation::Delete).await
     }
 
     async fn compare_and_set(&self, request: Request<pb::CompareAndSetRequest>) -> Answer {
-        self.one(request, Operation::CompareAndSet).await
+        self.one(request, Did::CompareAndSet, Operation::CompareAndSet).await
     }
 
     async fn expire(&self, request: Request<pb::ExpireRequest>) -> Answer {
-        self.one(request, Operation::Expire).await
+        self.one(request, Did::Expire, Operation::Expire).await
     }
 
     async fn increment(&self, request: Request<pb::IncrementRequest>) -> Answer {
-        self.one(request, Operation::Increment).await
+        self.one(request, Did::Increment, Operation::Increment).await
     }
 
     async fn increment_float(&self, request: Request<pb::IncrementFloatRequest>) -> Answer {
-        self.one(request, Operation::IncrementFloat).await
+        self.one(request, Did::IncrementFloat, Operation::IncrementFloat).await
     }
 
     async fn append(&self, request: Request<pb::AppendRequest>) -> Answer {
-        self.one(request, Operation::Append).await
+        self.one(request, Did::Append, Operation::Append).await
     }
 
     async fn rename(&self, request: Request<pb::RenameRequest>) -> Answer {
-        self.one(request, Operation::Rename).await
+        self.one(request, Did::Rename, Operation::Rename).await
     }
 
     async fn scan(
         &self,
         request: Request<pb::ScanRequest>,
     ) -> Result<Response<Self::ScanStream>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Scan)?;
         let deadline = deadline(&request);
         let walk = Walk::new(Arc::clone(&self.shared), self.core, request.into_inner(), deadline)
             .map_err(|error| error_to_status(&error))?;
@@ -287,7 +295,7 @@ impl Grid for DataService {
         &self,
         request: Request<pb::AggregateRequest>,
     ) -> Result<Response<Self::AggregateStream>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Aggregate)?;
         let deadline = deadline(&request);
         let folded = aggregate::fold(&self.shared, self.core, request.into_inner(), deadline);
         folded.map(Response::new).map_err(|error| error_to_status(&error))

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 mod aggregate;
 pub(crate) mod batch;
 mod data;
+pub(crate) mod gather;
 pub(crate) mod maps;
 mod outbox;
 pub(crate) mod peer;
@@ -28,6 +29,7 @@ use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
+use crate::clients::{Did, Who};
 use crate::connection::Connection;
 use crate::node::Shared;
 use crate::peers::message::PeerHandler;
@@ -113,9 +115,10 @@ pub(crate) async fn serve(
         .await
 }
 
-/// The connection a request came over, unless it was one too many.
+/// The connection a request came over, unless it was one too many. `did`: what it asks for.
 fn admitted<T>(
     request: &tonic::Request<T>,
+    did: Did,
 ) -> Result<Arc<crate::connection::ConnectionState>, Status> {
     let connection = request
         .extensions()
@@ -123,5 +126,10 @@ fn admitted<T>(
         .cloned()
         .ok_or_else(|| Status::internal("a request without a connection"))?;
     connection.check_admitted().map_err(|error| isogrid_proto::status::error_to_status(&error))?;
+    connection.client.introduces_once(|| {
+        let agent = request.metadata().get("user-agent")?.to_str().ok()?;
+        Some(Who::of_library("", agent))
+    });
+    connection.client.does(did);
     Ok(connection)
 }

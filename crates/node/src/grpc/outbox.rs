@@ -11,6 +11,7 @@ use isogrid_core::{Receipt, Reply};
 use isogrid_proto::frame::ReplyWriter;
 use parking_lot::Mutex;
 
+use crate::clients::InFlight;
 use crate::engine::Late;
 
 /// The late replies of one session.
@@ -39,6 +40,12 @@ impl Outbox {
     /// How many operations wait.
     pub(super) fn waiting(&self) -> i64 {
         self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl InFlight for Outbox {
+    fn waiting(&self) -> i64 {
+        Outbox::waiting(self)
     }
 }
 

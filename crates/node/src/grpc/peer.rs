@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, warn};
 
 use super::peer_client::cluster_text;
+use crate::clients::Did;
 use crate::connection::ConnectionState;
 use crate::peers::Peers;
 use crate::peers::codec::decode;
@@ -159,6 +160,8 @@ impl Peer for PeerService {
         };
         if let Some(connection) = connection {
             connection.become_peer();
+            connection.client.is_another_node(from.node.as_str());
+            connection.client.does(Did::Link);
         }
         pulse.speaks(from.incarnation);
         debug!(node = %from.node, life = from.incarnation.0, core = self.core, "link opened");
@@ -175,9 +178,12 @@ impl Peer for PeerService {
         let question = request.into_inner();
         // A stranger may ask, but its connection counts like a client's.
         let is_member = self.check_cluster(&question.cluster_id, false).is_ok();
+        let name = question.node_id.clone();
         let answer = self.answer(question).await?;
         if let Some(connection) = connection.filter(|_| is_member) {
             connection.become_peer();
+            connection.client.is_another_node(&name);
+            connection.client.does(Did::Question);
         }
         Ok(Response::new(answer))
     }

@@ -3,7 +3,7 @@
 //! replies is not read from either, nor one that has as many operations waiting as it may.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 use super::maps::Wanted;
 use super::outbox::{FrameLate, Outbox, put};
 use super::topology;
+use crate::clients::{Did, InFlight, Who};
 use crate::connection::ConnectionState;
 use crate::engine::{Batch, Deadline, Engine, Late};
 use crate::node::Shared;
@@ -110,7 +111,10 @@ impl Session {
             return Err(Error::new(ErrorCode::NotReady, detail));
         };
         let (client, library) = (&hello.client_name, &hello.library);
-        debug!(peer = %self.connection.peer, %client, %library, "session opened");
+        debug!(peer = %self.connection.peer(), %client, %library, "session opened");
+        self.connection.client.introduces(Who::of_library(client, library));
+        let session: Weak<dyn InFlight> = Arc::<Outbox>::downgrade(&self.outbox);
+        self.connection.client.add_session(session);
         self.phase = Phase::Open;
         let limits = self.engine().limits();
         let view = self.engine().view();
@@ -147,16 +151,20 @@ impl Session {
         }
         let head = frame.head;
         if head.is_gateway && frame.ops > 0 {
+            self.connection.client.did(Did::Batch);
             self.forward_frame(head.frame_id, frame.ops, bytes.clone());
             return Ok(None);
         }
         let deadline = Deadline::after_ms(head.deadline_ms);
         let mut batch = Batch::new(&engine, head, frame.maps.iter().copied(), frame.ops);
+        let mut did = Did::Nothing;
         for _ in 0..frame.ops {
             let (map, op, options) = frame.next_op()?;
+            did = Did::of(&op);
             batch.push(map, op, options);
         }
         frame.finish()?;
+        self.connection.client.did(did);
         let outbox = &self.outbox;
         let late = || -> Arc<dyn Late> {
             Arc::new(FrameLate { outbox: Arc::clone(outbox), frame_id: head.frame_id })
@@ -296,7 +304,7 @@ impl Stream for Session {
         let reply = match session.next_reply(context) {
             Poll::Ready(Next::Reply(reply)) => reply,
             Poll::Ready(Next::Broken(status)) => {
-                debug!(peer = %session.connection.peer, %status, "session broken");
+                debug!(peer = %session.connection.peer(), %status, "session broken");
                 session.phase = Phase::Ended;
                 return Poll::Ready(Some(Err(receive_error(&status))));
             }
@@ -305,7 +313,7 @@ impl Stream for Session {
         };
         let reply = reply.map(|reply| *reply).unwrap_or_else(|error| {
             if !matches!(error.code(), ErrorCode::ShuttingDown | ErrorCode::NotReady) {
-                warn!(peer = %session.connection.peer, %error, "session ended");
+                warn!(peer = %session.connection.peer(), %error, "session ended");
             }
             session.farewell(&error)
         });

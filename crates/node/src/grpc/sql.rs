@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
 use super::admitted;
+use crate::clients::Did;
 use crate::sql::Statements;
 
 /// How many pieces of an answer wait for their client.
@@ -58,7 +59,7 @@ impl SqlDoor for SqlService {
         &self,
         request: Request<pb::SqlRequest>,
     ) -> Result<Response<Self::RunStream>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Statement)?;
         let permit = self.0.admit().map_err(|error| error_to_status(&error))?;
         let request = request.into_inner();
         let sql = self.0.sql.with(wishes(&request));
@@ -91,7 +92,7 @@ impl SqlDoor for SqlService {
         &self,
         request: Request<pb::SqlRequest>,
     ) -> Result<Response<pb::SqlSubscription>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Statement)?;
         let permit = self.0.admit().map_err(|error| error_to_status(&error))?;
         let pb::SqlRequest { statement, parameters, .. } = request.into_inner();
         let values: Vec<Parameter> = parameters.into_iter().map(parameter).collect();

@@ -6,6 +6,9 @@
 //!   no token ───────────► offset ──────────────────────────────────────┼──► committed entries of the map, for ever
 //!   token ──────────────► offset of the token ─────────────────────────┘
 //! ```
+//!
+//! Who begins now, without a token and without a snapshot, is told its offsets first, as tokens of events that are none: then a watch
+//! whose node is lost before anything happened goes on at the next one without a gap.
 
 mod interest;
 
@@ -72,6 +75,7 @@ pub(super) async fn follow(
         with_snapshot: request.with_snapshot,
         signal: Arc::default(),
         places: BTreeMap::new(),
+        begun: Vec::new(),
         snapshots: VecDeque::new(),
         bytes: Vec::new(),
         stopping,
@@ -120,6 +124,8 @@ struct Watcher {
     with_snapshot: bool,
     signal: Arc<Signal>,
     places: BTreeMap<PartitionId, Place>,
+    /// Partitions that begin now: where, is to be told.
+    begun: Vec<PartitionId>,
     /// Partitions whose data are still to be told, and how far each walk is.
     snapshots: VecDeque<(PartitionId, u64)>,
     bytes: Vec<u8>,
@@ -163,13 +169,16 @@ impl Watcher {
         match self.engine().watch(partition, token, &self.signal) {
             Ok((reader, offset)) => {
                 self.places.insert(partition, Place { reader, offset });
-                if token.is_none() && self.with_snapshot {
-                    self.snapshots.push_back((partition, 0));
+                match token {
+                    None if self.with_snapshot => self.snapshots.push_back((partition, 0)),
+                    None => self.begun.push(partition),
+                    Some(_) => {}
                 }
             }
             // What came after the token is gone: all that is there is told instead.
             Err(Refused::Compacted { .. } | Refused::Lagged { .. }) if token.is_some() => {
                 self.watch(partition, None)?;
+                self.begun.retain(|other| *other != partition);
                 self.snapshots.retain(|(other, _)| *other != partition);
                 self.snapshots.push_back((partition, 0));
             }
@@ -181,6 +190,9 @@ impl Watcher {
 
     /// What there is to tell next; `None` when the node stops.
     async fn next(&mut self) -> Option<Result<Vec<pb::WatchEvent>>> {
+        if !self.begun.is_empty() {
+            return Some(Ok(self.beginning()));
+        }
         loop {
             let told = match self.snapshots.pop_front() {
                 Some((partition, cursor)) => self.snapshot(partition, cursor).await,
@@ -198,6 +210,17 @@ impl Watcher {
                 told => return Some(told),
             }
         }
+    }
+
+    /// Where the partitions begin that begin now.
+    fn beginning(&mut self) -> Vec<pb::WatchEvent> {
+        let begun = std::mem::take(&mut self.begun);
+        let place = |partition: PartitionId| {
+            let offset = self.places.get(&partition)?.offset;
+            let (partition, token) = (u32::from(partition.0), token(partition, offset));
+            Some(pb::WatchEvent { partition, event: None, token })
+        };
+        begun.into_iter().filter_map(place).collect()
     }
 
     /// A page of what is there.

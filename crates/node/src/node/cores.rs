@@ -44,6 +44,7 @@ impl Node {
             pg_door: crate::pg::PgDoor {
                 statements,
                 counts: Arc::clone(&self.shared.pg),
+                clients: Arc::clone(&self.shared.clients),
                 connections_max: pg_connections_max,
                 stopping: self.stopping.clone(),
             },

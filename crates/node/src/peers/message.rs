@@ -65,13 +65,18 @@ pub(crate) enum AskKind {
     CanStop = 7,
     /// How is that node, and what does it lead?
     Status = 8,
+    /// Who is connected there? Or: end one of them.
+    Clients = 20,
 }
 
 impl AskKind {
     /// The kind with this number.
     pub(crate) fn from_number(number: u32) -> Option<AskKind> {
-        use AskKind::{CanStop, FindMap, Forward, Heartbeat, Propose, PullNews, Raft, Status};
-        let kinds = [Raft, Propose, Heartbeat, PullNews, FindMap, Forward, CanStop, Status];
+        use AskKind::{
+            CanStop, Clients, FindMap, Forward, Heartbeat, Propose, PullNews, Raft, Status,
+        };
+        let kinds =
+            [Raft, Propose, Heartbeat, PullNews, FindMap, Forward, CanStop, Status, Clients];
         kinds.into_iter().find(|kind| *kind as u32 == number)
     }
 

@@ -2,6 +2,7 @@
 
 mod runner;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::clients::{self, Clients, Metered};
 use crate::sql::Statements;
 use runner::StatementRunner;
 
@@ -48,6 +50,7 @@ impl PgCounts {
 pub(crate) struct PgDoor {
     pub(crate) statements: Arc<Statements>,
     pub(crate) counts: Arc<PgCounts>,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) connections_max: usize,
     pub(crate) stopping: CancellationToken,
 }
@@ -55,18 +58,14 @@ pub(crate) struct PgDoor {
 impl PgDoor {
     /// Accepts connections until the node stops.
     pub(crate) async fn run(self, listener: TcpListener) {
-        let door = Door {
-            runner: Arc::new(StatementRunner(Arc::clone(&self.statements))),
-            cancels: Arc::new(Cancels::default()),
-            stopping: self.stopping.clone(),
-        };
+        let cancels = Arc::new(Cancels::default());
         loop {
             let accepted = tokio::select! {
                 () = self.stopping.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, _)) => self.place(socket, &door),
+                Ok((socket, peer)) => self.place(socket, peer, &cancels),
                 Err(error) => {
                     warn!(%error, "cannot accept a connection of PostgreSQL's protocol");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -75,7 +74,7 @@ impl PgDoor {
         }
     }
 
-    fn place(&self, socket: TcpStream, door: &Door) {
+    fn place(&self, socket: TcpStream, peer: SocketAddr, cancels: &Arc<Cancels>) {
         let open = self.counts.open();
         let is_refused = open >= self.connections_max;
         if is_refused {
@@ -88,11 +87,23 @@ impl PgDoor {
         // From the runtime that accepts to that of statements.
         let socket = prepared(socket);
         let guard = Counted::new(&self.counts);
-        let door = door.clone();
+        let client = self.clients.open(clients::Door::Postgres, peer);
+        let runner = StatementRunner::new(&self.statements, &client);
+        let door = Door {
+            runner: Arc::new(runner),
+            cancels: Arc::clone(cancels),
+            stopping: self.stopping.clone(),
+        };
         let serving = async move {
             let _guard = guard;
             match socket.and_then(TcpStream::from_std) {
-                Ok(socket) => isogrid_pg::serve(socket, door, is_refused).await,
+                Ok(socket) => {
+                    let socket = Metered::new(socket, Arc::clone(&client), None);
+                    tokio::select! {
+                        () = isogrid_pg::serve(socket, door, is_refused) => {}
+                        () = client.until_ended() => {}
+                    }
+                }
                 Err(error) => debug!(%error, "connection was gone at once"),
             }
         };

@@ -13,15 +13,33 @@ use isogrid_query::arrow::datatypes::DataType;
 use isogrid_query::pg::{PgDefinition, PgSession, Prepared, Refused};
 use isogrid_query::{Answer, ScalarValue, Statement};
 
+use crate::clients::{Client, Did, Who};
 use crate::sql::Statements;
 
-/// Runs what PostgreSQL's clients ask.
-pub(super) struct StatementRunner(pub(super) Arc<Statements>);
+/// Runs what one of PostgreSQL's clients asks.
+pub(super) struct StatementRunner {
+    statements: Arc<Statements>,
+    client: Arc<Client>,
+}
+
+impl StatementRunner {
+    pub(super) fn new(statements: &Arc<Statements>, client: &Arc<Client>) -> Self {
+        StatementRunner { statements: Arc::clone(statements), client: Arc::clone(client) }
+    }
+
+    /// The client says in its settings who it is.
+    fn meets(&self, session: &PgSession) {
+        self.client.introduces_once(|| {
+            let name = session.settings.get("application_name").filter(|name| !name.is_empty())?;
+            Some(Who::of_library(name, ""))
+        });
+    }
+}
 
 #[async_trait]
 impl Runner for StatementRunner {
     fn patience(&self) -> Duration {
-        self.0.sql.patience()
+        self.statements.sql.patience()
     }
 
     async fn prepare(
@@ -30,14 +48,17 @@ impl Runner for StatementRunner {
         given: Vec<Option<DataType>>,
         session: &PgSession,
     ) -> Result<Prepared, Refused> {
-        let _permit = self.0.admit()?;
-        let preparing = AssertUnwindSafe(self.0.sql.prepare(statement, given, session));
+        self.meets(session);
+        self.client.does(Did::Statement);
+        let _permit = self.statements.admit()?;
+        let preparing = AssertUnwindSafe(self.statements.sql.prepare(statement, given, session));
         preparing.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))
     }
 
     async fn define(&self, definition: &PgDefinition) -> Result<Answer, Refused> {
-        let _permit = self.0.admit()?;
-        let defining = AssertUnwindSafe(self.0.sql.define(definition));
+        let _call = self.client.begins(Did::Statement);
+        let _permit = self.statements.admit()?;
+        let defining = AssertUnwindSafe(self.statements.sql.define(definition));
         defining.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))
     }
 
@@ -47,13 +68,15 @@ impl Runner for StatementRunner {
         values: Vec<ScalarValue>,
         session: &PgSession,
     ) -> Result<Answer, Refused> {
-        let permit = self.0.admit()?;
-        let running = AssertUnwindSafe(self.0.sql.run_prepared(prepared, values, session));
+        self.meets(session);
+        let call = self.client.begins(Did::Statement);
+        let permit = self.statements.admit()?;
+        let running = AssertUnwindSafe(self.statements.sql.run_prepared(prepared, values, session));
         let answer = running.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))?;
         let Answer { schema, batches, progress, route } = answer;
         let batches = AssertUnwindSafe(batches).catch_unwind().map(move |batch| {
             // Others may run when this one's rows are taken or dropped.
-            let _permit = &permit;
+            let _held = (&permit, &call);
             batch.unwrap_or_else(|_| Err(panicked()))
         });
         Ok(Answer { schema, batches: Box::pin(batches), progress, route })

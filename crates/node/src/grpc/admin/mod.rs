@@ -11,9 +11,13 @@
 //! | `maps` | maps, with their sizes and settings |
 //! | `change` | a change of a map's settings |
 //! | `dump` | the data, for a backup of the cluster |
+//! | `clients` | who is connected |
+//! | `json` | the same answers, for those who ask over HTTP |
 
 mod change;
+mod clients;
 mod dump;
+pub(crate) mod json;
 mod maps;
 mod nodes;
 mod partitions;
@@ -34,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::admitted;
+use crate::clients::Did;
 use crate::node::Shared;
 
 pub(super) struct AdminService {
@@ -60,7 +65,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::DumpRequest>,
     ) -> Result<Response<Self::DumpStream>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         reply(dump::dump(&self.shared, request.get_ref(), self.stopping.clone()))
     }
 
@@ -68,7 +73,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::FenceRequest>,
     ) -> Result<Response<pb::FenceReply>, Status> {
-        let connection = admitted(&request)?;
+        let connection = admitted(&request, Did::Admin)?;
         reply(dump::fence(&self.shared, connection.core, request.get_ref()))
     }
 
@@ -76,7 +81,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         Ok(Response::new(status::status(&self.shared, request.get_ref().all).await))
     }
 
@@ -84,7 +89,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::PartitionsRequest>,
     ) -> Result<Response<pb::PartitionsReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         Ok(Response::new(partitions::partitions(&self.shared, &request.get_ref().partitions)))
     }
 
@@ -92,7 +97,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::TraceRequest>,
     ) -> Result<Response<pb::TraceReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         reply(partitions::trace(&self.shared, request.get_ref()))
     }
 
@@ -100,7 +105,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::PlanRequest>,
     ) -> Result<Response<pb::PlanReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         reply(plan::plan(&self.shared, &request.get_ref().without).await)
     }
 
@@ -108,7 +113,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::SetIntentRequest>,
     ) -> Result<Response<pb::SetIntentReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         reply(nodes::set_intent(&self.shared, request.get_ref()).await)
     }
 
@@ -116,7 +121,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::CanStopRequest>,
     ) -> Result<Response<pb::CanStopReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         reply(nodes::can_stop(&self.shared, &request.get_ref().node).await)
     }
 
@@ -124,7 +129,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::RemoveNodeRequest>,
     ) -> Result<Response<pb::RemoveNodeReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         reply(nodes::remove(&self.shared, &request.get_ref().node).await)
     }
 
@@ -132,7 +137,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::PutMapRequest>,
     ) -> Result<Response<pb::PutMapReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         reply(maps::put(&self.shared, request.get_ref()).await)
     }
 
@@ -140,7 +145,7 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::DropMapRequest>,
     ) -> Result<Response<pb::DropMapReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         let existed = self.shared.control.drop_map(&request.get_ref().name).await;
         reply(existed.map(|existed| pb::DropMapReply { existed }))
     }
@@ -149,7 +154,23 @@ impl pb::admin_server::Admin for AdminService {
         &self,
         request: Request<pb::ListMapsRequest>,
     ) -> Result<Response<pb::ListMapsReply>, Status> {
-        admitted(&request)?;
+        admitted(&request, Did::Admin)?;
         reply(maps::list(&self.shared, request.get_ref()).await)
+    }
+
+    async fn clients(
+        &self,
+        request: Request<pb::ClientsRequest>,
+    ) -> Result<Response<pb::ClientsReply>, Status> {
+        admitted(&request, Did::Admin)?;
+        Ok(Response::new(clients::list(&self.shared, request.get_ref()).await))
+    }
+
+    async fn end_client(
+        &self,
+        request: Request<pb::EndClientRequest>,
+    ) -> Result<Response<pb::EndClientReply>, Status> {
+        admitted(&request, Did::Admin)?;
+        reply(clients::end(&self.shared, request.get_ref()).await)
     }
 }
