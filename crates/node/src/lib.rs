@@ -6,6 +6,7 @@
 //! | [`node`] | starts and stops a node |
 //! | [`config`] | defaults < file < environment < flags, and where each value came from |
 //! | `boot` | what a node does before it serves |
+//! | `advertise` | where others reach the node |
 //! | `core_work`, `pulse` | what one core does, and its heart |
 //! | `engine` | the partitions of this node and the maps in them; executes batches of operations |
 //! | `control` | this node as a member of a cluster: joins, learns, leads |
@@ -15,7 +16,8 @@
 //! | `handler` | what other nodes say, on its way to whom it is for |
 //! | `relay` | operations for owners elsewhere, of clients that do not know them |
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
-//! | `http` | health for probes |
+//! | `http` | health for probes, figures for Prometheus |
+//! | `readiness`, `restart` | whether this node takes part, and whether it may be restarted |
 //! | `sql` | what runs statements |
 //! | `pg` | the door for PostgreSQL's clients |
 //! | `acceptor` | takes connections and gives each to a core |
@@ -30,6 +32,7 @@
 //! A put is followed through all of them in docs/life-of-a-put.md.
 
 mod acceptor;
+mod advertise;
 mod boot;
 mod clock;
 pub mod config;
@@ -53,9 +56,11 @@ mod peers;
 #[cfg(feature = "sql")]
 mod pg;
 mod pulse;
+mod readiness;
 mod recovering;
 mod relay;
 mod report;
+mod restart;
 #[cfg(feature = "sql")]
 mod sql;
 mod storage;
