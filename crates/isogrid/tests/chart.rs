@@ -111,9 +111,10 @@ fn the_binary_has_every_command() {
     all.sort();
     all.dedup();
     let is_there = |word: &str| all.iter().any(|command| command.iter().any(|part| part == word));
-    for word in
-        ["start", "status", "apply", "backup", "verify", "leave", "stop", "put", "get", "drop"]
-    {
+    for word in [
+        "start", "probe", "status", "apply", "backup", "verify", "leave", "stop", "put", "get",
+        "drop",
+    ] {
         assert!(is_there(word), "{word} in {all:?}");
     }
     for command in all {
@@ -172,7 +173,7 @@ fn a_node_serves_every_path() {
     }
     all.sort();
     all.dedup();
-    assert_eq!(all, ["/health/live", "/health/ready", "/metrics"]);
+    assert_eq!(all, ["/health/live", "/health/ready", "/health/startup", "/metrics"]);
     let free = ["--grpc-addr", "127.0.0.1:0", "--gossip-addr", "127.0.0.1:0", "--http-addr"];
     let arguments = [&["start", "-o", "json"][..], &free, &["127.0.0.1:0"]].concat();
     let (_running, line) = Running::start(&arguments);

@@ -103,7 +103,9 @@ impl Cluster {
         };
         let cluster = Cluster(names.iter().zip(&free).map(start).collect());
         for node in &cluster.0 {
-            eventually("it is as well as it can be", || probe(&node.http, "post-restart").code == 0);
+            eventually("it is as well as it can be", || {
+                probe(&node.http, "post-restart").code == 0
+            });
         }
         cluster
     }

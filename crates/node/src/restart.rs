@@ -67,7 +67,9 @@ fn in_the_way(blockers: &[Blocker], facts: &ClusterFacts, own: &NodeId) -> Optio
     let what = match first.why {
         BlockedBy::TooFewCopies { have, need } => {
             let partitions = standing.iter().filter(|blocker| blocker.partition.is_some()).count();
-            format!("of {partitions} partitions too few other nodes have everything ({have} of {need})")
+            format!(
+                "of {partitions} partitions too few other nodes have everything ({have} of {need})"
+            )
         }
         BlockedBy::Quorum { have, need } => {
             format!("the council needs {need} voters without it, and {have} are up")
@@ -144,9 +146,8 @@ mod tests {
         let alone = facts(&[stay("a")], &["a"]);
         let said = in_the_way(&[leads.clone(), vote], &alone, &own).unwrap_or_default();
         assert!(said.contains("1 voters without it, and 0"), "{said}");
-        let few = |partition| {
-            blocker(Some(partition), BlockedBy::TooFewCopies { have: 0, need: 1 })
-        };
+        let few =
+            |partition| blocker(Some(partition), BlockedBy::TooFewCopies { have: 0, need: 1 });
         let said = in_the_way(&[leads, few(2), few(3)], &two, &own).unwrap_or_default();
         assert!(said.contains("of 2 partitions") && said.contains("(0 of 1)"), "{said}");
         let three = facts(&[stay("a"), stay("b"), stay("c")], &["a", "b", "c"]);

@@ -250,9 +250,8 @@ impl StatefulSet {
         let endpoint = self.grpc(*self.ready().first().expect("a pod is ready"));
         for container in all.into_iter().flatten().flatten() {
             let words = container["command"].as_array().expect("a command");
-            let text = |word: &Value| {
-                word.as_str().expect("text").replace(CLIENTS_SERVICE, &endpoint)
-            };
+            let text =
+                |word: &Value| word.as_str().expect("text").replace(CLIENTS_SERVICE, &endpoint);
             let words: Vec<String> = words.iter().map(text).collect();
             assert_eq!(words[0], BINARY);
             let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();

@@ -51,7 +51,11 @@ fn a_node_leaves_by_itself_where_that_is_configured_and_somebody_stays() {
         (Restart, ("b", Active, Stay), Restart),
     ] {
         let view = view(&[("a", Active, own), other]);
-        assert_eq!(intent_to_end(&view, &NodeId::new("a"), AtEnd::Leave), ends, "{own:?} {other:?}");
+        assert_eq!(
+            intent_to_end(&view, &NodeId::new("a"), AtEnd::Leave),
+            ends,
+            "{own:?} {other:?}"
+        );
     }
 }
 

@@ -103,7 +103,9 @@ async fn gone_already(
     }
     match operator.set_intent(std::slice::from_ref(node), intent).await {
         Ok(_) if format == Format::Json => {
-            print_json(&json!({ "node": node, "intent": "leave", "changed": false, "forgotten": true }))?;
+            print_json(
+                &json!({ "node": node, "intent": "leave", "changed": false, "forgotten": true }),
+            )?;
         }
         Ok(_) => tell(format!("{node} has left already and is forgotten")),
         Err(error) if error.code() == ErrorCode::NodeUnknown => return Err(unknown),
