@@ -17,6 +17,9 @@ impl Shared {
         if let Some(why) = another_goes(&facts, &self.node_id) {
             return Some(why);
         }
+        if !facts.has_quorum {
+            return Some("missed: no leader of the council answers".to_owned());
+        }
         match self.control.can_stop(&self.node_id).await {
             Ok(CanStop::Yes { .. }) => None,
             Ok(CanStop::No { blockers }) => in_the_way(&blockers, &facts, &self.node_id),
