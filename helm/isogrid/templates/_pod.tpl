@@ -94,6 +94,9 @@ spec:
 {{/* What differs from pod to pod. Others are told the address of the pod, not its name: names lag behind. */}}
 {{- define "isogrid.env" -}}
 {{- $ip := ternary "[$(POD_IP)]" "$(POD_IP)" .root.Values.ipv6 -}}
+# For commands that are run in the pod: they ask this node.
+- name: ISOGRID_CONFIG
+  value: /etc/isogrid/isogrid.toml
 - name: ISOGRID__NODE__NAME
   valueFrom:
     fieldRef:

@@ -141,6 +141,12 @@ impl StatefulSet {
         command
     }
 
+    /// Runs a command in a pod (`kubectl exec`), and returns its exit code.
+    pub(crate) fn exec(&self, pod: usize, words: &[&str]) -> Option<i32> {
+        let words: Value = [&[BINARY], words].concat().into();
+        self.command(&words, pod).output().expect("it runs").status.code()
+    }
+
     fn log(&self, pod: usize) -> std::path::PathBuf {
         self.folder.path().join(format!("isogrid-{pod}.log"))
     }
