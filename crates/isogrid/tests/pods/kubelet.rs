@@ -143,7 +143,7 @@ impl StatefulSet {
 
     /// Runs a command in a pod (`kubectl exec`), and returns its exit code.
     pub(crate) fn exec(&self, pod: usize, words: &[&str]) -> Option<i32> {
-        let words: Value = [&[BINARY], words].concat().into();
+        let words: Value = [&[BINARY][..], words].concat().into();
         self.command(&words, pod).output().expect("it runs").status.code()
     }
 
