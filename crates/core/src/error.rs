@@ -227,6 +227,8 @@ pub enum ErrorCode {
     BackupUnusable = 608,
     /// The place of a backup cannot be read or written.
     BackupPlaceFails = 609,
+    /// The name at which others are to reach the node is not known.
+    AdvertiseUnknown = 610,
     /// The grid broke a promise of its own.
     Internal = 901,
 }

@@ -12,6 +12,7 @@ use crate::commands::dev::DevArgs;
 use crate::commands::disk::DiskCommand;
 use crate::commands::error::ErrorArgs;
 use crate::commands::map::MapCommand;
+use crate::commands::probe::ProbeArgs;
 use crate::commands::sim::SimArgs;
 #[cfg(feature = "sql")]
 use crate::commands::sql::SqlArgs;
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     /// Show the members of the cluster and how they are
     Status(StatusArgs),
+    /// Ask a node whether it lives, is ready, has started, may be restarted, or is back
+    Probe(ProbeArgs),
     /// Look at the cluster, and say what is wanted of its nodes
     #[command(subcommand)]
     Cluster(ClusterCommand),

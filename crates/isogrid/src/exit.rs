@@ -91,6 +91,7 @@ fn exit_of(error: &Error) -> Exit {
     match (error.code(), error.kind(), error.outcome()) {
         (
             ErrorCode::AddressUnavailable
+            | ErrorCode::AdvertiseUnknown
             | ErrorCode::DataDirUnusable
             | ErrorCode::BackupUnusable
             | ErrorCode::BackupPlaceFails,

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{Running, http_get, isogrid, isogrid_with};
+use common::{Running, eventually, http_get, isogrid, isogrid_with};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -111,9 +111,10 @@ fn the_binary_has_every_command() {
     all.sort();
     all.dedup();
     let is_there = |word: &str| all.iter().any(|command| command.iter().any(|part| part == word));
-    for word in
-        ["start", "status", "apply", "backup", "verify", "leave", "stop", "put", "get", "drop"]
-    {
+    for word in [
+        "start", "probe", "status", "apply", "backup", "verify", "leave", "stop", "put", "get",
+        "drop",
+    ] {
         assert!(is_there(word), "{word} in {all:?}");
     }
     for command in all {
@@ -172,15 +173,16 @@ fn a_node_serves_every_path() {
     }
     all.sort();
     all.dedup();
-    assert_eq!(all, ["/health/live", "/health/ready", "/metrics"]);
+    assert_eq!(all, ["/health/live", "/health/ready", "/health/startup", "/metrics"]);
     let free = ["--grpc-addr", "127.0.0.1:0", "--gossip-addr", "127.0.0.1:0", "--http-addr"];
     let arguments = [&["start", "-o", "json"][..], &free, &["127.0.0.1:0"]].concat();
     let (_running, line) = Running::start(&arguments);
     let node: Value = serde_json::from_str(&line).expect("the node says where it listens");
     let http = node["http"].as_str().expect("an address");
     for path in all {
-        let answer = http_get(http, &path).expect("it listens");
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{path}: {answer}");
+        eventually(&path, || {
+            http_get(http, &path).is_some_and(|answer| answer.starts_with("HTTP/1.1 200 OK"))
+        });
     }
 }
 

@@ -95,7 +95,8 @@ impl Seen {
             };
             self.refused = got.err();
         } else if self.ready.is_none() {
-            self.ready = http_get(http, "/health/ready").filter(|answer| answer.contains("503"));
+            self.ready =
+                http_get(http, "/health/ready").filter(|answer| answer.contains("recovering"));
             self.live = http_get(http, "/health/live");
             self.figures = http_get(http, "/metrics");
         } else if self.text.is_none() {

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::advertise::{self, reachable};
 use crate::config::Config;
 use crate::control::faces::Faces;
 use crate::control::{Control, ControlSettings, Pace};
@@ -96,6 +97,7 @@ fn control_settings(
         backups: cluster.backups,
         loss_policy: cluster.loss_policy(data_on_disk != DataOnDisk::Nothing),
         drain_timeout: Duration::from_millis(cluster.drain_timeout_ms),
+        at_end: config.node.at_end,
         maps: config.maps.clone(),
         steward: StewardSettings {
             back_off_ms_max: cluster.flapping_wait_max_ms,
@@ -110,7 +112,8 @@ async fn start_gossip(config: &Config, identity: &Identity, member: &Member) -> 
     let cluster = &config.cluster;
     let (node, generation) = (identity.node_id.clone(), identity.incarnation.0);
     let mut settings = GossipSettings::new(node, generation, &identity.cluster_id, listen);
-    settings.advertise = SocketAddr::new(plan_ip(member, listen), listen.port());
+    let advertise = config.node.advertise.as_deref();
+    settings.advertise = advertise::gossip(advertise, listen, &member.grpc_addr).await?;
     settings.seeds.clone_from(&cluster.seeds);
     settings.interval = Duration::from_millis(cluster.gossip_interval_ms);
     settings.initial_interval = settings.interval;
@@ -118,21 +121,6 @@ async fn start_gossip(config: &Config, identity: &Identity, member: &Member) -> 
         settings.key = Some(GossipKey::read(path)?);
     }
     Gossip::start(settings, OwnNews::new(member.clone())).await
-}
-
-/// The address at which others reach this node: what was set, or what it listens on; an address that stands for all of a
-/// machine's is none, so this machine's own name for itself has to do.
-pub(crate) fn reachable(advertise: Option<&str>, listen: SocketAddr) -> String {
-    match advertise {
-        Some(host) => format!("{host}:{}", listen.port()),
-        None if listen.ip().is_unspecified() => format!("127.0.0.1:{}", listen.port()),
-        None => listen.to_string(),
-    }
-}
-
-fn plan_ip(member: &Member, listen: SocketAddr) -> std::net::IpAddr {
-    let host = member.grpc_addr.rsplit_once(':').map_or("", |(host, _)| host);
-    host.trim_matches(['[', ']']).parse().unwrap_or(listen.ip())
 }
 
 fn resolve(address: &str, key: &str) -> Result<SocketAddr> {

@@ -1,5 +1,6 @@
-//! Health for probes, figures for Prometheus and the API `/v1`, over HTTP. Liveness never looks beyond this process.
+//! Health for probes, figures for Prometheus and the API `/v1`, over HTTP.
 
+mod health;
 mod server;
 mod v1;
 
@@ -7,7 +8,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
@@ -26,13 +26,11 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: 
     let clients = Arc::clone(&shared.clients);
     let limits = shared.engine.limits().clone();
     let api = v1::router(&shared, &stopping);
-    let health = Health { shared, stopping: stopping.clone() };
     let router = Router::new()
         .route("/", get(about))
-        .route("/health/live", get(live))
-        .route("/health/ready", get(ready))
         .route("/metrics", get(figures))
-        .with_state(health)
+        .with_state(Arc::clone(&shared))
+        .merge(health::routes(shared))
         .merge(api);
     HttpDoor::new(router, clients, &limits, stopping).serve(listener).await;
 }
@@ -45,11 +43,10 @@ pub(crate) async fn serve_recovering(
 ) {
     let router = Router::new()
         .route("/", get(about_recovering))
-        .route("/health/live", get(live))
-        .route("/health/ready", get(not_yet))
         .route("/metrics", get(figures_of_recovery))
         .with_state(Arc::clone(&recovering))
-        .merge(v1::not_yet(&recovering));
+        .merge(v1::not_yet(&recovering))
+        .merge(health::routes_recovering(recovering));
     HttpDoor::new(router, Arc::default(), &Limits::default(), closing).serve(listener).await;
 }
 
@@ -63,46 +60,23 @@ async fn about_recovering(State(recovering): State<Arc<Recovering>>) -> Json<Val
     }))
 }
 
-async fn not_yet(State(recovering): State<Arc<Recovering>>) -> (StatusCode, String) {
-    let standing = recovering.progress.standing();
-    (StatusCode::SERVICE_UNAVAILABLE, format!("recovering: {standing}\n"))
-}
-
 async fn figures_of_recovery(State(recovering): State<Arc<Recovering>>) -> Response {
     page(metrics::of_recovery(&recovering.progress))
 }
 
-async fn figures(State(health): State<Health>) -> Response {
-    page(metrics::of_node(&health.shared))
+async fn figures(State(shared): State<Arc<Shared>>) -> Response {
+    page(metrics::of_node(&shared))
 }
 
 fn page(text: String) -> Response {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
-#[derive(Clone)]
-struct Health {
-    shared: Arc<Shared>,
-    stopping: CancellationToken,
-}
-
-async fn about(State(health): State<Health>) -> Json<Value> {
+async fn about(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({
-        "name": health.shared.node_id.as_str(),
-        "cluster": health.shared.cluster_name,
+        "name": shared.node_id.as_str(),
+        "cluster": shared.cluster_name,
         "version": VERSION,
-        "grpc": health.shared.grpc_addr.to_string(),
+        "grpc": shared.grpc_addr.to_string(),
     }))
-}
-
-async fn live() -> &'static str {
-    "live\n"
-}
-
-async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
-    if health.stopping.is_cancelled() {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
-    } else {
-        (StatusCode::OK, "ready\n")
-    }
 }

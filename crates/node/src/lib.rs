@@ -6,6 +6,7 @@
 //! | [`node`] | starts and stops a node |
 //! | [`config`] | defaults < file < environment < flags, and where each value came from |
 //! | `boot` | what a node does before it serves |
+//! | `advertise` | where others reach the node |
 //! | `core_work`, `pulse` | what one core does, and its heart |
 //! | `engine` | the partitions of this node and the maps in them; executes batches of operations |
 //! | `control` | this node as a member of a cluster: joins, learns, leads |
@@ -16,6 +17,7 @@
 //! | `relay` | operations for owners elsewhere, of clients that do not know them |
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
 //! | `http` | health for probes, figures, and the API for everybody who has no client |
+//! | `readiness`, `restart` | whether this node takes part, and whether it may be restarted |
 //! | `sql` | what runs statements |
 //! | `pg` | the door for PostgreSQL's clients |
 //! | `acceptor` | takes connections and gives each to a core |
@@ -31,6 +33,7 @@
 //! A put is followed through all of them in docs/life-of-a-put.md.
 
 mod acceptor;
+mod advertise;
 mod boot;
 mod clients;
 mod clock;
@@ -55,9 +58,11 @@ mod peers;
 #[cfg(feature = "sql")]
 mod pg;
 mod pulse;
+mod readiness;
 mod recovering;
 mod relay;
 mod report;
+mod restart;
 #[cfg(feature = "sql")]
 mod sql;
 mod storage;

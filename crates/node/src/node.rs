@@ -33,6 +33,7 @@ use crate::listen::{Addresses, Listeners};
 use crate::memory::{MemoryGauge, available_bytes};
 use crate::peers::Peers;
 use crate::peers::limits::PeerLimits;
+use crate::readiness::Readiness;
 use crate::relay::Relay;
 use crate::storage::{Keepers, Storage};
 use crate::worker::Workers;
@@ -65,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) pg_addr: Option<SocketAddr>,
     pub(crate) zone: Option<String>,
     pub(crate) started_at: Timestamp,
+    pub(crate) readiness: Readiness,
     #[cfg(feature = "sql")]
     pub(crate) queries: Arc<isogrid_query::QueryCounts>,
     #[cfg(feature = "sql")]
@@ -234,6 +236,7 @@ impl Node {
     /// Stops the node: what it leads is handed over, then no new connections and operations, requests in progress are
     /// finished, and everything ends.
     pub fn stop(mut self) {
+        self.shared.readiness.end();
         let control = Arc::clone(&self.shared.control);
         let handing_over = self.runtime.spawn(async move { control.prepare_stop().await });
         let _ = futures::executor::block_on(handing_over);
@@ -305,6 +308,7 @@ fn share(
         pg_addr: addresses.pg,
         zone: config.node.zone.clone(),
         started_at: clock::now(),
+        readiness: Readiness::default(),
         #[cfg(feature = "sql")]
         queries: Arc::default(),
         #[cfg(feature = "sql")]

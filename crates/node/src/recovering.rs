@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::acceptor::{Acceptor, CoreDoor, HANDOVER_QUEUE_LEN_MAX};
-use crate::boot::reachable;
+use crate::advertise::reachable;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::engine::Engine;

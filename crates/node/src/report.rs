@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use isogrid_core::{MapId, NodeId, PartitionId, Result};
+use isogrid_cluster::heartbeat::Lead;
+use isogrid_cluster::steward::Follower;
+use isogrid_core::{LogPosition, MapId, NodeId, PartitionId, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::control::ClusterFacts;
+use crate::control::health::Health;
 use crate::control::question::{pack, unpack};
 use crate::node::Shared;
 use crate::peers::message::AskKind;
@@ -199,6 +203,14 @@ impl Shared {
         Ok(pack(&self.report(&question)))
     }
 
+    /// How the cluster is, by all of its nodes that answer in time.
+    pub(crate) async fn health(&self) -> (Health, ClusterFacts) {
+        let others = self.control.facts().live_members();
+        let reports = self.reports(&ReportQuestion::default(), others).await;
+        let facts = self.control.facts();
+        (facts.health_with(&mended(&reports)), facts)
+    }
+
     /// The reports of this node and of these, as far as they answer in time.
     pub(crate) async fn reports(
         &self,
@@ -217,4 +229,20 @@ impl Shared {
         let own = [(self.node_id.clone(), self.report(question))];
         join_all(asked).await.into_iter().flatten().chain(own).collect()
     }
+}
+
+/// What primaries say of copies that are not whole, as health wants to hear it.
+pub(crate) fn mended(reports: &Reports) -> Vec<Lead> {
+    let mut leads: BTreeMap<PartitionId, Lead> = BTreeMap::new();
+    for (partition, node) in reports.values().flat_map(|report| &report.given) {
+        let fresh = || Lead {
+            partition: *partition,
+            bytes: 0,
+            commit: LogPosition::START,
+            followers: Vec::new(),
+        };
+        let lead = leads.entry(*partition).or_insert_with(fresh);
+        lead.followers.push((node.clone(), Follower::default()));
+    }
+    leads.into_values().collect()
 }

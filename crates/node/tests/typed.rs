@@ -208,13 +208,30 @@ async fn reflection_lists_the_services() {
 #[tokio::test]
 async fn http_tells_probes_how_it_is() {
     let node = start(config());
-    for (path, wanted) in [("/health/live", "live"), ("/health/ready", "ready"), ("/", "\"name\"")]
-    {
-        let mut socket = tokio::net::TcpStream::connect(node.http_addr()).await.expect("open");
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        socket.write_all(request.as_bytes()).await.expect("sent");
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(wanted), "{answer}");
+    for (path, wanted) in [
+        ("/health/live", "live"),
+        ("/health/ready", "ready"),
+        ("/health/startup", "started"),
+        ("/", "\"name\""),
+    ] {
+        let begun = std::time::Instant::now();
+        loop {
+            let answer = http_get(&node, path).await;
+            if answer.starts_with("HTTP/1.1 200") && answer.contains(wanted) {
+                break;
+            }
+            // It becomes ready in a moment.
+            assert!(begun.elapsed().as_secs() < 10, "{answer}");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
+}
+
+async fn http_get(node: &isogrid_node::Node, path: &str) -> String {
+    let mut socket = tokio::net::TcpStream::connect(node.http_addr()).await.expect("open");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    answer
 }

@@ -106,10 +106,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- join " " $pods -}}
 {{- end }}
 
-{{/* Whether a start waits until the cluster is safe: that needs two nodes and a backup. */}}
+{{/* Whether a start waits until the cluster is as well as it can be: a node alone has nobody to wait for. */}}
 {{- define "isogrid.waitsUntilSafe" -}}
+{{- if and .Values.probes.startup.untilSafe (gt (include "isogrid.total" . | int) 1) -}}
+true
+{{- end -}}
+{{- end }}
+
+{{/* Whether any one node may go: that needs three of them, and backups. */}}
+{{- define "isogrid.canBeSafe" -}}
 {{- $backups := dig "cluster" "backups" 1 .Values.config | int -}}
-{{- if and .Values.probes.startup.untilSafe (gt (include "isogrid.total" . | int) 1) (gt $backups 0) -}}
+{{- if and (gt (include "isogrid.total" . | int) 2) (gt $backups 0) -}}
 true
 {{- end -}}
 {{- end }}

@@ -94,6 +94,9 @@ spec:
 {{/* What differs from pod to pod. Others are told the address of the pod, not its name: names lag behind. */}}
 {{- define "isogrid.env" -}}
 {{- $ip := ternary "[$(POD_IP)]" "$(POD_IP)" .root.Values.ipv6 -}}
+# For commands that are run in the pod: they ask this node.
+- name: ISOGRID_CONFIG
+  value: /etc/isogrid/isogrid.toml
 - name: ISOGRID__NODE__NAME
   valueFrom:
     fieldRef:
@@ -135,11 +138,12 @@ spec:
 startupProbe:
   {{- if include "isogrid.waitsUntilSafe" . }}
   exec:
-    command: [/usr/local/bin/isogrid, status, --exit-when-safe, --timeout, 1s, --endpoint, {{ printf "%s:%d" (ternary "[::1]" "127.0.0.1" .Values.ipv6) (int .Values.ports.grpc) | quote }}]
+    # Says why not, which Kubernetes shows among the pod's events.
+    command: [/usr/local/bin/isogrid, probe, post-restart, --timeout, 8s, --http, {{ printf "%s:%d" (ternary "[::1]" "127.0.0.1" .Values.ipv6) (int .Values.ports.http) | quote }}]
   timeoutSeconds: 10
   {{- else }}
   httpGet:
-    path: /health/ready
+    path: /health/startup
     port: http
   timeoutSeconds: 2
   {{- end }}

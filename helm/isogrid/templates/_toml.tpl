@@ -10,6 +10,9 @@
 {{- if .Values.postgres.enabled -}}
 {{- $_ := set $node "pg_addr" (printf "%s:%d" $any (int .Values.ports.postgres)) -}}
 {{- end -}}
+{{- if ne .Values.drain.atEnd "restart" -}}
+{{- $_ := set $node "at_end" .Values.drain.atEnd -}}
+{{- end -}}
 {{- if .Values.persistence.enabled -}}
 {{- $_ := set $node "data_dir" "/var/lib/isogrid/data" -}}
 {{- end -}}

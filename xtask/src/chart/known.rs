@@ -20,6 +20,7 @@ const OWN_KEYS: &[&str] = &[
     "node.advertise",
     "node.data_dir",
     "node.zone",
+    "node.at_end",
     "cluster.seeds",
     "cluster.key_file",
     "cluster.expect",

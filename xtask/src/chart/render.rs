@@ -57,6 +57,12 @@ pub(super) const CASES: &[Case] = &[
         &["--is-upgrade"],
     ),
     case(
+        "fewer",
+        Some("helm/golden/fewer.values.yaml"),
+        "helm/golden/fewer.yaml",
+        &["--is-upgrade"],
+    ),
+    case(
         "deploy",
         Some("helm/isogrid/values-prod.yaml"),
         "deploy/isogrid.yaml",

@@ -11,7 +11,10 @@ use super::state::{Council, LossPolicy};
 
 impl Council {
     pub(super) fn set_intent(&mut self, node: &NodeId, intent: Intent) -> Result<Outcome, Refusal> {
-        let record = self.nodes.get_mut(node).ok_or(Refusal::Unknown)?;
+        let has_left = intent == Intent::Leave && self.forgotten.contains_key(node);
+        let Some(record) = self.nodes.get_mut(node) else {
+            return if has_left { Ok(Outcome::Unchanged) } else { Err(Refusal::Unknown) };
+        };
         if record.intent == intent {
             return Ok(Outcome::Unchanged);
         }

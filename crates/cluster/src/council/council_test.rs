@@ -280,6 +280,11 @@ fn only_a_node_that_is_down_and_holds_nothing_is_forgotten() {
     assert_eq!(council.apply(&remove("a1")), refused(Refusal::StillHolds));
     assert_eq!(council.apply(&remove("b1")), Outcome::Applied);
     assert_eq!(council.apply(&remove("b1")), refused(Refusal::Unknown));
+    // That it leaves was done: whoever wants it again has it. Nothing else can be wanted of it, or of others.
+    let intend = |name, intent| Command::SetIntent { node: node(name), intent };
+    assert_eq!(council.apply(&intend("b", Intent::Leave)), Outcome::Unchanged);
+    assert_eq!(council.apply(&intend("b", Intent::Stay)), refused(Refusal::Unknown));
+    assert_eq!(council.apply(&intend("z", Intent::Leave)), refused(Refusal::Unknown));
     // Its lives are not: what was meant for the first must never reach another first.
     register(&mut council, "b4", proof("b4")).unwrap();
     down(&mut council, "b4");

@@ -76,6 +76,12 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "The folder or the object store could not be read or written.",
         "check the path, its rights, and for s3:// the endpoint and the credentials",
     ),
+    configuration(
+        ErrorCode::AdvertiseUnknown,
+        "advertised name unknown",
+        "Others are to reach the node under a name, and this machine finds no address for it.",
+        "mend node.advertise or the DNS, or let node.gossip_addr be the address under which others reach it",
+    ),
     Explanation {
         code: ErrorCode::Internal,
         kind: ErrorKind::Internal,

@@ -10,6 +10,7 @@ pub(crate) mod dev;
 pub(crate) mod disk;
 pub(crate) mod error;
 pub(crate) mod map;
+pub(crate) mod probe;
 mod settings;
 pub(crate) mod sim;
 #[cfg(feature = "sql")]
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Dev(args) => dev::run(&args, global.output),
         Command::Map(command) => map::run(command, &global),
         Command::Apply(args) => apply::run(&args, &global),
+        Command::Probe(args) => probe::run(&args, global.output),
         Command::Status(args) => status::run(&args, &global),
         Command::Cluster(command) => cluster::run(command, &global),
         Command::Clients(command) => clients::run(command, &global),

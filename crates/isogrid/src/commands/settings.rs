@@ -46,6 +46,11 @@ pub(crate) struct SettingArgs {
 }
 
 impl SettingArgs {
+    /// Nothing is said but where the file is.
+    pub(crate) fn of_file(config: Option<PathBuf>) -> Self {
+        SettingArgs { config, ..SettingArgs::default() }
+    }
+
     /// The configuration that applies, with the origin of each value.
     pub(crate) fn load(&self) -> std::result::Result<Loaded, Failure> {
         Ok(load(&self.sources(self.file()?)?)?)

@@ -92,7 +92,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "node.advertise",
-        Kind::Text,
+        Kind::Host,
         "The host name or address at which clients and other nodes reach this one, when it is not the one it listens \
          at: behind a translated address, or when it listens at all of the machine's.",
     ),
@@ -118,6 +118,13 @@ pub const KEYS: &[Key] = &[
         Kind::OneOf(&["data", "witness"]),
         "What the node does: data holds data and may vote in the council; witness votes and holds none, so that two other \
          nodes can lose one.",
+    ),
+    key(
+        "node.at_end",
+        Kind::OneOf(&["restart", "leave"]),
+        "What a node that is told to end (SIGTERM) makes of it, unless an operator has said it before: restart hands over \
+         what it leads, and its copies wait for it for a while; leave gives everything away first and is forgotten, and the \
+         node joins anew if it is started again.",
     ),
     key(
         "cluster.seeds",

@@ -47,6 +47,8 @@ pub enum Kind {
     Text,
     /// A path.
     Path,
+    /// A host name or an address, without a port.
+    Host,
     /// An address to listen on.
     Address,
     /// Addresses of others: a list in the file, text with commas elsewhere.
@@ -86,6 +88,7 @@ impl Kind {
         };
         match self {
             Kind::Text | Kind::Path => texted(is_plain),
+            Kind::Host => texted(is_host),
             Kind::Address => texted(is_address),
             Kind::Addresses => addresses(raw),
             Kind::Filter => texted(is_filter),
@@ -125,6 +128,7 @@ impl Kind {
         match self {
             Kind::Text => "text that is not empty".into(),
             Kind::Path => "a path".into(),
+            Kind::Host => "a host name or an address, without a port".into(),
             Kind::Address => "HOST:PORT, such as \"0.0.0.0:7700\" or \"[::1]:7700\"".into(),
             Kind::Addresses => "HOST:PORT, several separated by commas, or a list of them".into(),
             Kind::Filter => "off, error, warn, info, debug or trace, and TARGET=LEVEL for parts, \
@@ -162,14 +166,27 @@ fn is_plain(text: &str) -> bool {
 /// Whether this is HOST:PORT. Names are resolved later, when the node binds them.
 fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let host_ok = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+    let port_ok = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    port_ok && is_host_before_port(host)
+}
+
+/// A name, an address, or an IPv6 address in brackets.
+fn is_host_before_port(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
             let named = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
             !host.is_empty() && host.chars().all(named)
         }
-    };
-    host_ok && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    }
+}
+
+/// Whether this names a host that others can reach: an address that stands for all of a machine's is none.
+fn is_host(text: &str) -> bool {
+    let is_v6 = || text.parse::<std::net::Ipv6Addr>().is_ok();
+    let address = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    let stands_for_all = address.is_ok_and(|address| address.is_unspecified());
+    (is_host_before_port(text) || is_v6()) && !stands_for_all
 }
 
 /// A list of addresses that can be called: port 0 cannot.
@@ -214,6 +231,16 @@ mod tests {
             ["", "7700", ":7700", "host:", "host:65536", "::1:7700", "a b:1", "h:+1", "[x]:1"]
         {
             assert!(text(Kind::Address, bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_has_no_port() {
+        for good in ["node-0", "node-0.nodes.example", "10.0.0.7", "[fd00::7]", "fd00::7"] {
+            assert!(text(Kind::Host, good).is_some(), "{good}");
+        }
+        for bad in ["", "node-0:7700", "a b", "[fd00::7]:1", "http://a", "0.0.0.0", "[::]", "::"] {
+            assert!(text(Kind::Host, bad).is_none(), "{bad}");
         }
     }
 

@@ -48,6 +48,21 @@ pub struct NodeConfig {
     /// What the node does: data holds data and may vote in the council; witness votes and holds none, so that two other
     /// nodes can lose one.
     pub role: Role,
+    /// What a node that is told to end (SIGTERM) makes of it, unless an operator has said it before: restart hands over what
+    /// it leads, and its copies wait for it for a while; leave gives everything away first and is forgotten, and the node
+    /// joins anew if it is started again.
+    pub at_end: AtEnd,
+}
+
+/// What a node makes of its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AtEnd {
+    /// It comes back.
+    #[default]
+    Restart,
+    /// It leaves for good.
+    Leave,
 }
 
 /// What a node does.
@@ -86,6 +101,7 @@ impl Default for NodeConfig {
             partitions: 256,
             zone: None,
             role: Role::Data,
+            at_end: AtEnd::Restart,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use isogrid_cluster::heartbeat::Lead;
 use isogrid_core::NodeId;
 
-use super::health::{Health, assess};
+use super::health::{CouncilHealth, Health, assess};
 use super::news::Leader;
 use super::shared::Control;
 use super::view::View;
@@ -31,9 +31,6 @@ pub(crate) struct ClusterFacts {
 
 /// Nodes ping each other each 100 ms: after so long one that says nothing is not there.
 const HEARD_LATELY: Duration = Duration::from_millis(1_000);
-
-/// The fewest voters of which one may go.
-const VOTERS_SAFE_MIN: usize = 3;
 
 impl Control {
     /// What this node knows of the cluster.
@@ -79,20 +76,23 @@ impl Control {
 impl ClusterFacts {
     /// How the cluster is, given what primaries say of what they lead.
     pub(crate) fn health_with(&self, leads: &[Lead]) -> Health {
-        assess(&self.view, leads, self.has_quorum)
+        assess(&self.view, leads, self.council())
     }
 
-    /// Whether the council could lose any one of its voters and still decide. A council of one is all that two nodes can
-    /// have; more should have spread it.
-    pub(crate) fn council_is_safe(&self) -> bool {
-        let serves = |node: &NodeId| {
-            self.view.nodes.get(node).is_some_and(|news| news.member.state.is_serving())
+    /// The members that are worth asking.
+    pub(crate) fn live_members(&self) -> Vec<NodeId> {
+        self.view.nodes.keys().filter(|node| self.live.contains(*node)).cloned().collect()
+    }
+
+    fn council(&self) -> CouncilHealth {
+        let serves = |node: &&NodeId| {
+            self.view.nodes.get(*node).is_some_and(|news| news.member.state.is_serving())
         };
-        let voters = self.voters.len();
-        if voters < VOTERS_SAFE_MIN {
-            return self.view.nodes.keys().filter(|node| serves(node)).count() < VOTERS_SAFE_MIN;
+        CouncilHealth {
+            has_quorum: self.has_quorum,
+            voters: self.voters.len(),
+            voters_up: self.voters_present.iter().filter(serves).count(),
+            nodes_up: self.view.nodes.keys().filter(serves).count(),
         }
-        let up = self.voters_present.iter().filter(|node| serves(node)).count();
-        up > voters / 2 + 1
     }
 }

@@ -49,8 +49,12 @@ fn with(mut view: View, name: &str, state: MemberState, intent: Intent) -> View 
     view
 }
 
+/// A council of three, all of them up.
+const COUNCIL: CouncilHealth =
+    CouncilHealth { has_quorum: true, voters: 3, voters_up: 3, nodes_up: 3 };
+
 fn word(view: &View) -> (Word, bool) {
-    let health = assess(view, &[], true);
+    let health = assess(view, &[], COUNCIL);
     (health.word, health.is_safe)
 }
 
@@ -59,20 +63,21 @@ fn all_copies_make_it_healthy_and_two_make_it_safe() {
     assert_eq!(word(&view(2, "a b")), (Word::Healthy, true));
     assert_eq!(word(&view(1, "a")), (Word::Healthy, false));
     assert_eq!(word(&view(3, "a b")), (Word::Degraded, true), "one copy is missing");
-    assert_eq!(assess(&view(3, "a b"), &[], true).under_replicated, 2);
-    assert_eq!(assess(&view(2, "a b"), &[], false).word, Word::Degraded, "no council");
+    assert_eq!(assess(&view(3, "a b"), &[], COUNCIL).under_replicated, 2);
+    let silent = CouncilHealth { has_quorum: false, ..COUNCIL };
+    assert_eq!(assess(&view(2, "a b"), &[], silent).word, Word::Degraded, "no council");
 }
 
 #[test]
 fn nobody_leads_while_the_primary_is_down() {
     let down = with(view(2, "a b"), "a", MemberState::Down, Intent::Stay);
-    let health = assess(&down, &[], true);
+    let health = assess(&down, &[], COUNCIL);
     assert_eq!((health.word, health.without_primary, health.down), (Word::Unavailable, 2, 1));
     assert!(!health.is_safe);
     assert_eq!(word(&View::empty()), (Word::Unavailable, false), "there is no cluster");
     let unassigned =
         View { table: Table::unassigned(view(2, "a").table.partitions()), ..view(2, "a") };
-    assert_eq!(assess(&unassigned, &[], true).unassigned, 2);
+    assert_eq!(assess(&unassigned, &[], COUNCIL).unassigned, 2);
 }
 
 #[test]
@@ -90,7 +95,50 @@ fn a_backup_whose_copy_is_mended_does_not_count() {
         commit: LogPosition::START,
         followers: vec![(NodeId::new("b"), Follower::default())],
     };
-    let health = assess(&view(2, "a b"), &[lead], true);
+    let health = assess(&view(2, "a b"), &[lead], COUNCIL);
     assert_eq!((health.word, health.is_safe), (Word::Degraded, false));
     assert_eq!(health.under_replicated, 1);
+}
+
+#[test]
+fn a_council_that_could_not_lose_a_voter_is_not_safe() {
+    let council = |voters, voters_up, nodes_up| CouncilHealth {
+        has_quorum: true,
+        voters,
+        voters_up,
+        nodes_up,
+    };
+    // What is safe, what is whole: then nothing is missing that there could be.
+    for (figures, is_safe, is_whole) in [
+        (council(1, 1, 1), false, true),
+        (council(1, 1, 2), false, true),
+        (council(1, 1, 3), false, false),
+        (council(3, 3, 3), true, true),
+        (council(3, 2, 2), false, false),
+        (council(3, 2, 3), false, false),
+        (council(5, 5, 5), true, true),
+        (council(5, 4, 4), true, false),
+        (council(5, 3, 4), false, false),
+        (council(0, 0, 1), false, false),
+    ] {
+        assert_eq!((figures.is_safe(), figures.is_whole()), (is_safe, is_whole), "{figures:?}");
+        let health = assess(&view(2, "a b"), &[], figures);
+        assert_eq!((health.word, health.is_safe), (Word::Healthy, is_safe), "{figures:?}");
+        assert_eq!(health.is_settled(), is_safe || is_whole, "{figures:?}");
+        assert_eq!(health.missing().is_empty(), health.is_settled(), "{figures:?}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let silent = CouncilHealth { has_quorum: false, ..COUNCIL };
+    let health = assess(&view(3, "a b"), &[], silent);
+    assert!(!health.is_settled() || health.is_safe);
+    let down = with(view(3, "a b"), "b", MemberState::Down, Intent::Stay);
+    let lost = CouncilHealth { voters_up: 2, nodes_up: 2, ..COUNCIL };
+    let missing = assess(&down, &[], lost).missing().join(", ");
+    assert_eq!(
+        missing,
+        "2 partitions with too few copies, 1 node is down, 2 of the council's 3 voters are up"
+    );
 }

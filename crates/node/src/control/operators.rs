@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::question::{AskStop, FindMap, FoundMap, pack};
 use super::shared::Control;
 use super::view::View;
+use crate::config::node::AtEnd;
 use crate::identity::DataOnDisk;
 use crate::peers::message::AskKind;
 
@@ -139,7 +140,8 @@ impl Control {
         if view.registered.is_none() {
             return;
         }
-        let intent = intent_to_end(&view, self.node());
+        let intent = intent_to_end(&view, self.node(), self.settings.at_end);
+        let was_told = self.is_told_to_leave(&view);
         let command = Command::SetIntent { node: self.node().clone(), intent };
         if let Err(error) = self.propose(&command, INTENT_PATIENCE).await {
             return warn!(%error, "the cluster could not be told that this node ends");
@@ -150,6 +152,10 @@ impl Control {
             let known = view.borrow_and_update().clone();
             let to_hand_over = left_to_do(&known, self.node(), intent);
             let vote_missed = self.is_vote_missed(&known);
+            if intent == Intent::Leave && !was_told && !has_heir(&known, self.node()) {
+                info!("nobody stays who could take what this node holds");
+                break;
+            }
             if intent == Intent::Stop || (to_hand_over == 0 && !vote_missed) {
                 break;
             }
@@ -166,6 +172,10 @@ impl Control {
             self.take_leave().await;
         }
         info!(?intent, "this node is ready to end");
+    }
+
+    fn is_told_to_leave(&self, view: &View) -> bool {
+        view.nodes.get(self.node()).is_some_and(|news| news.intent == Intent::Leave)
     }
 
     /// Asks primaries to wait for this node no more: otherwise their writes would stand still until they notice its end.
@@ -225,17 +235,27 @@ fn waits_for(view: &View, own: &Replica) -> Vec<(PartitionId, NodeId)> {
     others.collect()
 }
 
-/// With what intent a node ends: what its operator wants already, a stop of all if all others stop, or a restart.
-fn intent_to_end(view: &View, own: &NodeId) -> Intent {
+/// With what intent a node ends: what its operator wants already, a stop of all if all others stop, or what is configured. Where
+/// nobody stays who could take what it holds, it does not leave.
+fn intent_to_end(view: &View, own: &NodeId, at_end: AtEnd) -> Intent {
     let wanted = view.nodes.get(own).map_or(Intent::Stay, |news| news.intent);
     let serving = view.nodes.values().filter(|news| news.member.state.is_serving());
     let mut others = serving.filter(|news| news.member.id != *own).peekable();
     let all_stop = others.peek().is_some() && others.all(|news| news.intent == Intent::Stop);
     match wanted {
         Intent::Stay if all_stop => Intent::Stop,
+        Intent::Stay if at_end == AtEnd::Leave && has_heir(view, own) => Intent::Leave,
         Intent::Stay => Intent::Restart,
         Intent::Drain | Intent::Leave | Intent::Restart | Intent::Stop => wanted,
     }
+}
+
+/// Whether another node stays that takes data.
+fn has_heir(view: &View, own: &NodeId) -> bool {
+    view.nodes.iter().any(|(node, news)| {
+        let takes = news.member.state.is_serving() && news.member.weight > 0;
+        node != own && takes && news.intent == Intent::Stay
+    })
 }
 
 /// How many partitions stand in the way of a node's end: those that it leads and another member could lead; when it leaves
@@ -254,10 +274,7 @@ fn to_hand_over(view: &View, own: &NodeId) -> usize {
         *node != *own && view.nodes.get(node).is_some_and(|news| news.intent == Intent::Stay)
     };
     let could_lead = |replica: &Replica| stays(&replica.node) && view.is_live(replica);
-    let serves = |(node, news): (&NodeId, &super::news::NodeNews)| {
-        stays(node) && news.member.state.is_serving() && news.member.weight > 0
-    };
-    let is_replaced = view.copies() > 1 && view.nodes.iter().any(serves);
+    let is_replaced = view.copies() > 1 && has_heir(view, own);
     let led = view.table.iter().filter(|(_, entry)| entry.primary.as_ref() == Some(own));
     led.filter(|(_, entry)| is_replaced || entry.in_sync.iter().any(could_lead)).count()
 }

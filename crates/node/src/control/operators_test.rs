@@ -33,7 +33,29 @@ fn a_node_ends_as_its_operator_wants_or_restarts() {
     ] {
         let mut nodes = vec![("a", Active, own)];
         nodes.extend(others.iter().copied());
-        assert_eq!(intent_to_end(&view(&nodes), &NodeId::new("a")), ends, "{nodes:?}");
+        let view = view(&nodes);
+        assert_eq!(intent_to_end(&view, &NodeId::new("a"), AtEnd::Restart), ends, "{nodes:?}");
+    }
+}
+
+#[test]
+fn a_node_leaves_by_itself_where_that_is_configured_and_somebody_stays() {
+    use Intent::{Drain, Leave, Restart, Stay, Stop};
+    use MemberState::{Active, Down};
+    for (own, other, ends) in [
+        (Stay, ("b", Active, Stay), Leave),
+        (Stay, ("b", Active, Leave), Restart),
+        (Stay, ("b", Down, Stay), Restart),
+        (Stay, ("b", Active, Stop), Stop),
+        (Drain, ("b", Active, Stay), Drain),
+        (Restart, ("b", Active, Stay), Restart),
+    ] {
+        let view = view(&[("a", Active, own), other]);
+        assert_eq!(
+            intent_to_end(&view, &NodeId::new("a"), AtEnd::Leave),
+            ends,
+            "{own:?} {other:?}"
+        );
     }
 }
 

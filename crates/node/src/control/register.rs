@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use isogrid_cluster::council::Refusal;
+use isogrid_cluster::council::{Intent, Refusal};
 use isogrid_cluster::reconcile::positions_to_report;
 use isogrid_cluster::{Command, Outcome};
 use isogrid_core::{Error, ErrorCode};
@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::leader::jittered;
 use super::shared::Control;
+use crate::config::node::AtEnd;
 
 /// How long one try looks for the leader.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -70,6 +71,17 @@ pub(super) async fn report(control: Arc<Control>) {
 }
 
 impl Control {
+    /// A node that leaves whenever it ends stays when it begins: what its last life wanted is over, once in each life.
+    async fn stay_after_leaving(&self) -> Result<(), Error> {
+        if self.settings.at_end != AtEnd::Leave || self.own.lock().has_stayed {
+            return Ok(());
+        }
+        let command = Command::SetIntent { node: self.node().clone(), intent: Intent::Stay };
+        self.propose(&command, PATIENCE).await?;
+        self.own.lock().has_stayed = true;
+        Ok(())
+    }
+
     async fn register(&self) -> Result<(), Error> {
         let settings = &self.settings;
         let member = settings.member.clone();
@@ -86,6 +98,7 @@ impl Control {
                     "registered"
                 );
                 self.own.lock().suspect.extend(registered.suspect);
+                self.stay_after_leaving().await?;
                 self.registered(registered.table);
                 // The table that knows this life is at the leader for certain.
                 self.own.lock().ahead = self.leader_to_ask();

@@ -10,6 +10,7 @@ use isogrid_cluster::steward::StewardSettings;
 use isogrid_core::{MapSettings, Member, Replica};
 
 use crate::config::MAP_DEFAULT;
+use crate::config::node::AtEnd;
 use crate::identity::{DataOnDisk, Identity};
 
 /// What is set for a node as a member of a cluster.
@@ -33,6 +34,8 @@ pub(crate) struct ControlSettings {
     pub(crate) loss_policy: LossPolicy,
     /// How long a stop waits for what this node leads to be handed over.
     pub(crate) drain_timeout: Duration,
+    /// What this node makes of its end when nobody has said it before.
+    pub(crate) at_end: AtEnd,
     /// The settings of maps that are made here, by name; `default` for all others.
     pub(crate) maps: BTreeMap<String, MapSettings>,
     /// How patient the steward is.

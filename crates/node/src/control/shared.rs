@@ -55,6 +55,8 @@ pub(super) struct Own {
     pub(super) detour: Option<NodeId>,
     /// The council does not count this life among those that serve.
     pub(super) must_register: bool,
+    /// This life has said once that it stays, where nodes leave whenever they end.
+    pub(super) has_stayed: bool,
     /// Of these the council wants to know how far the logs reach.
     pub(super) suspect: BTreeSet<PartitionId>,
     /// Sessions that were kept alive and not told to the leader yet.

@@ -28,6 +28,7 @@ use super::settings::{ControlSettings, Pace};
 use super::shared::Control;
 use super::view::View;
 use crate::config::NodeConfig;
+use crate::config::node::AtEnd;
 use crate::council::CouncilLeader;
 use crate::gossip::Seen;
 use crate::identity::{DataOnDisk, Identity};
@@ -250,6 +251,7 @@ fn settings(identity: Identity, member: Member, start: &Start) -> ControlSetting
         backups: start.backups,
         loss_policy: LossPolicy::Reset,
         drain_timeout: Duration::from_secs(5),
+        at_end: AtEnd::Restart,
         maps: BTreeMap::new(),
         steward: StewardSettings {
             settle_ms: 50,

@@ -1,4 +1,4 @@
-//! `isogrid cluster can-stop NODE`: yes with the proof, or no with what stands in the way. Exits with 0 or 3.
+//! `isogrid cluster can-stop [NODE]`: yes with the proof, or no with what stands in the way. Exits with 0 or 3.
 
 use std::time::{Duration, Instant};
 
@@ -18,15 +18,19 @@ const BLOCKERS_SHOWN_MAX: usize = 20;
 /// Which node.
 #[derive(Debug, Args)]
 pub(crate) struct CanStopArgs {
-    /// The node
-    node: String,
+    /// The node; the one at --endpoint unless named
+    node: Option<String>,
 
     #[command(flatten)]
     wait: WaitArgs,
 }
 
 pub(super) async fn run(operator: &Operator, args: &CanStopArgs, format: Format) -> CommandResult {
-    report(operator, &args.node, args.wait, format).await
+    let node = match &args.node {
+        Some(node) => node.clone(),
+        None => operator.status(false).await?.answered_by,
+    };
+    report(operator, &node, args.wait, format).await
 }
 
 /// Asks, waits if that is wanted, and shows the answer.

@@ -2,12 +2,13 @@
 
 use clap::Args;
 use isogrid_client::{Intent, Operator};
+use isogrid_core::ErrorCode;
 use serde_json::json;
 
 use crate::exit::{CommandResult, Exit, Failure, wrong_argument};
 use crate::output::{Format, print, print_json, tell};
 
-use super::{WaitArgs, can_stop, empty, member, plan};
+use super::{WaitArgs, can_stop, empty, member, named_or_own, plan};
 
 /// Which node is emptied.
 #[derive(Debug, Args)]
@@ -26,8 +27,8 @@ pub(crate) struct LeavingArgs {
 /// Which node is restarted.
 #[derive(Debug, Args)]
 pub(crate) struct RestartArgs {
-    /// The node
-    node: String,
+    /// The node; the one at --endpoint unless named
+    node: Option<String>,
 
     #[command(flatten)]
     wait: WaitArgs,
@@ -71,7 +72,9 @@ async fn send_away(
 ) -> CommandResult {
     let node = &args.node;
     let status = operator.status(false).await?;
-    member(&status, node)?;
+    if let Err(unknown) = member(&status, node) {
+        return gone_already(operator, args, intent, (unknown, format)).await;
+    }
     if !args.yes {
         return Err(show_plan(operator, node, intent, format).await?);
     }
@@ -83,6 +86,31 @@ async fn send_away(
         return empty::wait(operator, node, (intent, args.wait.timeout), format).await;
     }
     told(node, intent, changed.len(), format)?;
+    Ok(Exit::Ok)
+}
+
+/// That a node leaves which the cluster has forgotten has been done: whoever says so once more is told that. Any other name
+/// is a mistake.
+async fn gone_already(
+    operator: &Operator,
+    args: &LeavingArgs,
+    intent: Intent,
+    (unknown, format): (Failure, Format),
+) -> CommandResult {
+    let node = &args.node;
+    if intent != Intent::Leave || !args.yes {
+        return Err(unknown);
+    }
+    match operator.set_intent(std::slice::from_ref(node), intent).await {
+        Ok(_) if format == Format::Json => {
+            print_json(
+                &json!({ "node": node, "intent": "leave", "changed": false, "forgotten": true }),
+            )?;
+        }
+        Ok(_) => tell(format!("{node} has left already and is forgotten")),
+        Err(error) if error.code() == ErrorCode::NodeUnknown => return Err(unknown),
+        Err(error) => return Err(error.into()),
+    }
     Ok(Exit::Ok)
 }
 
@@ -125,8 +153,7 @@ pub(super) async fn restart(
     args: &RestartArgs,
     format: Format,
 ) -> CommandResult {
-    let node = &args.node;
-    member(&operator.status(false).await?, node)?;
+    let node = &named_or_own(operator, args.node.as_deref()).await?;
     let changed = operator.set_intent(std::slice::from_ref(node), Intent::Restart).await?;
     if args.wait.wait {
         return can_stop::report(operator, node, args.wait, format).await;

@@ -137,6 +137,15 @@ fn member<'a>(status: &'a ClusterStatus, node: &str) -> Result<&'a MemberStatus,
     })
 }
 
+/// The node of this name, or the one that answers.
+async fn named_or_own(operator: &Operator, node: Option<&str>) -> Result<String, Failure> {
+    let status = operator.status(false).await?;
+    match node {
+        Some(node) => Ok(member(&status, node)?.node_id.clone()),
+        None => Ok(status.answered_by),
+    }
+}
+
 /// `1 partition`, `2 partitions`.
 fn counted(count: impl Into<u64>, what: &str) -> String {
     match count.into() {

@@ -157,10 +157,17 @@ async fn look(nodes: &[RunningNode]) -> Result<ClusterStatus, Failure> {
     Err(last)
 }
 
-/// Whether all nodes are members, and the cluster is as safe as it can be: a single copy never is.
+/// Whether all nodes are members, and the cluster is as well as it can be.
 fn is_complete(status: &ClusterStatus, nodes: usize) -> bool {
     let active = status.members.iter().filter(|member| member.state == "active").count();
-    active >= nodes && status.health == "healthy" && (status.safe || status.copies < 2)
+    active >= nodes && is_well(status)
+}
+
+/// Whether a cluster for development is as well as it can be: a single copy never is safe, and two nodes have no council that
+/// could lose one.
+fn is_well(status: &ClusterStatus) -> bool {
+    let cannot_be_safe = status.copies < 2 || status.members.len() < 3;
+    status.health == "healthy" && (status.safe || cannot_be_safe)
 }
 
 /// Without a view: tells what happens to nodes, and does what lines on standard input say.
@@ -237,12 +244,14 @@ mod tests {
         let mut status = ClusterStatus::default();
         let mut member = MemberStatus::default();
         member.state = "active".into();
-        status.members = vec![member.clone(), member];
+        status.members = vec![member.clone(), member.clone()];
         (status.health, status.copies) = ("healthy".into(), 2);
-        assert!(!is_complete(&status, 2), "not safe");
+        assert!(is_complete(&status, 2), "as safe as two nodes can be");
+        status.members.push(member);
+        assert!(!is_complete(&status, 3), "not safe");
         status.safe = true;
-        assert!(is_complete(&status, 2) && !is_complete(&status, 3));
+        assert!(is_complete(&status, 3) && !is_complete(&status, 4));
         (status.safe, status.copies) = (false, 1);
-        assert!(is_complete(&status, 2), "as safe as one copy can be");
+        assert!(is_complete(&status, 3), "as safe as one copy can be");
     }
 }

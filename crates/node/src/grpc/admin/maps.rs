@@ -8,7 +8,6 @@ use isogrid_core::{Error, ErrorCode, MapId, NodeId};
 use isogrid_proto::pb;
 
 use super::change::{changed, described, fresh};
-use super::status::live_nodes;
 use crate::node::Shared;
 use crate::report::{ReportQuestion, Reports};
 
@@ -75,7 +74,7 @@ pub(crate) async fn list(
         maps: maps.values().map(|map| map.id).collect(),
         ..ReportQuestion::default()
     };
-    let others = if request.all { live_nodes(&facts) } else { Vec::new() };
+    let others = if request.all { facts.live_members() } else { Vec::new() };
     let reports = shared.reports(&question, others).await;
     let copies = view.cluster.as_ref().map_or(1, |cluster| usize::from(cluster.copies));
     let sizes = sizes(&reports);

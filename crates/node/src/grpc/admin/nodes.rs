@@ -40,6 +40,8 @@ pub(super) async fn set_intent(
     let intent = intent_of(&request.intent)?;
     let nodes: Vec<NodeId> = match (request.all, request.nodes.as_slice()) {
         (true, []) => shared.control.now_known().nodes.keys().cloned().collect(),
+        // Only the council knows who has left for good: it takes their leave once more.
+        (false, [node]) if intent == Intent::Leave => vec![NodeId::new(node)],
         (false, nodes) => nodes.iter().map(|node| known(shared, node)).collect::<Result<_, _>>()?,
         (true, _) => {
             let why = "all nodes, and some by name: only one of them";

@@ -7,7 +7,6 @@ use isogrid_cluster::steward::{Planned, outlook};
 use isogrid_core::{Error, ErrorCode, Member, MemberState, Members, NodeId, PartitionId};
 use isogrid_proto::pb;
 
-use super::status::live_nodes;
 use crate::control::view::View;
 use crate::node::Shared;
 use crate::report::ReportQuestion;
@@ -15,7 +14,7 @@ use crate::report::ReportQuestion;
 /// The way from the table as it is to the one that is wanted without these nodes.
 pub(super) async fn plan(shared: &Shared, without: &[String]) -> Result<pb::PlanReply, Error> {
     let question = ReportQuestion { sizes: true, ..ReportQuestion::default() };
-    let reports = shared.reports(&question, live_nodes(&shared.control.facts())).await;
+    let reports = shared.reports(&question, shared.control.facts().live_members()).await;
     let view = shared.control.now_known();
     if view.cluster.is_none() {
         return Err(Error::new(ErrorCode::StillJoining, shared.node_id.as_str()));

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use isogrid_cluster::council::{Intent, LossCause, LossPolicy, LossRecord};
-use isogrid_cluster::heartbeat::Lead;
-use isogrid_cluster::steward::Follower;
-use isogrid_core::{LogPosition, Member, MemberState, NodeId, PartitionId};
+use isogrid_core::{LogPosition, Member, MemberState, NodeId};
 use isogrid_proto::pb;
 
 use crate::control::ClusterFacts;
 use crate::control::health::Word;
 use crate::node::Shared;
-use crate::report::{CopyReport, NodeReport, ReportQuestion, Reports};
+use crate::report::{CopyReport, NodeReport, ReportQuestion, Reports, mended};
 
 /// How many losses are told at the most: the newest.
 const LOSSES_MAX: usize = 256;
@@ -27,7 +25,7 @@ struct Held {
 /// The state of the cluster; with the figures of all nodes that answer in time, or of this one alone.
 pub(super) async fn status(shared: &Shared, all: bool) -> pb::StatusReply {
     let question = ReportQuestion::default();
-    let others = if all { live_nodes(&shared.control.facts()) } else { Vec::new() };
+    let others = if all { shared.control.facts().live_members() } else { Vec::new() };
     let reports = shared.reports(&question, others).await;
     let facts = shared.control.facts();
     let view = &facts.view;
@@ -38,7 +36,7 @@ pub(super) async fn status(shared: &Shared, all: bool) -> pb::StatusReply {
     let oldest = view.losses.len().saturating_sub(LOSSES_MAX);
     pb::StatusReply {
         health: word.as_str().to_owned(),
-        safe: health.is_safe && facts.council_is_safe(),
+        safe: health.is_safe,
         cluster_id: cluster.map(|cluster| format!("{:032x}", cluster.id.0)).unwrap_or_default(),
         table_version: view.table.version().0,
         partitions_total: total.into(),
@@ -57,27 +55,6 @@ pub(super) async fn status(shared: &Shared, all: bool) -> pb::StatusReply {
         loss_policy: policy(cluster.map(|cluster| cluster.loss_policy).unwrap_or_default()),
         feature_level: cluster.map_or(0, |cluster| cluster.feature_level),
     }
-}
-
-/// The nodes that are worth asking.
-pub(super) fn live_nodes(facts: &ClusterFacts) -> Vec<NodeId> {
-    facts.view.nodes.keys().filter(|node| facts.live.contains(*node)).cloned().collect()
-}
-
-/// What primaries say of copies that are not whole, as health wants to hear it.
-fn mended(reports: &Reports) -> Vec<Lead> {
-    let mut leads: BTreeMap<PartitionId, Lead> = BTreeMap::new();
-    for (partition, node) in reports.values().flat_map(|report| &report.given) {
-        let fresh = || Lead {
-            partition: *partition,
-            bytes: 0,
-            commit: LogPosition::START,
-            followers: Vec::new(),
-        };
-        let lead = leads.entry(*partition).or_insert_with(fresh);
-        lead.followers.push((node.clone(), Follower::default()));
-    }
-    leads.into_values().collect()
 }
 
 fn council(facts: &ClusterFacts) -> pb::CouncilStatus {
@@ -279,6 +256,8 @@ fn policy(policy: LossPolicy) -> String {
 
 #[cfg(test)]
 mod tests {
+    use isogrid_core::PartitionId;
+
     use super::*;
 
     fn copy(partition: u16, bytes: u64, bytes_total: u64) -> CopyReport {

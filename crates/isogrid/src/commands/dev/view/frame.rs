@@ -2,6 +2,7 @@
 
 use isogrid_client::{ClusterStatus, MemberStatus};
 
+use crate::commands::dev::is_well;
 use crate::commands::status::table::{headline, share, state};
 use crate::output::{table, table_text};
 use crate::text::{size, thousands};
@@ -80,8 +81,7 @@ impl Frame<'_> {
         let Some(status) = self.status else {
             return vec![(Look::Dim, title), (Look::Bad, "no node answers".into())];
         };
-        let is_well = status.health == "healthy" && (status.safe || status.copies < 2);
-        let look = if is_well { Look::Good } else { Look::Bad };
+        let look = if is_well(status) { Look::Good } else { Look::Bad };
         let council = match status.council.leader.as_str() {
             "" => "council: no leader".to_owned(),
             leader => format!("council: {leader} leads in term {}", status.council.term),
