@@ -5,11 +5,13 @@
 //! | [`operator`] | [`Operator`]: a connection to one node's admin service |
 //! | [`status`] | the state of the cluster |
 //! | [`dump`] | what a backup asks |
+//! | [`insight`] | slow operations, hot keys, big keys |
 //! | [`cluster`] | partitions, a key's place, plans, stops |
 //! | [`maps`] | maps with their settings and modes |
 
 mod cluster;
 mod dump;
+mod insight;
 mod maps;
 mod operator;
 mod status;
@@ -30,6 +32,7 @@ pub use cluster::{
     StopBlocker, StopProof, StopVerdict,
 };
 pub use dump::{Dump, DumpAsk, DumpPiece, NodeClock};
+pub use insight::{BigKey, BigKeys, HotKey, HotKeys, HotMap, NodeSlowLog, SlowLog, SlowOperation};
 pub use maps::{IndexInfo, MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
 pub use operator::Operator;
 pub use status::{

@@ -12,6 +12,7 @@ use crate::commands::disk::DiskCommand;
 use crate::commands::error::ErrorArgs;
 use crate::commands::map::MapCommand;
 use crate::commands::sim::SimArgs;
+use crate::commands::slowlog::SlowlogCommand;
 #[cfg(feature = "sql")]
 use crate::commands::sql::SqlArgs;
 use crate::commands::start::StartArgs;
@@ -87,6 +88,9 @@ pub(crate) enum Command {
     /// Look at the cluster, and say what is wanted of its nodes
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Show the operations that took long
+    #[command(subcommand)]
+    Slowlog(SlowlogCommand),
     /// Show where a key lives, and time the way there
     Trace(TraceArgs),
     /// Ask for rows of maps with a statement of SQL

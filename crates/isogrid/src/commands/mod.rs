@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod map;
 mod settings;
 pub(crate) mod sim;
+pub(crate) mod slowlog;
 #[cfg(feature = "sql")]
 pub(crate) mod sql;
 pub(crate) mod start;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Apply(args) => apply::run(&args, &global),
         Command::Status(args) => status::run(&args, &global),
         Command::Cluster(command) => cluster::run(command, &global),
+        Command::Slowlog(command) => slowlog::run(&command, &global),
         Command::Trace(args) => trace::run(&args, &global),
         Command::Disk(command) => disk::run(command, global.output),
         Command::Config(command) => config::run(command, global.output),

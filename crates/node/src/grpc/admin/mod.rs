@@ -11,9 +11,11 @@
 //! | `maps` | maps, with their sizes and settings |
 //! | `change` | a change of a map's settings |
 //! | `dump` | the data, for a backup of the cluster |
+//! | `insight` | slow operations, hot keys, big keys |
 
 mod change;
 mod dump;
+mod insight;
 mod maps;
 mod nodes;
 mod partitions;
@@ -151,5 +153,29 @@ impl pb::admin_server::Admin for AdminService {
     ) -> Result<Response<pb::ListMapsReply>, Status> {
         admitted(&request)?;
         reply(maps::list(&self.shared, request.get_ref()).await)
+    }
+
+    async fn slow_log(
+        &self,
+        request: Request<pb::SlowLogRequest>,
+    ) -> Result<Response<pb::SlowLogReply>, Status> {
+        admitted(&request)?;
+        Ok(Response::new(insight::slow_log(&self.shared).await))
+    }
+
+    async fn hot_keys(
+        &self,
+        request: Request<pb::HotKeysRequest>,
+    ) -> Result<Response<pb::HotKeysReply>, Status> {
+        admitted(&request)?;
+        reply(insight::hot_keys(&self.shared, request.get_ref()).await)
+    }
+
+    async fn big_keys(
+        &self,
+        request: Request<pb::BigKeysRequest>,
+    ) -> Result<Response<pb::BigKeysReply>, Status> {
+        admitted(&request)?;
+        reply(insight::big_keys(&self.shared, request.get_ref()).await)
     }
 }
