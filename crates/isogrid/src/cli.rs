@@ -9,6 +9,7 @@ use crate::commands::completion::CompletionArgs;
 use crate::commands::config::ConfigCommand;
 use crate::commands::dev::DevArgs;
 use crate::commands::disk::DiskCommand;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::error::ErrorArgs;
 use crate::commands::map::MapCommand;
 use crate::commands::sim::SimArgs;
@@ -88,6 +89,8 @@ pub(crate) enum Command {
     /// Look at the cluster, and say what is wanted of its nodes
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Look for what is wrong with this machine and the cluster, and say what to do
+    Doctor(Box<DoctorArgs>),
     /// Show the operations that took long
     #[command(subcommand)]
     Slowlog(SlowlogCommand),

@@ -81,7 +81,14 @@ impl Operator {
 
     /// Who holds these partitions; with none given, all. Changes nothing.
     pub async fn partitions(&self, partitions: &[u32]) -> Result<PartitionList> {
-        let request = pb::PartitionsRequest { partitions: partitions.to_vec() };
+        let request = pb::PartitionsRequest { partitions: partitions.to_vec(), sizes: false };
+        let call = async |mut admin: Admin, request| admin.partitions(request).await;
+        Ok(self.call(request, call).await?.into())
+    }
+
+    /// Who holds which partition, and how large each is. Changes nothing.
+    pub async fn partition_sizes(&self) -> Result<PartitionList> {
+        let request = pb::PartitionsRequest { partitions: Vec::new(), sizes: true };
         let call = async |mut admin: Admin, request| admin.partitions(request).await;
         Ok(self.call(request, call).await?.into())
     }

@@ -7,6 +7,7 @@ pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod disk;
+pub(crate) mod doctor;
 pub(crate) mod error;
 pub(crate) mod map;
 mod settings;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Apply(args) => apply::run(&args, &global),
         Command::Status(args) => status::run(&args, &global),
         Command::Cluster(command) => cluster::run(command, &global),
+        Command::Doctor(args) => doctor::run(&args, &global),
         Command::Slowlog(command) => slowlog::run(&command, &global),
         Command::Trace(args) => trace::run(&args, &global),
         Command::Disk(command) => disk::run(command, global.output),

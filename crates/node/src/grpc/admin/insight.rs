@@ -77,7 +77,7 @@ pub(super) async fn hot_keys(
 /// The hot keys of each map, of all nodes together: a key may be read at more than one.
 fn hot_maps(facts: &ClusterFacts, reports: &Reports, keys_max: usize) -> Vec<pb::HotMap> {
     let mut maps = Vec::new();
-    for (name, record) in &facts.view.maps {
+    for (name, record) in facts.view.maps.iter() {
         let mut told = pb::HotMap { map: name.clone(), ..pb::HotMap::default() };
         let mut keys: BTreeMap<(&[u8], u32), (u64, pb::HotKey)> = BTreeMap::new();
         for (node, report) in reports {

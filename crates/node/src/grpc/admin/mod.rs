@@ -87,7 +87,7 @@ impl pb::admin_server::Admin for AdminService {
         request: Request<pb::PartitionsRequest>,
     ) -> Result<Response<pb::PartitionsReply>, Status> {
         admitted(&request)?;
-        Ok(Response::new(partitions::partitions(&self.shared, &request.get_ref().partitions)))
+        Ok(Response::new(partitions::partitions(&self.shared, request.get_ref()).await))
     }
 
     async fn trace(
