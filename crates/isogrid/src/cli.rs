@@ -18,6 +18,8 @@ use crate::commands::slowlog::SlowlogCommand;
 use crate::commands::sql::SqlArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
+use crate::commands::support::SupportCommand;
+use crate::commands::top::TopArgs;
 use crate::commands::trace::TraceArgs;
 use crate::output::Format;
 
@@ -89,8 +91,13 @@ pub(crate) enum Command {
     /// Look at the cluster, and say what is wanted of its nodes
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Watch the members, their load, what moves and which keys are hot
+    Top(TopArgs),
     /// Look for what is wrong with this machine and the cluster, and say what to do
     Doctor(Box<DoctorArgs>),
+    /// Gather what somebody needs who is to help
+    #[command(subcommand)]
+    Support(SupportCommand),
     /// Show the operations that took long
     #[command(subcommand)]
     Slowlog(SlowlogCommand),

@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) pg_addr: Option<SocketAddr>,
     pub(crate) zone: Option<String>,
     pub(crate) started_at: Timestamp,
+    /// The configuration, as TOML.
+    pub(crate) config: String,
     #[cfg(feature = "sql")]
     pub(crate) queries: Arc<isogrid_query::QueryCounts>,
     #[cfg(feature = "sql")]
@@ -300,6 +302,7 @@ fn share(
         pg_addr: addresses.pg,
         zone: config.node.zone.clone(),
         started_at: clock::now(),
+        config: toml::to_string(config).unwrap_or_default(),
         #[cfg(feature = "sql")]
         queries: Arc::default(),
         #[cfg(feature = "sql")]

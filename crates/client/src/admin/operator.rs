@@ -178,6 +178,12 @@ impl Operator {
         Ok(self.call(request, call).await?.existed)
     }
 
+    /// The configuration of the node, as TOML. Changes nothing.
+    pub async fn node_config(&self) -> Result<String> {
+        let call = async |mut admin: Admin, request| admin.node_config(request).await;
+        Ok(self.call(pb::NodeConfigRequest {}, call).await?.toml)
+    }
+
     /// The slow operations of all nodes. Changes nothing.
     pub async fn slow_log(&self) -> Result<SlowLog> {
         let call = async |mut admin: Admin, request| admin.slow_log(request).await;

@@ -18,6 +18,8 @@ pub(crate) mod sql;
 pub(crate) mod start;
 pub(crate) mod status;
 mod stop;
+pub(crate) mod support;
+pub(crate) mod top;
 pub(crate) mod trace;
 
 use crate::cli::{Cli, Command};
@@ -33,6 +35,8 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Apply(args) => apply::run(&args, &global),
         Command::Status(args) => status::run(&args, &global),
         Command::Cluster(command) => cluster::run(command, &global),
+        Command::Top(args) => top::run(&args, &global),
+        Command::Support(command) => support::run(&command, &global),
         Command::Doctor(args) => doctor::run(&args, &global),
         Command::Slowlog(command) => slowlog::run(&command, &global),
         Command::Trace(args) => trace::run(&args, &global),

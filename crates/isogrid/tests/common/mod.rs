@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file uses another part")]
 
 pub(crate) mod data;
+pub(crate) mod local;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -69,9 +69,9 @@ pub(crate) fn run(args: &DoctorArgs, global: &Global) -> CommandResult {
 }
 
 /// Everything that can be found out about this machine and the cluster, as JSON.
-pub(crate) async fn all(endpoint: &str) -> Value {
+pub(crate) async fn all(endpoint: &str, settings: &SettingArgs) -> Value {
     let chosen: Vec<&'static Check> = CHECKS.iter().collect();
-    show::object(&check(&chosen, &SettingArgs::default(), endpoint).await)
+    show::object(&check(&chosen, settings, endpoint).await)
 }
 
 /// Errors fail the command, warnings do not.

@@ -29,14 +29,11 @@ pub(super) async fn run(operator: &Operator, args: &HotKeysArgs, format: Format)
         Exit::Partial
     };
     if format == Format::Json {
-        let keys: Vec<Value> = map.keys.iter().map(|key| object(key, &map)).collect();
-        print_json(&json!({
-            "map": args.map,
-            "samples": map.samples,
-            "sampled_one_of": hot.sampled_one_of,
-            "keys": keys,
-            "missing": hot.missing,
-        }))?;
+        let mut object = map_object(&map);
+        object["map"] = json!(args.map);
+        object["sampled_one_of"] = json!(hot.sampled_one_of);
+        object["missing"] = json!(hot.missing);
+        print_json(&object)?;
         return Ok(exit);
     }
     if map.samples == 0 {
@@ -62,6 +59,12 @@ pub(super) async fn run(operator: &Operator, args: &HotKeysArgs, format: Format)
     }
     print_table(&rows)?;
     Ok(exit)
+}
+
+/// A map's hot keys as JSON.
+pub(crate) fn map_object(map: &HotMap) -> Value {
+    let keys: Vec<Value> = map.keys.iter().map(|key| object(key, map)).collect();
+    json!({ "map": map.map, "samples": map.samples, "keys": keys })
 }
 
 fn object(key: &HotKey, map: &HotMap) -> Value {

@@ -68,6 +68,9 @@ pub(crate) enum MapCommand {
     Clear(clear::ClearArgs),
 }
 
+pub(crate) use hot_keys::map_object as hot_object;
+pub(crate) use ls::object;
+
 /// A map of bytes.
 type ByteMap = Map<Bytes, Bytes, Raw>;
 

@@ -7,8 +7,14 @@ use isogrid_client::{ClusterStatus, MemberStatus, MoveStatus, RecoveryStatus};
 use crate::output::{table, table_text};
 use crate::text::{size, thousands};
 
-/// Everything: a headline, what is remarkable, the members, copies under way.
-pub(crate) fn text(status: &ClusterStatus) -> String {
+/// Columns of members that are left out where a terminal is too narrow, the first of them first.
+const LEFT_OUT: [&str; 11] = [
+    "cores", "maps", "conns", "limit", "version", "grpc", "zone", "data", "disk", "entries", "up",
+];
+
+/// Everything: a headline, what is remarkable, the members, copies under way. On a terminal the members have as many columns as
+/// there is room for.
+pub(crate) fn text(status: &ClusterStatus, width: Option<usize>) -> String {
     let mut text = headline(status);
     text.push('\n');
     let recovering = status.members.iter().filter_map(|member| {
@@ -20,7 +26,7 @@ pub(crate) fn text(status: &ClusterStatus) -> String {
         text.push('\n');
     }
     text.push('\n');
-    text.push_str(&members(status));
+    text.push_str(&members(status, width));
     if !status.moves.is_empty() {
         text.push('\n');
         text.push_str(&moves(&status.moves));
@@ -91,8 +97,25 @@ fn remarks(status: &ClusterStatus) -> Vec<String> {
     lines
 }
 
-fn members(status: &ClusterStatus) -> String {
-    let mut rows = table(&[
+/// The members, as wide as they may be.
+fn members(status: &ClusterStatus, width: Option<usize>) -> String {
+    let is_narrow = |text: &str| {
+        width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width))
+    };
+    let mut left_out = 0;
+    loop {
+        let text = members_without(status, &LEFT_OUT[..left_out]);
+        if is_narrow(&text) || left_out == LEFT_OUT.len() {
+            return match left_out {
+                0 => text,
+                _ => format!("{text}\nno room for: {}\n", LEFT_OUT[..left_out].join(", ")),
+            };
+        }
+        left_out += 1;
+    }
+}
+
+const COLUMNS: [&str; 17] = [
         "node",
         "state",
         "grpc",
@@ -110,10 +133,15 @@ fn members(status: &ClusterStatus) -> String {
         "limit",
         "disk",
         "operations",
-    ]);
+];
+
+fn members_without(status: &ClusterStatus, left_out: &[&str]) -> String {
+    let is_shown = |place: &usize| !left_out.contains(&COLUMNS[*place]);
+    let shown: Vec<usize> = (0..COLUMNS.len()).filter(is_shown).collect();
+    let mut rows = table(&shown.iter().map(|place| COLUMNS[*place]).collect::<Vec<_>>());
     for member in &status.members {
         let own = |shown: String| if member.has_answered { shown } else { "-".into() };
-        rows.add_row([
+        let cells = [
             member.node_id.clone(),
             state(member),
             member.grpc_addr.clone(),
@@ -131,7 +159,8 @@ fn members(status: &ClusterStatus) -> String {
             own(size(member.memory_limit_bytes)),
             own(disk(member)),
             own(thousands(member.operations_total)),
-        ]);
+        ];
+        rows.add_row(shown.iter().map(|place| &cells[*place]));
     }
     table_text(&rows)
 }
@@ -244,6 +273,24 @@ mod tests {
     }
 
     #[test]
+    fn a_narrow_terminal_has_fewer_columns_and_says_which_are_missing() {
+        let mut status = ClusterStatus::default();
+        for number in 0..3 {
+            let mut one = member("active", "stay", true);
+            (one.node_id, one.has_answered) = (format!("node-{number}"), true);
+            one.grpc_addr = format!("127.0.0.1:770{number}");
+            (one.version, one.operations_total) = ("0.1.0".into(), 1_234_567);
+            status.members.push(one);
+        }
+        let whole = members(&status, None);
+        assert!(whole.contains("CORES") && !whole.contains("no room"), "{whole}");
+        assert_eq!(members(&status, Some(400)), whole);
+        let narrow = members(&status, Some(80));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.contains("OPERATIONS") && narrow.contains("no room for: cores"), "{narrow}");
+    }
+
+    #[test]
     fn the_share_of_a_copy_is_unknown_while_its_size_is() {
         let mut copy = MoveStatus::default();
         copy.bytes_done = 512;
@@ -269,7 +316,7 @@ mod tests {
         let mut recovering = member("recovering", "stay", true);
         (recovering.node_id, recovering.recovery) = ("anna".into(), Some(recovery));
         status.members.push(recovering);
-        let text = text(&status);
+        let text = text(&status, None);
         let line = "recovering: anna has loaded 3 of 16 partitions (35 %, 1.5s to go); it takes no operations yet";
         assert_eq!(text.lines().nth(1), Some(line), "{text}");
         assert!(!text.contains("quorum"), "it has heard of none yet: {text}");

@@ -155,6 +155,14 @@ impl pb::admin_server::Admin for AdminService {
         reply(maps::list(&self.shared, request.get_ref()).await)
     }
 
+    async fn node_config(
+        &self,
+        request: Request<pb::NodeConfigRequest>,
+    ) -> Result<Response<pb::NodeConfigReply>, Status> {
+        admitted(&request)?;
+        Ok(Response::new(pb::NodeConfigReply { toml: self.shared.config.clone() }))
+    }
+
     async fn slow_log(
         &self,
         request: Request<pb::SlowLogRequest>,
