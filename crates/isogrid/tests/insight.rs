@@ -83,7 +83,10 @@ fn a_write_that_waited_for_a_backup_stands_in_the_slow_log_of_its_node() {
         line.clear();
         assert!(tailed.read_line(&mut line).expect("text") > 0, "the tail has ended");
     }
-    assert_eq!(serde_json::from_str::<Value>(&line).expect("an object")["took_us"], found["took_us"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&line).expect("an object")["took_us"],
+        found["took_us"]
+    );
     drop(tail);
     cluster.stop();
 }
@@ -170,7 +173,10 @@ fn big_keys_are_found_on_all_nodes_and_the_walk_is_bounded() {
         assert_eq!(keys[0]["value_bytes"], 70_000);
         assert_eq!((&told["entries_looked_at"], &told["entries"]), (&json!(3_003), &json!(3_003)));
         let trace = ok(cluster.at(0, &["trace", "big", "-o", "json"]));
-        assert_eq!((&keys[2]["node"], &keys[2]["partition"]), (&trace["owner"], &trace["partition"]));
+        assert_eq!(
+            (&keys[2]["node"], &keys[2]["partition"]),
+            (&trace["owner"], &trace["partition"])
+        );
     }
     let shown = cluster.at(0, &["map", "big-keys", "m"]);
     assert!(shown.text().contains("biggest\\n"), "safe for a terminal: {}", shown.text());

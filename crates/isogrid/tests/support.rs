@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Node;
 use common::data::{grid, put, runtime};
-use common::{isogrid_with, isogrid};
+use common::{isogrid, isogrid_with};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 

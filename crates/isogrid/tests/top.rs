@@ -98,7 +98,9 @@ fn one_frame_is_printed_with_what_the_cluster_does() {
     });
     assert_eq!(frame.lines().count(), 24, "{frame}");
     assert!(frame.lines().all(|line| line.chars().count() <= 80), "{frame}");
-    for part in ["healthy, safe", "node-0", "node-1", "node-2", "OPS/Sv", "HOT KEY", "nothing moves"] {
+    for part in
+        ["healthy, safe", "node-0", "node-1", "node-2", "OPS/Sv", "HOT KEY", "nothing moves"]
+    {
         assert!(frame.contains(part), "no {part:?} in\n{frame}");
     }
     let ops = frame.lines().nth(1).and_then(|line| line.split_whitespace().nth(1));

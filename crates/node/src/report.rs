@@ -266,9 +266,10 @@ impl Shared {
             slow_threshold_ms: engine.slow_log().threshold_ms(),
             slow_total: engine.slow_log().total(),
             slow: if question.slow { engine.slow_log().newest() } else { Vec::new() },
-            hot: question.hot.as_ref().map_or_else(Vec::new, |hot| {
-                engine.hot_keys(hot.map, hot.keys_max as usize)
-            }),
+            hot: question
+                .hot
+                .as_ref()
+                .map_or_else(Vec::new, |hot| engine.hot_keys(hot.map, hot.keys_max as usize)),
             ..NodeReport::default()
         };
         let mut lags: BTreeMap<NodeId, LagReport> = BTreeMap::new();

@@ -207,11 +207,7 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { min: 1, max: 10_000 },
         "How many slow operations are kept, the newest; `isogrid slowlog` shows them.",
     ),
-    key(
-        "slow_log.keys",
-        Kind::Flag,
-        "Whether the beginning of a slow operation's key is kept.",
-    ),
+    key("slow_log.keys", Kind::Flag, "Whether the beginning of a slow operation's key is kept."),
     key(
         "limits.key_bytes_max",
         Kind::Bytes { min: 1, max: KEY_BYTES_HARD_MAX as u64 },

@@ -95,7 +95,8 @@ impl Engine {
             let mut left = share.min(entries);
             let mut cursor = WalkCursor { map: question.map.0, hash: 0 };
             while left > 0 {
-                let Some(next) = self.big_page(partition, (question, &mut largest), cursor, &mut left)
+                let Some(next) =
+                    self.big_page(partition, (question, &mut largest), cursor, &mut left)
                 else {
                     break;
                 };
@@ -162,7 +163,10 @@ mod tests {
             }
         }
         assert!((9_500..10_500).contains(&samples), "{samples}");
-        assert!(of_each_place.iter().all(|count| (1_000..1_500).contains(count)), "{of_each_place:?}");
+        assert!(
+            of_each_place.iter().all(|count| (1_000..1_500).contains(count)),
+            "{of_each_place:?}"
+        );
     }
 
     #[test]

@@ -149,7 +149,8 @@ impl Engine {
         late: &dyn Fn() -> std::sync::Arc<dyn Late>,
     ) {
         let mut ops = order.iter().map(|&key| &batch.ops[super::execute::index_of(key)]);
-        let heaviest = ops.clone().find(|routed| matches!(routed.op.target(), Target::Partition(_)));
+        let heaviest =
+            ops.clone().find(|routed| matches!(routed.op.target(), Target::Partition(_)));
         let Some(routed) = heaviest.or_else(|| ops.next()) else { return };
         let trace = Trace::new(begun, routed.map, &routed.op);
         let now = Now { ticks, wall: clock::now() };

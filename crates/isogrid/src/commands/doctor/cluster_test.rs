@@ -39,8 +39,24 @@ fn facts() -> ClusterFacts {
 type Judged = fn(&ClusterFacts) -> Verdict;
 
 const RULES: [Judged; 18] = [
-    reachable, health, safe, members, clocks, versions, voters, backups, nodes, loss_policy, losses,
-    memory, disks, persistence, zones, primaries, partitions, hot_keys,
+    reachable,
+    health,
+    safe,
+    members,
+    clocks,
+    versions,
+    voters,
+    backups,
+    nodes,
+    loss_policy,
+    losses,
+    memory,
+    disks,
+    persistence,
+    zones,
+    primaries,
+    partitions,
+    hot_keys,
 ];
 
 #[track_caller]

@@ -146,7 +146,8 @@ pub(super) fn seeds(facts: &HostFacts) -> Verdict {
         if !bad.is_empty() {
             return Found(bad.join("; "));
         }
-        let addresses: usize = facts.seeds.iter().filter_map(|(_, found)| found.as_ref().ok()).sum();
+        let addresses: usize =
+            facts.seeds.iter().filter_map(|(_, found)| found.as_ref().ok()).sum();
         Fine(format!("{} with {addresses} addresses", facts.seeds.len()))
     })
 }

@@ -107,9 +107,8 @@ fn meminfo(name: &str) -> Option<u64> {
 fn disk(folder: PathBuf) -> DiskFacts {
     let there = folder.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-    let (free_bytes, total_bytes) = rustix::fs::statvfs(there).map_or((0, 0), |state| {
-        (state.f_bavail * state.f_frsize, state.f_blocks * state.f_frsize)
-    });
+    let (free_bytes, total_bytes) = rustix::fs::statvfs(there)
+        .map_or((0, 0), |state| (state.f_bavail * state.f_frsize, state.f_blocks * state.f_frsize));
     let (trouble, sync_ms) = match syncs(there) {
         Ok(taken) => (String::new(), Some(taken)),
         Err(error) => (error.to_string(), None),

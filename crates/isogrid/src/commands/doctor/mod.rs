@@ -76,9 +76,8 @@ pub(crate) async fn all(endpoint: &str, settings: &SettingArgs) -> Value {
 
 /// Errors fail the command, warnings do not.
 fn exit_of(checked: &[Checked]) -> Exit {
-    let is_error = |one: &Checked| {
-        matches!(one.verdict, Verdict::Found(_)) && one.check.level == Level::Error
-    };
+    let is_error =
+        |one: &Checked| matches!(one.verdict, Verdict::Found(_)) && one.check.level == Level::Error;
     if checked.iter().any(is_error) { Exit::Failed } else { Exit::Ok }
 }
 
@@ -94,11 +93,7 @@ fn chosen(only: &[String], skip: &[String]) -> Result<Vec<&'static Check>, Failu
     Ok(CHECKS.iter().filter(is_wanted).filter(|check| !is_in(check, skip)).collect())
 }
 
-async fn check(
-    chosen: &[&'static Check],
-    settings: &SettingArgs,
-    endpoint: &str,
-) -> Vec<Checked> {
+async fn check(chosen: &[&'static Check], settings: &SettingArgs, endpoint: &str) -> Vec<Checked> {
     let wants_host = chosen.iter().any(|check| matches!(check.rule, Rule::Host(_)));
     let wants_cluster = chosen.iter().any(|check| matches!(check.rule, Rule::Cluster(_)));
     let host = if wants_host { look::host(settings).await } else { HostFacts::default() };

@@ -81,9 +81,8 @@ fn wrapped(head: &str, text: &str) -> String {
 /// Everything as JSON.
 pub(super) fn object(checked: &[Checked]) -> Value {
     let found = |level: Level| {
-        let is_found = |one: &&Checked| {
-            one.check.level == level && matches!(one.verdict, Verdict::Found(_))
-        };
+        let is_found =
+            |one: &&Checked| one.check.level == level && matches!(one.verdict, Verdict::Found(_));
         checked.iter().filter(is_found).count()
     };
     let one = |Checked { check, verdict }: &Checked| {
@@ -111,7 +110,8 @@ pub(super) fn object(checked: &[Checked]) -> Value {
 
 /// docs/operations/doctor.md has this table.
 pub(super) fn markdown() -> String {
-    let mut text = "| code | looks at | what | level | why | fix |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| code | looks at | what | level | why | fix |\n|---|---|---|---|---|---|\n".to_owned();
     for check in CHECKS {
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} |\n",
@@ -158,7 +158,10 @@ mod tests {
             .collect();
         assert!(text(&checked).ends_with("\n1 error, 0 warnings, 2 fine, 1 not checked\n"));
         let object = object(&checked);
-        assert_eq!((&object["errors"], &object["checks"][1]["state"]), (&1.into(), &"skipped".into()));
+        assert_eq!(
+            (&object["errors"], &object["checks"][1]["state"]),
+            (&1.into(), &"skipped".into())
+        );
     }
 
     #[test]

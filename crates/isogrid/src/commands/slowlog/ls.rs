@@ -81,7 +81,8 @@ mod tests {
     fn the_newest_of_all_nodes_come_in_the_order_of_their_time() {
         let mut log = SlowLog::default();
         log.nodes = vec![node("a", &[1, 4]), node("b", &[2, 3])];
-        let shown: Vec<_> = newest(&log, 3).iter().map(|(node, slow)| (*node, slow.at_ms)).collect();
+        let shown: Vec<_> =
+            newest(&log, 3).iter().map(|(node, slow)| (*node, slow.at_ms)).collect();
         assert_eq!(shown, [("b", 2), ("b", 3), ("a", 4)]);
         assert_eq!(none(&log), "no operation took 100 ms or longer");
         assert!(none(&SlowLog::default()).contains("threshold_ms is 0"));

@@ -70,7 +70,8 @@ mod tests {
         (slow.operation, slow.beside) = ("put".into(), 3);
         (slow.key, slow.key_bytes) = ("a\nb".into(), 3);
         let cells = cells("node-1", &slow);
-        let expected = ["11-14 22:13:20.123", "node-1", "150.2 ms", "put +3", "-", "a\\nb", "0", "-"];
+        let expected =
+            ["11-14 22:13:20.123", "node-1", "150.2 ms", "put +3", "-", "a\\nb", "0", "-"];
         assert_eq!(cells.each_ref().map(String::as_str), expected);
         let object = object("node-1", &slow);
         assert_eq!((object["took_us"].as_u64(), &object["key"]), (Some(150_250), &"a\nb".into()));

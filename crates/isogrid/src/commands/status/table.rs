@@ -8,9 +8,8 @@ use crate::output::{table, table_text};
 use crate::text::{size, thousands};
 
 /// Columns of members that are left out where a terminal is too narrow, the first of them first.
-const LEFT_OUT: [&str; 11] = [
-    "cores", "maps", "conns", "limit", "version", "grpc", "zone", "data", "disk", "entries", "up",
-];
+const LEFT_OUT: [&str; 11] =
+    ["cores", "maps", "conns", "limit", "version", "grpc", "zone", "data", "disk", "entries", "up"];
 
 /// Everything: a headline, what is remarkable, the members, copies under way. On a terminal the members have as many columns as
 /// there is room for.
@@ -116,23 +115,23 @@ fn members(status: &ClusterStatus, width: Option<usize>) -> String {
 }
 
 const COLUMNS: [&str; 17] = [
-        "node",
-        "state",
-        "grpc",
-        "zone",
-        "leads",
-        "backups",
-        "version",
-        "up",
-        "cores",
-        "conns",
-        "maps",
-        "entries",
-        "data",
-        "resident",
-        "limit",
-        "disk",
-        "operations",
+    "node",
+    "state",
+    "grpc",
+    "zone",
+    "leads",
+    "backups",
+    "version",
+    "up",
+    "cores",
+    "conns",
+    "maps",
+    "entries",
+    "data",
+    "resident",
+    "limit",
+    "disk",
+    "operations",
 ];
 
 fn members_without(status: &ClusterStatus, left_out: &[&str]) -> String {

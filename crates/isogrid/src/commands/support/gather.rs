@@ -53,11 +53,7 @@ impl Gathered {
 }
 
 /// Gathers everything.
-pub(super) async fn gather(
-    args: &BundleArgs,
-    endpoint: &str,
-    redactor: &mut Redactor,
-) -> Gathered {
+pub(super) async fn gather(args: &BundleArgs, endpoint: &str, redactor: &mut Redactor) -> Gathered {
     let mut gathered = Gathered::default();
     match operator(endpoint).await {
         Ok(operator) => of_cluster(&mut gathered, &operator, args.with_keys).await,
@@ -209,7 +205,8 @@ fn end_of(path: &Path) -> std::io::Result<String> {
 fn journal() -> Option<String> {
     let arguments = ["--unit", "isogrid", "--lines", JOURNAL_LINES, "--no-pager", "--quiet"];
     let mut command = Command::new("journalctl");
-    let output = command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output =
+        command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     (output.status.success() && !text.trim().is_empty()).then_some(text)
 }
@@ -236,7 +233,9 @@ mod tests {
         let line = "0123456789".repeat(10) + "\n";
         std::fs::write(&path, line.repeat(20_000)).expect("it is written");
         let end = end_of(&path).expect("it is read");
-        assert!(end.len() as u64 <= LOG_BYTES_MAX && end.starts_with(&line) && end.ends_with(&line));
+        assert!(
+            end.len() as u64 <= LOG_BYTES_MAX && end.starts_with(&line) && end.ends_with(&line)
+        );
         std::fs::write(&path, "short\n").expect("it is written");
         assert_eq!(end_of(&path).expect("it is read"), "short\n");
     }

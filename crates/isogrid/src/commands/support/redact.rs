@@ -9,8 +9,17 @@ const SECRET_BYTES_MIN: usize = 6;
 
 /// A name with one of these in it has a secret behind it.
 const NAMES: [&str; 11] = [
-    "secret", "passwd", "password", "token", "credential", "access_key", "accesskey", "api_key",
-    "apikey", "private_key", "authorization",
+    "secret",
+    "passwd",
+    "password",
+    "token",
+    "credential",
+    "access_key",
+    "accesskey",
+    "api_key",
+    "apikey",
+    "private_key",
+    "authorization",
 ];
 
 /// How an access key of S3 begins, and how long it is.
@@ -146,7 +155,8 @@ fn without_access_keys(line: &str) -> String {
         let mut from = 0;
         while let Some(place) = clean[from..].find(start).map(|place| place + from) {
             let letters = clean[place..].bytes();
-            let length = letters.take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit()).count();
+            let length =
+                letters.take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit()).count();
             if length == ACCESS_KEY_BYTES {
                 clean.replace_range(place..place + length, REMOVED);
             }

@@ -96,7 +96,8 @@ fn history(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let most = model.history().iter().max().copied().unwrap_or(0);
     let label = format!("{:>9} ", thousands(most));
     let [scale, line] =
-        Layout::horizontal([Constraint::Length(label.len() as u16), Constraint::Min(1)]).areas(area);
+        Layout::horizontal([Constraint::Length(label.len() as u16), Constraint::Min(1)])
+            .areas(area);
     let text = vec![Line::raw(label), Line::raw(""), Line::raw(format!("{:>9} ", "ops/s"))];
     frame.render_widget(Paragraph::new(text).style(DIM), scale);
     let room = usize::from(line.width);
@@ -180,14 +181,15 @@ fn moves(frame: &mut Frame<'_>, model: &Model, area: Rect) {
             copy.eta.map_or_else(|| "-".into(), short),
         ])
     });
-    let widths = [
-        Constraint::Length(9),
-        Constraint::Min(20),
-        Constraint::Length(6),
-        Constraint::Length(8),
-    ];
+    let widths =
+        [Constraint::Length(9), Constraint::Min(20), Constraint::Length(6), Constraint::Length(8)];
     let head = Row::new(["PARTITION", "MOVES", "DONE", "ETA"]).style(HEAD);
-    listed(frame, area, (model.moves().len(), "nothing moves"), Table::new(rows, widths).header(head));
+    listed(
+        frame,
+        area,
+        (model.moves().len(), "nothing moves"),
+        Table::new(rows, widths).header(head),
+    );
 }
 
 fn hot(frame: &mut Frame<'_>, model: &Model, area: Rect) {
@@ -211,7 +213,12 @@ fn hot(frame: &mut Frame<'_>, model: &Model, area: Rect) {
 }
 
 /// A list, or why it is empty.
-fn listed(frame: &mut Frame<'_>, area: Rect, (count, none): (usize, &'static str), table: Table<'_>) {
+fn listed(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (count, none): (usize, &'static str),
+    table: Table<'_>,
+) {
     frame.render_widget(table, area);
     if count == 0 && area.height > 1 {
         let below = Rect { y: area.y + 1, height: 1, ..area };

@@ -11,9 +11,7 @@ use super::status::live_nodes;
 use crate::control::ClusterFacts;
 use crate::engine::SAMPLED_ONE_OF;
 use crate::node::Shared;
-use crate::report::{
-    BigKeyReport, BigQuestion, HotQuestion, ReportQuestion, Reports, SlowReport,
-};
+use crate::report::{BigKeyReport, BigQuestion, HotQuestion, ReportQuestion, Reports, SlowReport};
 
 /// How many keys are told if nobody says.
 const KEYS_DEFAULT: u32 = 10;
