@@ -334,7 +334,7 @@ pub(super) const CHECKS: &[Check] = &[
         cluster::primaries,
         (
             "A node that leads more than its share does more than its share of the work.",
-            "`isogrid cluster rebalance` moves it, unless a node is new or was just restarted",
+            "the cluster evens it out by itself, and `isogrid cluster rebalance --plan` shows what still moves; if nothing does, look at the weights in `isogrid cluster members`",
         ),
     ),
     cluster(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use isogrid_client::{ClusterStatus, MemberStatus, MoveStatus, RecoveryStatus};
 
-use crate::output::{table, table_text};
+use crate::output::{table, table_text, table_within};
 use crate::text::{size, thousands};
 
 /// Columns of members that are left out where a terminal is too narrow, the first of them first.
@@ -98,22 +98,14 @@ fn remarks(status: &ClusterStatus) -> Vec<String> {
 
 /// The members, as wide as they may be.
 fn members(status: &ClusterStatus, width: Option<usize>) -> String {
-    let is_narrow = |text: &str| {
-        width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width))
-    };
-    let mut left_out = 0;
-    loop {
-        let text = members_without(status, &LEFT_OUT[..left_out]);
-        if is_narrow(&text) || left_out == LEFT_OUT.len() {
-            return match left_out {
-                0 => text,
-                _ => format!("{text}\nno room for: {}\n", LEFT_OUT[..left_out].join(", ")),
-            };
-        }
-        left_out += 1;
+    let rows: Vec<Vec<String>> = status.members.iter().map(cells).collect();
+    match table_within(&COLUMNS, &rows, &LEFT_OUT, width) {
+        (text, 0) => text,
+        (text, count) => format!("{text}\nno room for: {}\n", LEFT_OUT[..count].join(", ")),
     }
 }
 
+/// What stands in each column of a member.
 const COLUMNS: [&str; 17] = [
     "node",
     "state",
@@ -134,34 +126,27 @@ const COLUMNS: [&str; 17] = [
     "operations",
 ];
 
-fn members_without(status: &ClusterStatus, left_out: &[&str]) -> String {
-    let is_shown = |place: &usize| !left_out.contains(&COLUMNS[*place]);
-    let shown: Vec<usize> = (0..COLUMNS.len()).filter(is_shown).collect();
-    let mut rows = table(&shown.iter().map(|place| COLUMNS[*place]).collect::<Vec<_>>());
-    for member in &status.members {
-        let own = |shown: String| if member.has_answered { shown } else { "-".into() };
-        let cells = [
-            member.node_id.clone(),
-            state(member),
-            member.grpc_addr.clone(),
-            if member.zone.is_empty() { "-".into() } else { member.zone.clone() },
-            thousands(member.primaries.into()),
-            thousands(member.backups.into()),
-            own(member.version.clone()),
-            own(uptime(member.uptime.as_secs())),
-            own(member.cores.to_string()),
-            own(thousands(member.connections.into())),
-            own(thousands(member.maps.into())),
-            own(thousands(member.entries)),
-            own(size(member.data_bytes)),
-            own(size(member.resident_bytes)),
-            own(size(member.memory_limit_bytes)),
-            own(disk(member)),
-            own(thousands(member.operations_total)),
-        ];
-        rows.add_row(shown.iter().map(|place| &cells[*place]));
-    }
-    table_text(&rows)
+fn cells(member: &MemberStatus) -> Vec<String> {
+    let own = |shown: String| if member.has_answered { shown } else { "-".into() };
+    vec![
+        member.node_id.clone(),
+        state(member),
+        member.grpc_addr.clone(),
+        if member.zone.is_empty() { "-".into() } else { member.zone.clone() },
+        thousands(member.primaries.into()),
+        thousands(member.backups.into()),
+        own(member.version.clone()),
+        own(uptime(member.uptime.as_secs())),
+        own(member.cores.to_string()),
+        own(thousands(member.connections.into())),
+        own(thousands(member.maps.into())),
+        own(thousands(member.entries)),
+        own(size(member.data_bytes)),
+        own(size(member.resident_bytes)),
+        own(size(member.memory_limit_bytes)),
+        own(disk(member)),
+        own(thousands(member.operations_total)),
+    ]
 }
 
 /// What it has on disk, and whether the disk takes more.

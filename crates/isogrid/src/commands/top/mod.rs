@@ -6,7 +6,7 @@
 //! | [`model`] | what is shown, from one look to the next: pure |
 //! | [`draw`] | how |
 //! | [`poll`] | asks the cluster |
-//! | [`terminal`] | the terminal's other screen and its keys |
+//! | [`terminal`] | the terminal's other screen |
 
 mod draw;
 mod model;
@@ -30,6 +30,7 @@ use crate::cli::Global;
 use crate::connect::in_runtime;
 use crate::duration;
 use crate::exit::{CommandResult, Exit, Failure, wrong_argument};
+use crate::keys;
 use crate::output::{Format, print};
 
 /// The size of a frame that is printed.
@@ -109,7 +110,7 @@ fn text(model: &Model, (width, height): (u16, u16)) -> String {
 async fn attend(mut model: Model, poll: Poll, interval: Duration) -> CommandResult {
     let mut signals = StopSignals::listen(false)?;
     let mut screen = Screen::open()?;
-    let mut keys = terminal::events()?;
+    let mut pressed = keys::events()?;
     // One look may wait: the next is asked for when it was taken.
     let (found, mut looks) = mpsc::channel(1);
     let poller = tokio::spawn(poll.run(interval, found));
@@ -121,7 +122,7 @@ async fn attend(mut model: Model, poll: Poll, interval: Duration) -> CommandResu
                 Looked::Seen(look, at) => model.take(*look, at),
                 Looked::Failed(why) => model.fail(why),
             },
-            event = keys.recv() => match event.as_ref().map(meaning) {
+            event = pressed.recv() => match event.as_ref().map(meaning) {
                 // Without keys nobody could end it.
                 None | Some(Pressed::Quit) => break Ok(Exit::Ok),
                 Some(Pressed::Turn(turn)) => model.turn(turn),

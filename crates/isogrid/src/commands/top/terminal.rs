@@ -1,22 +1,17 @@
-//! The terminal: its other screen, its keys. Whatever happens, it is given back as it was.
+//! The terminal's other screen. Whatever happens, it is given back as it was.
 
 use std::io::{self, Stdout};
 
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::Event;
 use crossterm::execute;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use tokio::sync::mpsc;
 
 use super::draw;
 use super::model::Model;
-
-/// How many keys may wait.
-const KEYS_MAX: usize = 64;
 
 /// The terminal's other screen, until it is dropped.
 pub(super) struct Screen {
@@ -46,17 +41,4 @@ impl Drop for Screen {
         let _ = execute!(self.terminal.backend_mut(), Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
     }
-}
-
-/// Keys and changes of the size. A thread of its own reads them: the runtime's would have to be waited for at the end.
-pub(super) fn events() -> io::Result<mpsc::Receiver<Event>> {
-    let (sender, events) = mpsc::channel(KEYS_MAX);
-    std::thread::Builder::new().name("keys".into()).spawn(move || {
-        while let Ok(event) = crossterm::event::read() {
-            if sender.blocking_send(event).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(events)
 }
