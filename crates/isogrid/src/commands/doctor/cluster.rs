@@ -179,6 +179,9 @@ pub(super) fn backups(facts: &ClusterFacts) -> Verdict {
 
 pub(super) fn nodes(facts: &ClusterFacts) -> Verdict {
     with_status(facts, |status| {
+        if status.members.len() < 2 {
+            return Skipped("there is one node".into());
+        }
         let nodes = holders(status).len() as u32;
         let mut bad = Vec::new();
         if status.copies > nodes {

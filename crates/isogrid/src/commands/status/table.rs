@@ -9,7 +9,7 @@ use crate::text::{size, thousands};
 
 /// Columns of members that are left out where a terminal is too narrow, the first of them first.
 const LEFT_OUT: [&str; 11] =
-    ["cores", "maps", "conns", "limit", "version", "grpc", "zone", "data", "disk", "entries", "up"];
+    ["cores", "maps", "conns", "limit", "version", "zone", "disk", "grpc", "data", "entries", "up"];
 
 /// Everything: a headline, what is remarkable, the members, copies under way. On a terminal the members have as many columns as
 /// there is room for.

@@ -180,7 +180,7 @@ mod tests {
             ("aws_secret_access_key = \"abc/123\"\n", "aws_secret_access_key = \"[removed]\"\n"),
             ("AWS_SECRET_ACCESS_KEY=abc123 next", "AWS_SECRET_ACCESS_KEY=[removed] next"),
             (r#"{"password":"p w","n":1}"#, r#"{"password":"[removed]","n":1}"#),
-            (r#"{"line":"{\"token\": \"t1\"}"}"#, r#"{"line":"{\"token\": \"[removed]"}"#),
+            (r#"{"line":"{\"token\": \"t1\"}"}"#, r#"{"line":"{\"token\": \"[removed]"}"}"#),
             ("Authorization: Bearer abc.def\nx", "Authorization: [removed]\nx"),
             ("level=info api-key: k9, n=1", "level=info api-key: [removed], n=1"),
             ("secret=\n", "secret=\n"),

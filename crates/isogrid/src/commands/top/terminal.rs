@@ -5,7 +5,7 @@ use std::io::{self, Stdout};
 use crossterm::cursor::{Hide, Show};
 use crossterm::execute;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -24,8 +24,7 @@ impl Screen {
         let mut screen = Screen { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? };
         enable_raw_mode()?;
         // From here on it is given back, also if the rest fails.
-        execute!(screen.terminal.backend_mut(), EnterAlternateScreen, Hide)?;
-        screen.terminal.clear()?;
+        execute!(screen.terminal.backend_mut(), EnterAlternateScreen, Hide, Clear(ClearType::All))?;
         Ok(screen)
     }
 
