@@ -216,11 +216,11 @@ mod tests {
         let environment = [
             variable("AWS_SECRET_ACCESS_KEY", "wJalrXUtn"),
             variable("SHORT_TOKEN", "on"),
-            variable("HOME", "/root/home"),
+            variable("HOME", "/srv/grid"),
         ];
         let mut redactor = Redactor::new(environment.into_iter());
         redactor.learn("cluster-secret\n");
-        let text = "seen wJalrXUtnFEMI on /root/home with cluster-secret";
-        assert_eq!(redactor.clean(text), "seen [removed]FEMI on /root/home with [removed]");
+        let text = "seen wJalrXUtnFEMI on /srv/grid with cluster-secret";
+        assert_eq!(redactor.clean(text), "seen [removed]FEMI on /srv/grid with [removed]");
     }
 }
