@@ -263,13 +263,6 @@ impl Shared {
             map_sizes: question.maps.iter().map(size).collect(),
             indexes: question.maps.iter().flat_map(indexes).collect(),
             wall_ms: clock::now().0,
-            slow_threshold_ms: engine.slow_log().threshold_ms(),
-            slow_total: engine.slow_log().total(),
-            slow: if question.slow { engine.slow_log().newest() } else { Vec::new() },
-            hot: question
-                .hot
-                .as_ref()
-                .map_or_else(Vec::new, |hot| engine.hot_keys(hot.map, hot.keys_max as usize)),
             ..NodeReport::default()
         };
         let mut lags: BTreeMap<NodeId, LagReport> = BTreeMap::new();
@@ -302,7 +295,21 @@ impl Shared {
             elapsed_ms: copying.elapsed_ms,
         };
         report.taken = engine.copying().into_iter().map(copy).collect();
+        self.add_what_stands_out(&mut report, question);
         report
+    }
+
+    fn add_what_stands_out(&self, report: &mut NodeReport, question: &ReportQuestion) {
+        let engine = &self.engine;
+        let slow_log = engine.slow_log();
+        report.slow_threshold_ms = slow_log.threshold_ms();
+        report.slow_total = slow_log.total();
+        if question.slow {
+            report.slow = slow_log.newest();
+        }
+        if let Some(hot) = &question.hot {
+            report.hot = engine.hot_keys(hot.map, hot.keys_max as usize);
+        }
     }
 
     /// Another node asks.

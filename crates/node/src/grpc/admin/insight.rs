@@ -102,7 +102,7 @@ fn hot_maps(facts: &ClusterFacts, reports: &Reports, keys_max: usize) -> Vec<pb:
             }
         }
         told.keys = keys.into_values().map(|(_, key)| key).collect();
-        told.keys.sort_by(|one, other| other.samples.cmp(&one.samples));
+        told.keys.sort_by_key(|key| std::cmp::Reverse(key.samples));
         told.keys.truncate(keys_max);
         if told.samples > 0 {
             maps.push(told);
