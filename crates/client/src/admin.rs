@@ -5,6 +5,7 @@
 //! | [`operator`] | [`Operator`]: a connection to one node's admin service |
 //! | [`status`] | the state of the cluster |
 //! | [`dump`] | what a backup asks |
+//! | [`insight`] | slow operations, hot keys, big keys |
 //! | [`cluster`] | partitions, a key's place, plans, stops |
 //! | [`maps`] | maps with their settings and modes |
 //! | [`clients`] | who is connected |
@@ -12,6 +13,7 @@
 mod clients;
 mod cluster;
 mod dump;
+mod insight;
 mod maps;
 mod operator;
 mod status;
@@ -33,6 +35,7 @@ pub use cluster::{
     StopBlocker, StopProof, StopVerdict,
 };
 pub use dump::{Dump, DumpAsk, DumpPiece, NodeClock};
+pub use insight::{BigKey, BigKeys, HotKey, HotKeys, HotMap, NodeSlowLog, SlowLog, SlowOperation};
 pub use maps::{IndexInfo, MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
 pub use operator::Operator;
 pub use status::{

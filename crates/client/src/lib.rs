@@ -100,10 +100,11 @@ mod watch;
 pub use arrow;
 
 pub use admin::{
-    ClientInfo, ClientList, ClusterStatus, CouncilStatus, Dump, DumpAsk, DumpPiece, Holder,
-    IndexInfo, Intent, KeyPlace, LagStatus, LogPoint, LossStatus, MapChange, MapExpect, MapInfo,
-    MapList, MemberStatus, MoveStatus, NodeClock, Operator, PartitionList, PartitionStatus, Plan,
-    PlannedMove, PutMapOutcome, RecoveryStatus, StopBlocker, StopProof, StopVerdict, WorkerStatus,
+    BigKey, BigKeys, ClientInfo, ClientList, ClusterStatus, CouncilStatus, Dump, DumpAsk,
+    DumpPiece, Holder, HotKey, HotKeys, HotMap, IndexInfo, Intent, KeyPlace, LagStatus, LogPoint,
+    LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus, MoveStatus, NodeClock,
+    NodeSlowLog, Operator, PartitionList, PartitionStatus, Plan, PlannedMove, PutMapOutcome,
+    RecoveryStatus, SlowLog, SlowOperation, StopBlocker, StopProof, StopVerdict, WorkerStatus,
 };
 pub use aggregate::{Aggregate, Group};
 pub use builder::GridBuilder;

@@ -10,14 +10,18 @@ use crate::commands::completion::CompletionArgs;
 use crate::commands::config::ConfigCommand;
 use crate::commands::dev::DevArgs;
 use crate::commands::disk::DiskCommand;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::error::ErrorArgs;
 use crate::commands::map::MapCommand;
 use crate::commands::probe::ProbeArgs;
 use crate::commands::sim::SimArgs;
+use crate::commands::slowlog::SlowlogCommand;
 #[cfg(feature = "sql")]
 use crate::commands::sql::SqlArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
+use crate::commands::support::SupportCommand;
+use crate::commands::top::TopArgs;
 use crate::commands::trace::TraceArgs;
 use crate::output::Format;
 
@@ -94,6 +98,16 @@ pub(crate) enum Command {
     /// Show who is connected, and end connections
     #[command(subcommand)]
     Clients(ClientsCommand),
+    /// Watch the members, their load, what moves and which keys are hot
+    Top(TopArgs),
+    /// Look for what is wrong with this machine and the cluster, and say what to do
+    Doctor(Box<DoctorArgs>),
+    /// Gather what somebody needs who is to help
+    #[command(subcommand)]
+    Support(SupportCommand),
+    /// Show the operations that took long
+    #[command(subcommand)]
+    Slowlog(SlowlogCommand),
     /// Show where a key lives, and time the way there
     Trace(TraceArgs),
     /// Ask for rows of maps with a statement of SQL

@@ -8,6 +8,7 @@
 //! | [`exit`] | exit codes and failures |
 //! | [`output`], [`text`] | tables, JSON, and bytes made safe to show |
 //! | [`duration`] | `10s`, `5m` |
+//! | [`keys`] | what is typed on a terminal that is drawn on |
 //! | [`progress`] | bars on a terminal |
 //!
 //! docs/cli.md shows every command with its output.
@@ -17,6 +18,7 @@ mod commands;
 mod connect;
 mod duration;
 mod exit;
+mod keys;
 mod output;
 mod progress;
 mod text;

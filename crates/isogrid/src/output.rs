@@ -60,6 +60,31 @@ pub(crate) fn table_text(table: &Table) -> String {
     format!("{}\n", lines.join("\n"))
 }
 
+/// A table as text with as many columns as there is room for. They are left out in the order of `left_out`; says how many were.
+pub(crate) fn table_within(
+    columns: &[&str],
+    rows: &[Vec<String>],
+    left_out: &[&str],
+    width: Option<usize>,
+) -> (String, usize) {
+    let mut count = 0;
+    loop {
+        let is_shown = |place: &usize| !left_out[..count].contains(&columns[*place]);
+        let shown: Vec<usize> = (0..columns.len()).filter(is_shown).collect();
+        let mut table = table(&shown.iter().map(|place| columns[*place]).collect::<Vec<_>>());
+        for row in rows {
+            table.add_row(shown.iter().map(|place| &row[*place]));
+        }
+        let text = table_text(&table);
+        let fits = width
+            .is_none_or(|width| text.lines().all(|line| line.trim_end().chars().count() <= width));
+        if fits || count == left_out.len() {
+            return (text, count);
+        }
+        count += 1;
+    }
+}
+
 /// Prints a table.
 pub(crate) fn print_table(table: &Table) -> Result<(), Failure> {
     print(&table_text(table))
@@ -69,4 +94,22 @@ pub(crate) fn print_table(table: &Table) -> Result<(), Failure> {
 pub(crate) fn tell(text: impl AsRef<str>) {
     // Nobody may be listening, which is no reason to fail.
     let _ = writeln!(io::stderr(), "{}", text.as_ref());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_left_out_until_the_rest_has_room() {
+        let columns = ["node", "state", "address"];
+        let row = |text: &str| vec![text.to_owned(), "active".to_owned(), "127.0.0.1:1".to_owned()];
+        let rows = [row("node-0"), row("node-1")];
+        let within = |width| table_within(&columns, &rows, &["state", "address"], width);
+        let (whole, left_out) = within(None);
+        assert_eq!((left_out, whole.lines().count()), (0, 3));
+        let (fewer, left_out) = within(Some(22));
+        assert!(left_out == 1 && fewer.contains("ADDRESS") && !fewer.contains("STATE"), "{fewer}");
+        assert_eq!(within(Some(1)).1, 2, "the others stay, whatever there is");
+    }
 }

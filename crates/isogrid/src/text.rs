@@ -47,6 +47,27 @@ pub(crate) fn put_bytes(object: &mut Map<String, Value>, name: &str, bytes: &[u8
     };
 }
 
+/// How much of a key a table shows.
+const KEY_SHOWN_CHARS: usize = 48;
+
+/// The beginning of a key of so many bytes, for a table.
+pub(crate) fn key_start(start: &[u8], key_bytes: usize) -> String {
+    if start.is_empty() && key_bytes > 0 {
+        return format!("({key_bytes} bytes)");
+    }
+    let shown = escaped(start);
+    if start.len() == key_bytes && shown.chars().count() <= KEY_SHOWN_CHARS {
+        return shown;
+    }
+    let kept: String = shown.chars().take(KEY_SHOWN_CHARS - 1).collect();
+    format!("{kept}…")
+}
+
+/// A share in hundredths, with one digit behind the point.
+pub(crate) fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
+}
+
 /// A number of bytes for people.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -100,7 +121,18 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_key_the_beginning_is_shown() {
+        assert_eq!(key_start(b"u1", 2), "u1");
+        assert_eq!(key_start(b"", 7), "(7 bytes)");
+        assert_eq!(key_start(b"", 0), "");
+        assert_eq!(key_start(b"user", 100), "user…");
+        assert_eq!(key_start(&[b'k'; 100], 100).chars().count(), KEY_SHOWN_CHARS);
+        assert_eq!(key_start(b"\n", 1), "\\n");
+    }
+
+    #[test]
     fn numbers_are_readable() {
+        assert_eq!((percent(1, 8), percent(0, 0)), ("12.5 %".into(), "0.0 %".into()));
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");

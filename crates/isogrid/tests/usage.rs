@@ -38,6 +38,14 @@ fn wrong_usage_exits_with_two_and_says_so_on_standard_error() {
         &["start", "--set", "no-equals-sign"],
         &["start", "--set", "node.colour=red"],
         &["status", "--endpoint", "no port at all"],
+        &["slowlog"],
+        &["slowlog", "tail", "--interval", "0s"],
+        &["map", "hot-keys"],
+        &["map", "big-keys", "m", "--entries-max", "0"],
+        &["doctor", "--only", "D-99"],
+        &["doctor", "--markdown", "--only", "host"],
+        &["top", "--size", "80x24"],
+        &["support"],
     ] {
         let ran = isogrid(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
@@ -55,6 +63,8 @@ fn help_and_version_are_data() {
         (&["bench", "kv", "--help"], "--rate"),
         (&["cluster", "--help"], "can-stop"),
         (&["map", "create", "--help"], "--min-in-sync"),
+        (&["doctor", "--help"], "--skip"),
+        (&["support", "bundle", "--help"], "--with-keys"),
         (&["--version"], "isogrid 0."),
     ] {
         let ran = isogrid(arguments);
@@ -105,6 +115,11 @@ fn no_node_is_three() {
         &["trace", "k"],
         &["clients", "ls"],
         &["clients", "kill", "n-1"],
+        &["slowlog", "ls"],
+        &["slowlog", "tail"],
+        &["map", "hot-keys", "m"],
+        &["map", "big-keys", "m"],
+        &["top", "--once"],
     ] {
         let ran = isogrid(&[arguments, &["--endpoint", "127.0.0.1:1"]].concat());
         assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.stderr);

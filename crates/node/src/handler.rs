@@ -41,7 +41,7 @@ impl PeerHandler for Handler {
     async fn ask(&self, from: &Replica, kind: AskKind, body: Bytes) -> Result<Bytes, Error> {
         match kind {
             AskKind::Raft => self.council.handle(&from.node, body).await,
-            AskKind::Status => self.shared.answer_status(&body),
+            AskKind::Status => self.shared.answer_status(&body).await,
             AskKind::Clients => self.shared.answer_clients(&body),
             AskKind::Forward => self.relay.serve(CORE, &body).await,
             _ => self.control.answer(&from.node, kind, &body).await,

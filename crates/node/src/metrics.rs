@@ -1,6 +1,7 @@
 //! The page that Prometheus reads: this node's figures as they are when it asks.
 
 mod histogram;
+mod insight;
 mod page;
 
 use crate::VERSION;
@@ -19,6 +20,7 @@ pub(crate) fn of_node(shared: &Shared) -> String {
         show_disk(&mut page, &disk);
     }
     show_indexes(&mut page, &shared.engine);
+    insight::show(&mut page, &shared.engine);
     #[cfg(feature = "sql")]
     {
         show_queries(&mut page, &shared.queries);

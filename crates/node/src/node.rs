@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) zone: Option<String>,
     pub(crate) started_at: Timestamp,
     pub(crate) readiness: Readiness,
+    /// The configuration, as TOML.
+    pub(crate) config: String,
     #[cfg(feature = "sql")]
     pub(crate) queries: Arc<isogrid_query::QueryCounts>,
     #[cfg(feature = "sql")]
@@ -309,6 +311,7 @@ fn share(
         zone: config.node.zone.clone(),
         started_at: clock::now(),
         readiness: Readiness::default(),
+        config: toml::to_string(config).unwrap_or_default(),
         #[cfg(feature = "sql")]
         queries: Arc::default(),
         #[cfg(feature = "sql")]

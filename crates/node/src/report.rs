@@ -2,13 +2,14 @@
 //! backups are behind. Any node asks the others for theirs, and adds them up.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use isogrid_cluster::heartbeat::Lead;
 use isogrid_cluster::steward::Follower;
-use isogrid_core::{LogPosition, MapId, NodeId, PartitionId, Result};
+use isogrid_core::{LogPosition, MapId, NodeId, PartitionId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::control::ClusterFacts;
@@ -21,6 +22,9 @@ use crate::{VERSION, clock};
 /// How long the others' reports are waited for: who asks wants to know how it is now.
 const PATIENCE: Duration = Duration::from_millis(1_000);
 
+/// How long, if they have to walk over records.
+const WALK_PATIENCE: Duration = Duration::from_secs(20);
+
 /// What is wanted beside the figures that cost nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -29,6 +33,30 @@ pub(crate) struct ReportQuestion {
     pub(crate) maps: Vec<MapId>,
     /// How large each partition is that the node leads.
     pub(crate) sizes: bool,
+    /// The slow operations.
+    pub(crate) slow: bool,
+    /// The keys that are asked for most.
+    pub(crate) hot: Option<HotQuestion>,
+    /// The largest records.
+    pub(crate) big: Option<BigQuestion>,
+}
+
+/// Which keys are asked for most?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HotQuestion {
+    /// Of this map; none: of all.
+    pub(crate) map: Option<MapId>,
+    /// How many of each.
+    pub(crate) keys_max: u32,
+}
+
+/// Which records of a map are the largest?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BigQuestion {
+    pub(crate) map: MapId,
+    pub(crate) keys_max: u32,
+    /// How many records the node looks at.
+    pub(crate) entries_max: u64,
 }
 
 /// A node in figures.
@@ -64,6 +92,82 @@ pub(crate) struct NodeReport {
     pub(crate) map_sizes: Vec<(MapId, u64, u64)>,
     /// How the indexes of these maps stand there.
     pub(crate) indexes: Vec<(MapId, IndexReport)>,
+    /// Its wall clock while it answers, in milliseconds since the epoch.
+    pub(crate) wall_ms: u64,
+    /// How far its clock is ahead of that of who asked, as that sees it; nought while it cannot be told apart from the way there.
+    #[serde(skip)]
+    pub(crate) clock_offset_ms: i64,
+    /// From how many milliseconds on an operation is slow there, and how many were since it started.
+    pub(crate) slow_threshold_ms: u64,
+    pub(crate) slow_total: u64,
+    /// Its newest slow operations, where that was asked for.
+    pub(crate) slow: Vec<SlowReport>,
+    /// Where that was asked for.
+    pub(crate) hot: Vec<HotMapReport>,
+    /// Where that was asked for.
+    pub(crate) big: Option<BigKeysReport>,
+}
+
+/// A slow operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SlowReport {
+    /// Counted since the node started.
+    pub(crate) number: u64,
+    /// When it was answered, in milliseconds since the epoch.
+    pub(crate) at_ms: u64,
+    pub(crate) operation: String,
+    /// Empty if it is gone.
+    pub(crate) map: String,
+    /// The beginning of the key.
+    pub(crate) key: Vec<u8>,
+    pub(crate) key_bytes: u32,
+    pub(crate) partition: u16,
+    pub(crate) took_us: u64,
+    /// How many other operations were executed together with it.
+    pub(crate) beside: u32,
+    /// Empty if it is not known.
+    pub(crate) client: String,
+}
+
+/// The keys of a map that are asked for most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HotMapReport {
+    pub(crate) map: MapId,
+    /// Of how many samples.
+    pub(crate) samples: u64,
+    pub(crate) keys: Vec<HotKeyReport>,
+}
+
+/// A key that is asked for often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HotKeyReport {
+    /// Its beginning.
+    pub(crate) key: Vec<u8>,
+    pub(crate) key_bytes: u32,
+    pub(crate) samples: u64,
+}
+
+/// The largest records of a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct BigKeysReport {
+    /// How many records were looked at, and how many there are.
+    pub(crate) looked_at: u64,
+    pub(crate) entries: u64,
+    /// The largest first.
+    pub(crate) keys: Vec<BigKeyReport>,
+}
+
+/// A large record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct BigKeyReport {
+    /// The beginning of its key.
+    pub(crate) key: Vec<u8>,
+    pub(crate) key_bytes: u32,
+    pub(crate) value_bytes: u64,
+    pub(crate) partition: u16,
 }
 
 /// How an index stands.
@@ -162,6 +266,7 @@ impl Shared {
             workers: workers.collect(),
             map_sizes: question.maps.iter().map(size).collect(),
             indexes: question.maps.iter().flat_map(indexes).collect(),
+            wall_ms: clock::now().0,
             ..NodeReport::default()
         };
         let mut lags: BTreeMap<NodeId, LagReport> = BTreeMap::new();
@@ -194,13 +299,38 @@ impl Shared {
             elapsed_ms: copying.elapsed_ms,
         };
         report.taken = engine.copying().into_iter().map(copy).collect();
+        self.add_what_stands_out(&mut report, question);
         report
     }
 
+    fn add_what_stands_out(&self, report: &mut NodeReport, question: &ReportQuestion) {
+        let engine = &self.engine;
+        let slow_log = engine.slow_log();
+        report.slow_threshold_ms = slow_log.threshold_ms();
+        report.slow_total = slow_log.total();
+        if question.slow {
+            report.slow = slow_log.newest();
+        }
+        if let Some(hot) = &question.hot {
+            report.hot = engine.hot_keys(hot.map, hot.keys_max as usize);
+        }
+    }
+
     /// Another node asks.
-    pub(crate) fn answer_status(&self, body: &[u8]) -> Result<Bytes> {
+    pub(crate) async fn answer_status(&self, body: &[u8]) -> Result<Bytes> {
         let question: ReportQuestion = unpack(body)?;
-        Ok(pack(&self.report(&question)))
+        Ok(pack(&self.whole_report(&question).await))
+    }
+
+    /// This node in figures, also those that take a while: records are walked over beside the cores.
+    async fn whole_report(&self, question: &ReportQuestion) -> NodeReport {
+        let mut report = self.report(question);
+        if let Some(big) = question.big.clone() {
+            let engine = Arc::clone(&self.engine);
+            let walk = tokio::task::spawn_blocking(move || engine.big_keys(&big));
+            report.big = walk.await.ok();
+        }
+        report
     }
 
     /// How the cluster is, by all of its nodes that answer in time.
@@ -219,15 +349,43 @@ impl Shared {
     ) -> Reports {
         let others = nodes.into_iter().filter(|node| *node != self.node_id);
         let body = pack(question);
+        let patience = if question.big.is_some() { WALK_PATIENCE } else { PATIENCE };
         let asked = others.map(|node| {
             let body = body.clone();
             async move {
-                let answer = self.peers.ask(&node, AskKind::Status, body, PATIENCE).await.ok()?;
-                Some((node, unpack(&answer).ok()?))
+                let sent = clock::now();
+                let answer = self.peers.ask(&node, AskKind::Status, body, patience).await.ok()?;
+                let mut report: NodeReport = unpack(&answer).ok()?;
+                report.clock_offset_ms = clock_offset_ms(report.wall_ms, sent, clock::now());
+                Some((node, report))
             }
         });
-        let own = [(self.node_id.clone(), self.report(question))];
-        join_all(asked).await.into_iter().flatten().chain(own).collect()
+        let (others, own) = futures::join!(join_all(asked), self.whole_report(question));
+        others.into_iter().flatten().chain([(self.node_id.clone(), own)]).collect()
+    }
+}
+
+/// How far a clock is ahead that was read somewhere between these two moments of one's own.
+fn clock_offset_ms(theirs_ms: u64, sent: Timestamp, heard: Timestamp) -> i64 {
+    if theirs_ms < sent.0 {
+        -(sent.0.abs_diff(theirs_ms) as i64)
+    } else if theirs_ms > heard.0 {
+        theirs_ms.abs_diff(heard.0) as i64
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_ahead_only_of_what_the_way_cannot_explain() {
+        let (sent, heard) = (Timestamp(1_000), Timestamp(1_040));
+        for (theirs, offset) in [(1_000, 0), (1_020, 0), (1_040, 0), (1_100, 60), (700, -300)] {
+            assert_eq!(clock_offset_ms(theirs, sent, heard), offset, "{theirs}");
+        }
     }
 }
 

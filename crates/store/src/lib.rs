@@ -23,6 +23,7 @@
 //! | `scan`, `glob` | pages in hash order, and their filters |
 //! | `number` | numbers as codecs write them |
 //! | `digest` | the sum over all records |
+//! | [`hot`] | [`HotKeys`]: which keys of a map are asked for most |
 //! | [`usage`] | [`MapUsage`]: what a map uses on the whole node |
 //! | `table` | extendible hashing: directory, segments |
 //! | `segment`, `bucket` | up to 64 cache lines of slots with linear probing |
@@ -40,6 +41,7 @@ mod execute;
 mod expiry;
 mod glob;
 pub mod hash;
+pub mod hot;
 mod index;
 pub mod journal;
 mod map_store;
@@ -64,6 +66,7 @@ pub mod walk;
 
 pub use buckets::BucketDigests;
 pub use hash::{KeyHash, hash_key};
+pub use hot::{HotKey, HotKeys};
 pub use index::IndexState;
 pub use journal::{Changes, Executed};
 pub use partition::{Context, Partition, Request, Step};

@@ -133,6 +133,21 @@ const ROWS: &[(&str, &[Panel])] = &[
         ],
     ),
     (
+        "What stands out",
+        &[
+            panel(
+                "Slow operations",
+                "reqps",
+                &[("{{instance}}", "rate(isogrid_slow_operations_total{}[$__rate_interval])")],
+            ),
+            panel(
+                "Share of the hottest key",
+                "percentunit",
+                &[("{{instance}} {{map}}", "isogrid_hot_key_ops_ratio{}")],
+            ),
+        ],
+    ),
+    (
         "Queries",
         &[
             panel(

@@ -88,6 +88,8 @@ pub struct PartitionStatus {
     pub learners: Vec<String>,
     /// ok, under_replicated, no_primary or unassigned.
     pub state: String,
+    /// How large the primary is, if that was asked for and known.
+    pub bytes: Option<u64>,
 }
 
 impl PartitionStatus {
@@ -221,6 +223,7 @@ impl From<pb::PartitionStatus> for PartitionStatus {
             in_sync: partition.in_sync,
             learners: partition.learners,
             state: partition.state,
+            bytes: partition.bytes,
         }
     }
 }

@@ -9,6 +9,7 @@ use isogrid_proto::pb::admin_client::AdminClient;
 use tonic::transport::Channel;
 
 use super::cluster::{Intent, KeyPlace, PartitionList, Plan, StopVerdict};
+use super::insight::{BigKeys, HotKeys, SlowLog};
 use super::maps::{MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
 use super::status::ClusterStatus;
 use crate::error::{Error, Result};
@@ -16,6 +17,9 @@ use crate::session::{call_error, endpoint};
 
 /// How long a node may take to answer. It may have to ask all others, and some of them may not answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long nodes may walk over their records.
+const WALK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -77,7 +81,14 @@ impl Operator {
 
     /// Who holds these partitions; with none given, all. Changes nothing.
     pub async fn partitions(&self, partitions: &[u32]) -> Result<PartitionList> {
-        let request = pb::PartitionsRequest { partitions: partitions.to_vec() };
+        let request = pb::PartitionsRequest { partitions: partitions.to_vec(), sizes: false };
+        let call = async |mut admin: Admin, request| admin.partitions(request).await;
+        Ok(self.call(request, call).await?.into())
+    }
+
+    /// Who holds which partition, and how large each is. Changes nothing.
+    pub async fn partition_sizes(&self) -> Result<PartitionList> {
+        let request = pb::PartitionsRequest { partitions: Vec::new(), sizes: true };
         let call = async |mut admin: Admin, request| admin.partitions(request).await;
         Ok(self.call(request, call).await?.into())
     }
@@ -167,6 +178,32 @@ impl Operator {
         Ok(self.call(request, call).await?.existed)
     }
 
+    /// The configuration of the node, as TOML. Changes nothing.
+    pub async fn node_config(&self) -> Result<String> {
+        let call = async |mut admin: Admin, request| admin.node_config(request).await;
+        Ok(self.call(pb::NodeConfigRequest {}, call).await?.toml)
+    }
+
+    /// The slow operations of all nodes. Changes nothing.
+    pub async fn slow_log(&self) -> Result<SlowLog> {
+        let call = async |mut admin: Admin, request| admin.slow_log(request).await;
+        Ok(self.call(pb::SlowLogRequest {}, call).await?.into())
+    }
+
+    /// The keys that are asked for most, so many of this map or of each. Changes nothing.
+    pub async fn hot_keys(&self, map: Option<&str>, keys_max: u32) -> Result<HotKeys> {
+        let request = pb::HotKeysRequest { map: map.unwrap_or_default().to_owned(), keys_max };
+        let call = async |mut admin: Admin, request| admin.hot_keys(request).await;
+        Ok(self.call(request, call).await?.into())
+    }
+
+    /// The largest records of a map; every node looks at so many at the most. Changes nothing.
+    pub async fn big_keys(&self, map: &str, keys_max: u32, entries_max: u64) -> Result<BigKeys> {
+        let request = pb::BigKeysRequest { map: map.to_owned(), keys_max, entries_max };
+        let call = async |mut admin: Admin, request| admin.big_keys(request).await;
+        Ok(self.call_within(WALK_TIMEOUT, request, call).await?.into())
+    }
+
     /// Makes one call, with its deadline in its metadata and on this side.
     pub(super) async fn call<Q, A>(
         &self,
@@ -176,9 +213,21 @@ impl Operator {
             tonic::Request<Q>,
         ) -> std::result::Result<tonic::Response<A>, tonic::Status>,
     ) -> Result<A> {
+        self.call_within(ANSWER_TIMEOUT, request, call).await
+    }
+
+    async fn call_within<Q, A>(
+        &self,
+        timeout: Duration,
+        request: Q,
+        call: impl AsyncFnOnce(
+            Admin,
+            tonic::Request<Q>,
+        ) -> std::result::Result<tonic::Response<A>, tonic::Status>,
+    ) -> Result<A> {
         let mut request = tonic::Request::new(request);
-        request.set_timeout(ANSWER_TIMEOUT);
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, call(self.admin.clone(), request)).await;
+        request.set_timeout(timeout);
+        let answer = tokio::time::timeout(timeout, call(self.admin.clone(), request)).await;
         match answer {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(self.error(&status)),

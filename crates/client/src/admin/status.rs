@@ -145,6 +145,10 @@ pub struct MemberStatus {
     pub log_bytes_received: u64,
     /// Bytes of records that other nodes have sent it in copies since it started.
     pub copy_bytes_received: u64,
+    /// How many operations were slow since it started.
+    pub slow_operations_total: u64,
+    /// How many milliseconds its clock is ahead of that of the node that answered, beyond what the way may have taken.
+    pub clock_offset_ms: i64,
     /// How far it is with that; `None` unless it is recovering.
     pub recovery: Option<RecoveryStatus>,
     /// Its background workers.
@@ -317,6 +321,8 @@ impl From<pb::MemberStatus> for MemberStatus {
             disk_budget_bytes: member.disk_budget_bytes,
             log_bytes_received: member.log_bytes_received,
             copy_bytes_received: member.copy_bytes_received,
+            slow_operations_total: member.slow_operations_total,
+            clock_offset_ms: member.clock_offset_ms,
             recovery: member.recovery.map(RecoveryStatus::from),
             workers: member.workers.into_iter().map(worker).collect(),
         }

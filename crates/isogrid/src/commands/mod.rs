@@ -8,16 +8,20 @@ pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod disk;
+pub(crate) mod doctor;
 pub(crate) mod error;
 pub(crate) mod map;
 pub(crate) mod probe;
 mod settings;
 pub(crate) mod sim;
+pub(crate) mod slowlog;
 #[cfg(feature = "sql")]
 pub(crate) mod sql;
 pub(crate) mod start;
 pub(crate) mod status;
 mod stop;
+pub(crate) mod support;
+pub(crate) mod top;
 pub(crate) mod trace;
 
 use crate::cli::{Cli, Command};
@@ -35,6 +39,10 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Status(args) => status::run(&args, &global),
         Command::Cluster(command) => cluster::run(command, &global),
         Command::Clients(command) => clients::run(command, &global),
+        Command::Top(args) => top::run(&args, &global),
+        Command::Support(command) => support::run(&command, &global),
+        Command::Doctor(args) => doctor::run(&args, &global),
+        Command::Slowlog(command) => slowlog::run(&command, &global),
         Command::Trace(args) => trace::run(&args, &global),
         Command::Disk(command) => disk::run(command, global.output),
         Command::Config(command) => config::run(command, global.output),

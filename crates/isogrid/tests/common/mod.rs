@@ -4,6 +4,7 @@
 
 pub(crate) mod data;
 pub(crate) mod web;
+pub(crate) mod local;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -204,6 +204,18 @@ pub const KEYS: &[Key] = &[
         "How a line of the log looks: for people, or one JSON object per line.",
     ),
     key(
+        "slow_log.threshold_ms",
+        Kind::Integer { min: 0, max: 3_600_000 },
+        "How long an operation takes that is slow, in milliseconds, until it can be answered: waiting for backups and \
+         disk included. 0 for none.",
+    ),
+    key(
+        "slow_log.entries_max",
+        Kind::Integer { min: 1, max: 10_000 },
+        "How many slow operations are kept, the newest; `isogrid slowlog` shows them.",
+    ),
+    key("slow_log.keys", Kind::Flag, "Whether the beginning of a slow operation's key is kept."),
+    key(
         "limits.key_bytes_max",
         Kind::Bytes { min: 1, max: KEY_BYTES_HARD_MAX as u64 },
         "The longest key.",
@@ -368,6 +380,7 @@ mod tests {
             ("memory", include_str!("memory.rs")),
             ("disk", include_str!("disk.rs")),
             ("log", include_str!("log.rs")),
+            ("slow_log", include_str!("slow_log.rs")),
         ] {
             let fields = field_docs(source);
             assert!(!fields.is_empty());

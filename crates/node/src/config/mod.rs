@@ -5,7 +5,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`node`], [`cluster`], [`memory`], [`disk`], [`log`] | the sections as types |
+//! | [`node`], [`cluster`], [`memory`], [`disk`], [`log`], [`slow_log`] | the sections as types |
 //! | [`keys`] | every key with its kind and explanation: the one list that all layers are checked against |
 //! | [`kind`] | what a key may hold, and reading it from TOML or text |
 //! | [`source`] | the layers as plain data, read by the caller |
@@ -27,6 +27,7 @@ pub mod memory;
 pub mod node;
 pub mod print;
 pub mod rules;
+pub mod slow_log;
 pub mod source;
 pub mod suggest;
 
@@ -43,6 +44,7 @@ pub use log::{LogConfig, LogFormat};
 pub use memory::{MemoryConfig, MemoryLimit};
 pub use node::NodeConfig;
 pub use print::default_toml;
+pub use slow_log::SlowLogConfig;
 pub use source::{FileSource, FlagSource, Origin, Setting, Sources};
 
 /// The name under `[maps]` whose settings apply to every map that has no section of its own.
@@ -62,6 +64,8 @@ pub struct Config {
     pub disk: DiskConfig,
     /// What it writes to its log.
     pub log: LogConfig,
+    /// Which operations it calls slow.
+    pub slow_log: SlowLogConfig,
     /// The limits it enforces.
     pub limits: Limits,
     /// The settings of maps, by name.

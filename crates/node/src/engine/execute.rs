@@ -19,6 +19,7 @@ use super::batch::{Batch, Deadline, NamedMap};
 use super::hands::Replies;
 use super::late::{Late, Waiter};
 use super::slot::{Place, Slot};
+use super::slow::Trace;
 use super::{Engine, ahead, causal};
 use crate::clock;
 
@@ -119,11 +120,14 @@ impl Engine {
         for window in order.chunks(WINDOW) {
             self.execute_window(&batch, window, &conditions, &mut guards, &mut replies);
         }
-        self.operations[core].0.fetch_add(order.len() as u64, Ordering::Relaxed);
+        if let Some(first) = self.operations[core].count(order.len() as u64) {
+            self.sample(core, &batch, &order, first);
+        }
         if batch.may_change {
             self.wire.flush(core);
             self.keep_limits(core, &batch.maps);
         }
+        self.time_batch(&batch, &order, now.ticks, late);
         batch.len() - replies.count
     }
 
@@ -283,7 +287,10 @@ impl Engine {
             let Some(held) = guards[usize::from(slot_of[position])].held.as_mut() else { continue };
             let is_deferred = held.is_deferred(ticket);
             let until = conditions.deadline.0;
-            held.waiters.keep(ticket, Waiter { late: conditions.late.get(), until, is_deferred });
+            let routed = &batch.ops[index_of(key)];
+            let trace = Trace::new(conditions.now.ticks, routed.map, &routed.op);
+            let late = conditions.late.get();
+            held.waiters.keep(ticket, Waiter { late, until, is_deferred, trace });
         }
         for (position, &key) in window.iter().enumerate() {
             if let Some(held) = guards[usize::from(slot_of[position])].held.as_mut() {

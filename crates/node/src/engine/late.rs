@@ -2,17 +2,24 @@
 //! committed. Whoever asked leaves a [`Late`] behind; the partition keeps it with a [`Waiter`] until it knows the answer.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use isogrid_core::{Error, ErrorCode, Outcome, Reply};
 use isogrid_replica::{Receipt, Ticket, Ticks};
 
 use super::batch::BATCH_OPS_HARD_MAX;
+use super::slow::Trace;
 
 /// Takes the answers of a batch that come late. Called under a partition's lock: it must not wait for anything.
 pub(crate) trait Late: Send + Sync {
     /// The answer to the operation with this index.
     fn answer(&self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>);
+
+    /// Where the client is that waits, if that is known.
+    fn client(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// Who waits for an answer after its batch has ended without it.
@@ -23,6 +30,8 @@ pub(crate) struct Waiter {
     pub(crate) until: Option<Ticks>,
     /// Whether nothing can have happened yet: the request was deferred.
     pub(crate) is_deferred: bool,
+    /// What it asked, and since when.
+    pub(crate) trace: Trace,
 }
 
 /// All who wait at one partition. Requests are numbered in the order in which they reach the replica. Most are answered
@@ -111,9 +120,15 @@ impl Waiters {
         });
     }
 
-    /// Ends the waiting of those whose clients do not wait any more.
-    pub(crate) fn end_late(&mut self, now: Ticks) {
-        let is_late = |waiter: &Waiter| waiter.until.is_some_and(|until| until <= now);
+    /// Ends the waiting of those whose clients do not wait any more; each is shown to `ended`.
+    pub(crate) fn end_late(&mut self, now: Ticks, ended: impl Fn(&Waiter)) {
+        let is_late = |waiter: &Waiter| {
+            let is_late = waiter.until.is_some_and(|until| until <= now);
+            if is_late {
+                ended(waiter);
+            }
+            is_late
+        };
         self.end(is_late, |waiter| match waiter.is_deferred {
             true => Error::new(ErrorCode::DeadlineBeforeStart, "the partition has no primary yet"),
             false => Error::new(ErrorCode::DeadlineInFlight, "not every replica has acknowledged")
@@ -124,6 +139,10 @@ impl Waiters {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use isogrid_core::{MapId, Op};
+
     use super::*;
 
     struct Nobody;
@@ -134,7 +153,8 @@ mod tests {
 
     fn keep(waiters: &mut Waiters, index: usize, until: Option<Ticks>) -> Ticket {
         let ticket = waiters.ticket(index);
-        waiters.keep(ticket, Waiter { late: Arc::new(Nobody), until, is_deferred: false });
+        let trace = Trace::new(Ticks(0), MapId(0), &Op::put(b"k", b"v"));
+        waiters.keep(ticket, Waiter { late: Arc::new(Nobody), until, is_deferred: false, trace });
         ticket
     }
 
@@ -167,7 +187,9 @@ mod tests {
         let mut waiters = Waiters::default();
         let late = keep(&mut waiters, 1, Some(Ticks(10)));
         let patient = keep(&mut waiters, 2, Some(Ticks(11)));
-        waiters.end_late(Ticks(10));
+        let ended = Cell::new(0);
+        waiters.end_late(Ticks(10), |_| ended.set(ended.get() + 1));
+        assert_eq!(ended.get(), 1);
         assert!(waiters.take(late).is_none());
         assert!(waiters.take(patient).is_some());
     }

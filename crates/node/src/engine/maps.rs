@@ -8,8 +8,9 @@ use isogrid_cluster::council::{self, MapRecord};
 use isogrid_core::{Eviction, MapId, MapSettings};
 use isogrid_replica::ReadMode;
 use isogrid_replica::settings::{Acknowledge, MapMode};
-use isogrid_store::MapUsage;
+use isogrid_store::{HotKeys, MapUsage};
 use isogrid_value::Shape;
+use parking_lot::Mutex;
 
 /// What is known of a map.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct MapInfo {
     pub shape: Option<Shape>,
     /// What it uses on this node.
     pub usage: Arc<MapUsage>,
+    /// Which of its keys are asked for most. A mutex: it is taken for one operation of many.
+    pub hot: Arc<Mutex<HotKeys>>,
 }
 
 impl MapInfo {
@@ -45,7 +48,7 @@ impl MapInfo {
             && (self.settings.entries_max != 0 || self.settings.bytes_max != 0)
     }
 
-    fn new(name: &str, record: &MapRecord, usage: Arc<MapUsage>) -> Self {
+    fn new(name: &str, record: &MapRecord, known: Option<&MapInfo>) -> Self {
         let acknowledge = match record.mode.acknowledge {
             council::Acknowledge::Sync => Acknowledge::InSync,
             council::Acknowledge::Async => Acknowledge::Primary,
@@ -69,7 +72,8 @@ impl MapInfo {
                 durability: record.mode.durability,
             },
             shape: record.schema.clone().map(Shape::new),
-            usage,
+            usage: known.map_or_else(Arc::default, |known| Arc::clone(&known.usage)),
+            hot: known.map_or_else(Arc::default, |known| Arc::clone(&known.hot)),
         }
     }
 }
@@ -91,8 +95,7 @@ impl Maps {
     pub(super) fn prepare(&self, records: &BTreeMap<String, MapRecord>) -> Vec<Arc<MapInfo>> {
         let info = |(name, record): (&String, &MapRecord)| {
             let known = self.find(name).filter(|known| known.id == record.id);
-            let usage = known.map_or_else(Arc::default, |known| Arc::clone(&known.usage));
-            Arc::new(MapInfo::new(name, record, usage))
+            Arc::new(MapInfo::new(name, record, known.as_deref()))
         };
         records.iter().map(info).collect()
     }

@@ -16,6 +16,7 @@
 //! | `execute` | executes a batch |
 //! | `slot` | one partition's place: its replica, who waits, what is deferred |
 //! | `hands` | what a step wants done |
+//! | `heat` | which keys are asked for most, and which records are the largest |
 //! | `late` | answers that do not come at once |
 //! | `learn` | from the committed table to the replicas here |
 //! | `pulse` | time and leases |
@@ -24,6 +25,7 @@
 //! | `persist`, `imaging` | from the replicas to the disk: their logs, and images of their data |
 //! | `report` | what the council's leader and operators want to know |
 //! | `maps` | names, numbers, settings and sizes |
+//! | `slow` | the operations that took long |
 //! | `watching` | watchers, and what wakes them |
 
 mod ahead;
@@ -33,6 +35,7 @@ mod dumping;
 mod execute;
 mod face;
 mod hands;
+mod heat;
 mod imaging;
 mod late;
 mod learn;
@@ -46,6 +49,7 @@ mod report;
 mod routed;
 mod sessions;
 mod slot;
+mod slow;
 mod watching;
 
 use std::collections::BTreeMap;
@@ -66,6 +70,7 @@ use tokio::sync::mpsc;
 pub(crate) use batch::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use dumping::Dumped;
 pub(crate) use hands::Wire;
+pub(crate) use heat::SAMPLED_ONE_OF;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
 pub(crate) use received::ReceivedBytes;
@@ -83,6 +88,7 @@ use persist::SyncedMaps;
 use received::Received;
 use sessions::KeptAlive;
 use slot::{Place, Slot, SlotCell};
+use slow::SlowLog;
 
 /// How many proposals may wait for control: more are made again.
 const PROPOSALS_QUEUE_LEN_MAX: usize = 4_096;
@@ -110,6 +116,7 @@ pub(crate) struct Engine {
     operations: Box<[PerCore]>,
     received: Box<[Received]>,
     sessions: KeptAlive,
+    slow_log: SlowLog,
     stopping: AtomicBool,
     is_leading: AtomicBool,
     /// Where the next eviction on behalf of another partition begins.
@@ -136,10 +143,14 @@ struct Leases {
     voucher: Voucher,
 }
 
-/// A counter that one core writes.
+/// What one core counts.
 #[repr(align(128))]
 #[derive(Default)]
-struct PerCore(AtomicU64);
+struct PerCore {
+    executed: AtomicU64,
+    /// Which operation is looked at next.
+    next_sample: AtomicU64,
+}
 
 impl Engine {
     /// An empty engine, and the proposals that its primaries will make.
@@ -167,6 +178,7 @@ impl Engine {
             operations: (0..cores).map(|_| PerCore::default()).collect(),
             received: (0..cores).map(|_| Received::default()).collect(),
             sessions: KeptAlive::new(cores),
+            slow_log: SlowLog::new(config.slow_log.clone()),
             stopping: AtomicBool::new(false),
             is_leading: AtomicBool::new(false),
             eviction_turn: AtomicU64::new(0),
@@ -216,7 +228,7 @@ impl Engine {
 
     /// How many operations were executed since the start.
     pub(crate) fn operations_total(&self) -> u64 {
-        self.operations.iter().map(|core| core.0.load(Ordering::Relaxed)).sum()
+        self.operations.iter().map(|core| core.executed.load(Ordering::Relaxed)).sum()
     }
 
     /// How many bytes of data came from other nodes since the start.

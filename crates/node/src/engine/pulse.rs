@@ -42,7 +42,7 @@ impl Engine {
             let Some(held) = &mut slot.held else { continue };
             let now = clock::both();
             held.step(Place { engine: self, core, partition, now }, Event::Tick, None);
-            held.waiters.end_late(now.ticks);
+            held.waiters.end_late(now.ticks, |waiter| self.time_late(partition, waiter, now));
             let is_indexing =
                 indexed_left > 0 && held.replica.build_indexes(INDEXED_AT_ONCE.min(indexed_left));
             if is_indexing {

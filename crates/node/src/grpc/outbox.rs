@@ -2,6 +2,7 @@
 //! here and wakes the session, which sends all that has gathered: frames of replies in any order, each with the number of
 //! the request frame that it belongs to.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Context;
@@ -15,8 +16,9 @@ use crate::clients::InFlight;
 use crate::engine::Late;
 
 /// The late replies of one session.
-#[derive(Default)]
 pub(super) struct Outbox {
+    /// Where its client is.
+    peer: SocketAddr,
     /// Request frames with replies that were not sent yet, the oldest first. A mutex: it covers the encoding of one reply.
     frames: Mutex<Vec<(u32, ReplyWriter)>>,
     waker: AtomicWaker,
@@ -25,6 +27,16 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// Nothing waits yet.
+    pub(super) fn new(peer: SocketAddr) -> Outbox {
+        Outbox {
+            peer,
+            frames: Mutex::default(),
+            waker: AtomicWaker::new(),
+            waiting: AtomicI64::new(0),
+        }
+    }
+
     /// The next frame with late replies.
     pub(super) fn next(&self, context: &Context<'_>) -> Option<(u32, ReplyWriter)> {
         self.waker.register(context.waker());
@@ -67,6 +79,10 @@ impl Late for FrameLate {
         drop(frames);
         self.outbox.waiting.fetch_sub(1, Ordering::Relaxed);
         self.outbox.waker.wake();
+    }
+
+    fn client(&self) -> Option<SocketAddr> {
+        Some(self.outbox.peer)
     }
 }
 

@@ -58,13 +58,14 @@ impl Session {
         requests: Streaming<SessionRequest>,
         stopping: WaitForCancellationFutureOwned,
     ) -> Self {
+        let outbox = Arc::new(Outbox::new(connection.peer));
         Self {
             shared,
             connection,
             requests,
             stopping: Box::pin(stopping),
             replies: ReplyWriter::new(),
-            outbox: Arc::default(),
+            outbox,
             parked: None,
             phase: Phase::Greeting,
         }

@@ -20,6 +20,20 @@ impl Page {
         self.line(name, "", value);
     }
 
+    /// A figure that goes up and down, for each value of a label.
+    pub(super) fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl Iterator<Item = (String, f64)>,
+    ) {
+        self.head(name, help, "gauge");
+        for (labelled, value) in values {
+            self.line(name, &format!("{{{label}=\"{}\"}}", escaped(&labelled)), value);
+        }
+    }
+
     /// A figure that only goes up while the node runs.
     pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.head(name, help, "counter");

@@ -1,6 +1,7 @@
 //! Between the answers of a round and whoever asked: what is final goes on, what the wrong node said is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use isogrid_core::{Error, ErrorCode, Outcome, Receipt, Reply};
@@ -101,6 +102,10 @@ impl Moved {
 impl Late for Moved {
     fn answer(&self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) {
         self.sift.answer(self.places[index], reply, receipt);
+    }
+
+    fn client(&self) -> Option<SocketAddr> {
+        self.sift.late.client()
     }
 }
 

@@ -31,9 +31,7 @@ pub(super) fn run(args: &ExplainArgs, format: Format) -> CommandResult {
 
 fn all(loaded: &Loaded, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        let listed: Vec<Value> =
-            loaded.origins.iter().filter_map(|(name, layers)| object(name, layers)).collect();
-        return print_json(&listed);
+        return print_json(&origins(loaded));
     }
     let mut rows = table(&["key", "value", "origin"]);
     for (name, layers) in &loaded.origins {
@@ -42,6 +40,11 @@ fn all(loaded: &Loaded, format: Format) -> Result<(), Failure> {
         }
     }
     print_table(&rows)
+}
+
+/// Every key with its value, and which layers set it.
+pub(crate) fn origins(loaded: &Loaded) -> Value {
+    loaded.origins.iter().filter_map(|(name, layers)| object(name, layers)).collect()
 }
 
 fn one(name: &str, loaded: &Loaded, format: Format) -> Result<(), Failure> {

@@ -11,6 +11,8 @@ use crate::output::Format;
 
 use super::settings::SettingArgs;
 
+pub(crate) use explain::origins;
+
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {

@@ -54,7 +54,7 @@ pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
 }
 
 /// A map as JSON.
-pub(super) fn object(map: &MapInfo) -> Value {
+pub(crate) fn object(map: &MapInfo) -> Value {
     let mut object = json!({
         "name": map.name,
         "id": map.id,

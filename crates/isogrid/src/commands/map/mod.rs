@@ -1,5 +1,6 @@
 //! `isogrid map`: read and write maps. Keys and values are bytes as they are.
 
+mod big_keys;
 pub(crate) mod change;
 mod clear;
 mod create;
@@ -8,6 +9,7 @@ mod drop;
 mod export;
 mod files;
 mod get;
+mod hot_keys;
 mod import;
 mod index;
 mod info;
@@ -49,6 +51,10 @@ pub(crate) enum MapCommand {
     Watch(watch::WatchArgs),
     /// Show one map
     Info(info::InfoArgs),
+    /// Show the keys that are asked for most, from samples
+    HotKeys(hot_keys::HotKeysArgs),
+    /// Show the largest records
+    BigKeys(big_keys::BigKeysArgs),
     /// Create a map with settings of its own
     Create(create::CreateArgs),
     /// Change the settings of a map, while it is in use
@@ -61,6 +67,9 @@ pub(crate) enum MapCommand {
     /// Remove all entries of a map
     Clear(clear::ClearArgs),
 }
+
+pub(crate) use hot_keys::map_object as hot_object;
+pub(crate) use ls::object;
 
 /// A map of bytes.
 type ByteMap = Map<Bytes, Bytes, Raw>;
@@ -108,6 +117,8 @@ async fn manage(command: MapCommand, operator: &Operator, format: Format) -> Com
     match command {
         MapCommand::Ls => ls::run(operator, format).await,
         MapCommand::Info(args) => info::run(operator, &args, format).await,
+        MapCommand::HotKeys(args) => hot_keys::run(operator, &args, format).await,
+        MapCommand::BigKeys(args) => big_keys::run(operator, &args, format).await,
         MapCommand::Create(args) => create::create(operator, &args, format).await,
         MapCommand::Alter(args) => create::alter(operator, &args, format).await,
         MapCommand::Index(command) => index::run(operator, command, format).await,

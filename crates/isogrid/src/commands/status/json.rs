@@ -91,6 +91,8 @@ pub(crate) fn member(member: &MemberStatus) -> Value {
         "disk_budget_bytes": member.disk_budget_bytes,
         "log_bytes_received": member.log_bytes_received,
         "copy_bytes_received": member.copy_bytes_received,
+        "slow_operations_total": member.slow_operations_total,
+        "clock_offset_ms": member.clock_offset_ms,
         "recovery": member.recovery.as_ref().map(recovery),
         "workers": all(&member.workers, worker),
     });

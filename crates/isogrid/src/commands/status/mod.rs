@@ -59,7 +59,7 @@ fn exit_of(status: &ClusterStatus) -> Exit {
 fn show(status: &ClusterStatus, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => print_json(&json::object(status)),
-        Format::Table => print(&table::text(status)),
+        Format::Table => print(&table::text(status, width())),
     }
 }
 
@@ -73,6 +73,12 @@ async fn watch(args: &StatusArgs, global: &Global) -> CommandResult {
         }
         tokio::time::sleep(args.interval).await;
     }
+}
+
+/// How wide the terminal is, if it is one.
+fn width() -> Option<usize> {
+    let is_terminal = std::io::stdout().is_terminal();
+    is_terminal.then(crossterm::terminal::size)?.ok().map(|(width, _)| usize::from(width))
 }
 
 fn show_again(status: &ClusterStatus, format: Format) -> Result<(), Failure> {

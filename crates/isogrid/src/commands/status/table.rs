@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use isogrid_client::{ClusterStatus, MemberStatus, MoveStatus, RecoveryStatus};
 
-use crate::output::{table, table_text};
+use crate::output::{table, table_text, table_within};
 use crate::text::{size, thousands};
 
-/// Everything: a headline, what is remarkable, the members, copies under way.
-pub(crate) fn text(status: &ClusterStatus) -> String {
+/// Columns of members that are left out where a terminal is too narrow, the first of them first.
+const LEFT_OUT: [&str; 11] =
+    ["cores", "maps", "conns", "limit", "version", "zone", "disk", "grpc", "data", "entries", "up"];
+
+/// Everything: a headline, what is remarkable, the members, copies under way. On a terminal the members have as many columns as
+/// there is room for.
+pub(crate) fn text(status: &ClusterStatus, width: Option<usize>) -> String {
     let mut text = headline(status);
     text.push('\n');
     let recovering = status.members.iter().filter_map(|member| {
@@ -20,7 +25,7 @@ pub(crate) fn text(status: &ClusterStatus) -> String {
         text.push('\n');
     }
     text.push('\n');
-    text.push_str(&members(status));
+    text.push_str(&members(status, width));
     if !status.moves.is_empty() {
         text.push('\n');
         text.push_str(&moves(&status.moves));
@@ -91,49 +96,57 @@ fn remarks(status: &ClusterStatus) -> Vec<String> {
     lines
 }
 
-fn members(status: &ClusterStatus) -> String {
-    let mut rows = table(&[
-        "node",
-        "state",
-        "grpc",
-        "zone",
-        "leads",
-        "backups",
-        "version",
-        "up",
-        "cores",
-        "conns",
-        "maps",
-        "entries",
-        "data",
-        "resident",
-        "limit",
-        "disk",
-        "operations",
-    ]);
-    for member in &status.members {
-        let own = |shown: String| if member.has_answered { shown } else { "-".into() };
-        rows.add_row([
-            member.node_id.clone(),
-            state(member),
-            member.grpc_addr.clone(),
-            if member.zone.is_empty() { "-".into() } else { member.zone.clone() },
-            thousands(member.primaries.into()),
-            thousands(member.backups.into()),
-            own(member.version.clone()),
-            own(uptime(member.uptime.as_secs())),
-            own(member.cores.to_string()),
-            own(thousands(member.connections.into())),
-            own(thousands(member.maps.into())),
-            own(thousands(member.entries)),
-            own(size(member.data_bytes)),
-            own(size(member.resident_bytes)),
-            own(size(member.memory_limit_bytes)),
-            own(disk(member)),
-            own(thousands(member.operations_total)),
-        ]);
+/// The members, as wide as they may be.
+fn members(status: &ClusterStatus, width: Option<usize>) -> String {
+    let rows: Vec<Vec<String>> = status.members.iter().map(cells).collect();
+    match table_within(&COLUMNS, &rows, &LEFT_OUT, width) {
+        (text, 0) => text,
+        (text, count) => format!("{text}\nno room for: {}\n", LEFT_OUT[..count].join(", ")),
     }
-    table_text(&rows)
+}
+
+/// What stands in each column of a member.
+const COLUMNS: [&str; 17] = [
+    "node",
+    "state",
+    "grpc",
+    "zone",
+    "leads",
+    "backups",
+    "version",
+    "up",
+    "cores",
+    "conns",
+    "maps",
+    "entries",
+    "data",
+    "resident",
+    "limit",
+    "disk",
+    "operations",
+];
+
+fn cells(member: &MemberStatus) -> Vec<String> {
+    let own = |shown: String| if member.has_answered { shown } else { "-".into() };
+    vec![
+        member.node_id.clone(),
+        state(member),
+        member.grpc_addr.clone(),
+        if member.zone.is_empty() { "-".into() } else { member.zone.clone() },
+        thousands(member.primaries.into()),
+        thousands(member.backups.into()),
+        own(member.version.clone()),
+        own(uptime(member.uptime.as_secs())),
+        own(member.cores.to_string()),
+        own(thousands(member.connections.into())),
+        own(thousands(member.maps.into())),
+        own(thousands(member.entries)),
+        own(size(member.data_bytes)),
+        own(size(member.resident_bytes)),
+        own(size(member.memory_limit_bytes)),
+        own(disk(member)),
+        own(thousands(member.operations_total)),
+    ]
 }
 
 /// What it has on disk, and whether the disk takes more.
@@ -244,6 +257,24 @@ mod tests {
     }
 
     #[test]
+    fn a_narrow_terminal_has_fewer_columns_and_says_which_are_missing() {
+        let mut status = ClusterStatus::default();
+        for number in 0..3 {
+            let mut one = member("active", "stay", true);
+            (one.node_id, one.has_answered) = (format!("node-{number}"), true);
+            one.grpc_addr = format!("127.0.0.1:770{number}");
+            (one.version, one.operations_total) = ("0.1.0".into(), 1_234_567);
+            status.members.push(one);
+        }
+        let whole = members(&status, None);
+        assert!(whole.contains("CORES") && !whole.contains("no room"), "{whole}");
+        assert_eq!(members(&status, Some(400)), whole);
+        let narrow = members(&status, Some(80));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.contains("OPERATIONS") && narrow.contains("no room for: cores"), "{narrow}");
+    }
+
+    #[test]
     fn the_share_of_a_copy_is_unknown_while_its_size_is() {
         let mut copy = MoveStatus::default();
         copy.bytes_done = 512;
@@ -269,7 +300,7 @@ mod tests {
         let mut recovering = member("recovering", "stay", true);
         (recovering.node_id, recovering.recovery) = ("anna".into(), Some(recovery));
         status.members.push(recovering);
-        let text = text(&status);
+        let text = text(&status, None);
         let line = "recovering: anna has loaded 3 of 16 partitions (35 %, 1.5s to go); it takes no operations yet";
         assert_eq!(text.lines().nth(1), Some(line), "{text}");
         assert!(!text.contains("quorum"), "it has heard of none yet: {text}");

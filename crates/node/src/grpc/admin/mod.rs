@@ -13,11 +13,13 @@
 //! | `dump` | the data, for a backup of the cluster |
 //! | `clients` | who is connected |
 //! | `json` | the same answers, for those who ask over HTTP |
+//! | `insight` | slow operations, hot keys, big keys |
 
 mod change;
 mod clients;
 mod dump;
 pub(crate) mod json;
+mod insight;
 mod maps;
 mod nodes;
 mod partitions;
@@ -90,7 +92,7 @@ impl pb::admin_server::Admin for AdminService {
         request: Request<pb::PartitionsRequest>,
     ) -> Result<Response<pb::PartitionsReply>, Status> {
         admitted(&request, Did::Admin)?;
-        Ok(Response::new(partitions::partitions(&self.shared, &request.get_ref().partitions)))
+        Ok(Response::new(partitions::partitions(&self.shared, request.get_ref()).await))
     }
 
     async fn trace(
@@ -172,5 +174,37 @@ impl pb::admin_server::Admin for AdminService {
     ) -> Result<Response<pb::EndClientReply>, Status> {
         admitted(&request, Did::Admin)?;
         reply(clients::end(&self.shared, request.get_ref()).await)
+    }
+
+    async fn node_config(
+        &self,
+        request: Request<pb::NodeConfigRequest>,
+    ) -> Result<Response<pb::NodeConfigReply>, Status> {
+        admitted(&request, Did::Admin)?;
+        Ok(Response::new(pb::NodeConfigReply { toml: self.shared.config.clone() }))
+    }
+
+    async fn slow_log(
+        &self,
+        request: Request<pb::SlowLogRequest>,
+    ) -> Result<Response<pb::SlowLogReply>, Status> {
+        admitted(&request, Did::Admin)?;
+        Ok(Response::new(insight::slow_log(&self.shared).await))
+    }
+
+    async fn hot_keys(
+        &self,
+        request: Request<pb::HotKeysRequest>,
+    ) -> Result<Response<pb::HotKeysReply>, Status> {
+        admitted(&request, Did::Admin)?;
+        reply(insight::hot_keys(&self.shared, request.get_ref()).await)
+    }
+
+    async fn big_keys(
+        &self,
+        request: Request<pb::BigKeysRequest>,
+    ) -> Result<Response<pb::BigKeysReply>, Status> {
+        admitted(&request, Did::Admin)?;
+        reply(insight::big_keys(&self.shared, request.get_ref()).await)
     }
 }

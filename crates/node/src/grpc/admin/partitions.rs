@@ -1,16 +1,25 @@
 //! Who holds which partition, and where a key lives.
 
+use std::collections::BTreeMap;
+
 use isogrid_core::limits::check_map_name;
 use isogrid_core::slot::slot_of;
 use isogrid_core::{Error, ErrorCode, PartitionEntry, PartitionId, Replica};
 use isogrid_proto::pb;
 
+use super::status::live_nodes;
 use crate::control::ClusterFacts;
 use crate::control::view::View;
 use crate::node::Shared;
+use crate::report::ReportQuestion;
 
 /// Who holds these partitions; none: all.
-pub(super) fn partitions(shared: &Shared, wanted: &[u32]) -> pb::PartitionsReply {
+pub(super) async fn partitions(
+    shared: &Shared,
+    request: &pb::PartitionsRequest,
+) -> pb::PartitionsReply {
+    let wanted = &request.partitions;
+    let sizes = if request.sizes { sizes(shared).await } else { BTreeMap::new() };
     let view = shared.control.now_known();
     if view.cluster.is_none() {
         return pb::PartitionsReply::default();
@@ -20,8 +29,20 @@ pub(super) fn partitions(shared: &Shared, wanted: &[u32]) -> pb::PartitionsReply
     pb::PartitionsReply {
         table_version: view.table.version().0,
         partitions_total: view.table.partitions().get().into(),
-        partitions: listed.map(|(partition, entry)| status(&view, partition, entry)).collect(),
+        partitions: listed
+            .map(|(partition, entry)| pb::PartitionStatus {
+                bytes: sizes.get(&partition).copied(),
+                ..status(&view, partition, entry)
+            })
+            .collect(),
     }
+}
+
+/// How large each partition is, as those say who lead.
+async fn sizes(shared: &Shared) -> BTreeMap<PartitionId, u64> {
+    let question = ReportQuestion { sizes: true, ..ReportQuestion::default() };
+    let reports = shared.reports(&question, live_nodes(&shared.control.facts())).await;
+    reports.into_values().flat_map(|report| report.sizes).collect()
 }
 
 /// Where a key lives.
@@ -69,6 +90,7 @@ fn status(view: &View, partition: PartitionId, entry: &PartitionEntry) -> pb::Pa
         in_sync: names(&entry.in_sync),
         learners: names(&entry.learners),
         state: state(view, entry).to_owned(),
+        bytes: None,
     }
 }
 

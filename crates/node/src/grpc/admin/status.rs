@@ -160,6 +160,8 @@ fn fill(status: &mut pb::MemberStatus, report: &NodeReport) {
     status.operations_total = report.operations_total;
     status.log_bytes_received = report.log_bytes_received;
     status.copy_bytes_received = report.copy_bytes_received;
+    status.slow_operations_total = report.slow_total;
+    status.clock_offset_ms = report.clock_offset_ms;
     status.workers = report.workers.iter().map(worker).collect();
     status.disk = match &report.disk {
         None => "none",

@@ -4,11 +4,22 @@ use isogrid_client::{ClusterStatus, MemberStatus};
 
 use crate::commands::dev::is_well;
 use crate::commands::status::table::{headline, share, state};
-use crate::output::{table, table_text};
+use crate::output::table_within;
 use crate::text::{size, thousands};
 
 /// The least lines that events get.
 const EVENT_LINES_MIN: usize = 3;
+
+/// The columns of nodes, and those that are left out where there is no room.
+const COLUMNS: [&str; 12] = [
+    ".", "node", "process", "pid", "state", "leads", "backups", "lag", "entries", "data", "ops/s",
+    "grpc",
+];
+const LEFT_OUT: [&str; 5] = ["pid", "entries", "backups", "data", "state"];
+
+/// What the keys do, and in few words.
+const KEYS: &str = "up/down choose   k kill -9   r restart   p pause/continue   c cut off/connect   a add a node   q quit";
+const KEYS_SHORT: &str = "up/down  k kill  r restart  p pause  c cut off  a add  q quit";
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +69,9 @@ impl Frame<'_> {
     pub(super) fn lines(&self, width: usize, height: usize) -> Vec<(Look, String)> {
         let mut lines = self.head();
         lines.push((Look::Plain, String::new()));
-        lines.extend(self.nodes());
+        lines.extend(self.nodes(width));
         lines.push((Look::Plain, String::new()));
-        let foot = self.foot();
+        let foot = self.foot(width);
         let room = height.saturating_sub(lines.len() + foot.len() + 1).max(EVENT_LINES_MIN);
         let newest = self.events.iter().rev().take(room).rev();
         lines.extend(newest.map(|event| (Look::Dim, event.clone())));
@@ -104,12 +115,8 @@ impl Frame<'_> {
         ]
     }
 
-    fn nodes(&self) -> Vec<(Look, String)> {
-        let mut rows = table(&[
-            ".", "node", "process", "pid", "state", "leads", "backups", "lag", "entries", "data",
-            "ops/s", "grpc",
-        ]);
-        for row in &self.rows {
+    fn nodes(&self, width: usize) -> Vec<(Look, String)> {
+        let cells = |row: &NodeRow| {
             let member = self
                 .status
                 .and_then(|status| status.members.iter().find(|member| member.node_id == row.name));
@@ -120,7 +127,7 @@ impl Frame<'_> {
                 let answered = member.filter(|member| member.has_answered);
                 answered.map_or_else(|| "-".to_owned(), show)
             };
-            rows.add_row([
+            vec![
                 if row.is_chosen { ">".into() } else { ".".into() },
                 row.name.clone(),
                 row.process.clone(),
@@ -133,9 +140,10 @@ impl Frame<'_> {
                 own(&|member| size(member.data_bytes)),
                 row.ops_per_second.map_or_else(|| "-".into(), thousands),
                 of(&|member| member.grpc_addr.clone()),
-            ]);
-        }
-        let text = table_text(&rows);
+            ]
+        };
+        let rows: Vec<Vec<String>> = self.rows.iter().map(cells).collect();
+        let (text, _) = table_within(&COLUMNS, &rows, &LEFT_OUT, Some(width));
         let looks = self.rows.iter().map(|row| match (row.is_chosen, row.process.as_str()) {
             (true, _) => Look::Chosen,
             (false, "running" | "starting") => Look::Plain,
@@ -151,12 +159,12 @@ impl Frame<'_> {
         worst.map_or_else(|| "-".into(), |ms| format!("{ms} ms"))
     }
 
-    fn foot(&self) -> Vec<(Look, String)> {
+    fn foot(&self, width: usize) -> Vec<(Look, String)> {
         let connect = match &self.endpoint {
             Some(endpoint) => format!("isogrid://{endpoint}"),
             None => "nobody to connect to".into(),
         };
-        let keys = "up/down choose   k kill -9   r restart   p pause/continue   c cut off/connect   a add a node   q quit";
+        let keys = if KEYS.len() <= width { KEYS } else { KEYS_SHORT };
         vec![(Look::Plain, connect), (Look::Dim, keys.into())]
     }
 }

@@ -11,6 +11,7 @@ use isogrid_client::ClusterStatus;
 use tokio::sync::watch;
 
 use crate::exit::{CommandResult, Exit};
+use crate::keys;
 use crate::output::tell;
 
 use super::action::Action;
@@ -63,7 +64,7 @@ pub(super) async fn run(
 impl View {
     async fn attend(&mut self, changes: &mut Changes, signals: &mut StopSignals) -> CommandResult {
         let mut screen = Screen::open()?;
-        let mut keys = screen::events()?;
+        let mut pressed = keys::events()?;
         let (asked, whom) = watch::channel(self.addresses());
         let (found, mut status) = watch::channel(None);
         let poller = tokio::spawn(poll(whom, found));
@@ -76,7 +77,7 @@ impl View {
                     self.status = status.borrow_and_update().clone();
                     self.rates.take(self.status.as_ref());
                 }
-                Some(event) = keys.recv() => if !self.press(&event) {
+                Some(event) = pressed.recv() => if !self.press(&event) {
                     break Ok(Exit::Ok);
                 },
                 () = tokio::time::sleep(DRAW_INTERVAL) => {}

@@ -1,21 +1,16 @@
-//! The terminal: its other screen, its keys. Whatever happens, it is given back as it was.
+//! The terminal's other screen. Whatever happens, it is given back as it was.
 
 use std::io::{self, Stdout, Write};
 
 use crossterm::cursor::{Hide, MoveTo, Show};
-use crossterm::event::Event;
 use crossterm::style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor};
 use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
     enable_raw_mode, size,
 };
 use crossterm::{execute, queue};
-use tokio::sync::mpsc;
 
 use super::frame::{Frame, Look};
-
-/// How many keys may wait.
-const KEYS_MAX: usize = 64;
 
 /// The size of a terminal that does not say.
 const SIZE_DEFAULT: (u16, u16) = (80, 24);
@@ -65,17 +60,4 @@ impl Drop for Screen {
         let _ = execute!(self.out, Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
     }
-}
-
-/// Keys and changes of the size. A thread of its own reads them: the runtime's would have to be waited for at the end.
-pub(super) fn events() -> io::Result<mpsc::Receiver<Event>> {
-    let (sender, events) = mpsc::channel(KEYS_MAX);
-    std::thread::Builder::new().name("keys".into()).spawn(move || {
-        while let Ok(event) = crossterm::event::read() {
-            if sender.blocking_send(event).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(events)
 }
