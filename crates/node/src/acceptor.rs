@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -44,14 +44,20 @@ pub(crate) struct CoreDoor {
 pub(crate) struct Acceptor {
     cores: Vec<CoreDoor>,
     connections_max: usize,
+    /// How many came that were one too many.
+    refusals: Arc<AtomicU64>,
     /// Breaks ties between equally busy cores.
     turn: usize,
 }
 
 impl Acceptor {
     /// An acceptor for these cores.
-    pub(crate) fn new(cores: Vec<CoreDoor>, connections_max: usize) -> Self {
-        Self { cores, connections_max, turn: 0 }
+    pub(crate) fn new(
+        cores: Vec<CoreDoor>,
+        connections_max: usize,
+        refusals: Arc<AtomicU64>,
+    ) -> Self {
+        Self { cores, connections_max, refusals, turn: 0 }
     }
 
     /// Accepts connections until the task is dropped.
@@ -69,6 +75,9 @@ impl Acceptor {
 
     async fn place(&mut self, socket: TcpStream, peer: SocketAddr) {
         let open: usize = self.cores.iter().map(|core| core.open.load(Ordering::Relaxed)).sum();
+        if open >= self.connections_max {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+        }
         if open >= self.connections_max + REFUSALS_MAX {
             warn!(%peer, open, "connection dropped: far too many connections");
             return;

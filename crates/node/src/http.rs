@@ -1,5 +1,7 @@
 //! Health for probes and figures for Prometheus, over HTTP. Liveness never looks beyond this process.
 
+mod history;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -22,13 +24,16 @@ pub(crate) async fn serve(
     listener: TcpListener,
     stopping: CancellationToken,
 ) -> std::io::Result<()> {
+    let history = Router::new().route("/v1/history", get(history::figures));
+    let history = history.with_state(Arc::clone(&shared));
     let health = Health { shared, stopping: stopping.clone() };
     let router = Router::new()
         .route("/", get(about))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(figures))
-        .with_state(health);
+        .with_state(health)
+        .merge(history);
     axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await
 }
 

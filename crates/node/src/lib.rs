@@ -15,6 +15,9 @@
 //! | `handler` | what other nodes say, on its way to whom it is for |
 //! | `relay` | operations for owners elsewhere, of clients that do not know them |
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
+//! | `doors` | what goes through the doors, counted |
+//! | `metrics` | the page that Prometheus reads |
+//! | `history` | key figures of the last day |
 //! | `http` | health for probes |
 //! | `sql` | what runs statements |
 //! | `pg` | the door for PostgreSQL's clients |
@@ -37,10 +40,12 @@ mod connection;
 mod control;
 mod core_work;
 mod council;
+mod doors;
 mod engine;
 mod gossip;
 mod grpc;
 mod handler;
+mod history;
 mod http;
 mod identity;
 mod janitor;

@@ -2,7 +2,9 @@
 //! the core that steps, proposals to control.
 
 use isogrid_core::{Error, ErrorCode, NodeId, Outcome, PartitionId, Replica, Reply};
-use isogrid_replica::{Effects, Message, Notice, Proposal, Receipt, Refusal, Response, Ticket};
+use isogrid_replica::{
+    Effects, Message, Notice, Proposal, Receipt, Refusal, Response, Ticket, Ticks,
+};
 
 use super::Engine;
 use super::late::{Waiters, index_in_batch};
@@ -27,6 +29,7 @@ pub(super) struct Hands<'a, 'p> {
     pub(super) engine: &'a Engine,
     pub(super) core: usize,
     pub(super) partition: PartitionId,
+    pub(super) now: Ticks,
     pub(super) waiters: &'a mut Waiters,
     /// The replies of the batch that is being executed, if one is.
     pub(super) present: Option<&'a mut (dyn Replies + 'p)>,
@@ -45,7 +48,7 @@ impl Hands<'_, '_> {
             // Nobody: its client stopped waiting.
             _ => {
                 if let Some(waiter) = self.waiters.take(ticket) {
-                    waiter.late.answer(index_in_batch(ticket), reply, receipt);
+                    waiter.late.answer(self.now, index_in_batch(ticket), reply, receipt);
                 }
             }
         }

@@ -11,6 +11,8 @@ use isogrid_replica::settings::{Acknowledge, MapMode};
 use isogrid_store::MapUsage;
 use isogrid_value::Shape;
 
+use super::figures::MapCounts;
+
 /// What is known of a map.
 #[derive(Debug)]
 pub(crate) struct MapInfo {
@@ -28,6 +30,8 @@ pub(crate) struct MapInfo {
     pub shape: Option<Shape>,
     /// What it uses on this node.
     pub usage: Arc<MapUsage>,
+    /// What was asked of it here.
+    pub counts: Arc<MapCounts>,
 }
 
 impl MapInfo {
@@ -45,7 +49,11 @@ impl MapInfo {
             && (self.settings.entries_max != 0 || self.settings.bytes_max != 0)
     }
 
-    fn new(name: &str, record: &MapRecord, usage: Arc<MapUsage>) -> Self {
+    fn new(
+        name: &str,
+        record: &MapRecord,
+        (usage, counts): (Arc<MapUsage>, Arc<MapCounts>),
+    ) -> Self {
         let acknowledge = match record.mode.acknowledge {
             council::Acknowledge::Sync => Acknowledge::InSync,
             council::Acknowledge::Async => Acknowledge::Primary,
@@ -70,18 +78,26 @@ impl MapInfo {
             },
             shape: record.schema.clone().map(Shape::new),
             usage,
+            counts,
         }
     }
 }
 
 /// All maps of this node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Maps {
+    /// How many count what is asked of a map.
+    cores: usize,
     /// Read by every batch on every core, written when a map is made or changed.
     by_name: DashMap<Box<str>, Arc<MapInfo>>,
 }
 
 impl Maps {
+    /// No maps, on so many cores.
+    pub(super) fn new(cores: usize) -> Self {
+        Maps { cores, by_name: DashMap::new() }
+    }
+
     /// The map of this name.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<MapInfo>> {
         self.by_name.get(name).map(|map| Arc::clone(&map))
@@ -91,8 +107,9 @@ impl Maps {
     pub(super) fn prepare(&self, records: &BTreeMap<String, MapRecord>) -> Vec<Arc<MapInfo>> {
         let info = |(name, record): (&String, &MapRecord)| {
             let known = self.find(name).filter(|known| known.id == record.id);
-            let usage = known.map_or_else(Arc::default, |known| Arc::clone(&known.usage));
-            Arc::new(MapInfo::new(name, record, usage))
+            let kept = known.map(|known| (Arc::clone(&known.usage), Arc::clone(&known.counts)));
+            let fresh = || (Arc::default(), Arc::new(MapCounts::new(self.cores)));
+            Arc::new(MapInfo::new(name, record, kept.unwrap_or_else(fresh)))
         };
         records.iter().map(info).collect()
     }

@@ -21,6 +21,7 @@ use super::maps::Wanted;
 use super::outbox::{FrameLate, Outbox, put};
 use super::topology;
 use crate::connection::ConnectionState;
+use crate::doors::Entered;
 use crate::engine::{Batch, Deadline, Engine, Late};
 use crate::node::Shared;
 use crate::relay::NO_WORD;
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     /// A frame that names maps this node did not know, until it does.
     parked: Option<(Bytes, BoxFuture<'static, Result<()>>)>,
     phase: Phase,
+    /// Once the client has said hello.
+    opened: Option<Entered>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,7 @@ impl Session {
             outbox: Arc::default(),
             parked: None,
             phase: Phase::Greeting,
+            opened: None,
         }
     }
 
@@ -112,6 +116,7 @@ impl Session {
         let (client, library) = (&hello.client_name, &hello.library);
         debug!(peer = %self.connection.peer, %client, %library, "session opened");
         self.phase = Phase::Open;
+        self.opened = Some(self.shared.doors.sessions.enter());
         let limits = self.engine().limits();
         let view = self.engine().view();
         Ok(Welcome {
