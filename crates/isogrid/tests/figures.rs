@@ -20,7 +20,7 @@ impl Cluster {
     fn start(folder: &str) -> Cluster {
         let dev = ["dev", "--port-base", "0", "-o", "json", "--set", "node.cores=1"];
         let more =
-            ["--persist", folder, "--set", "disk.budget=1GiB", "--set", "node.partitions=16"];
+            ["--data-dir", folder, "--set", "disk.budget=1GiB", "--set", "node.partitions=16"];
         let (mut dev, line) = Running::start(&[&dev[..], &more].concat());
         let Ok(announced) = serde_json::from_str::<Value>(&line) else {
             dev.wait();

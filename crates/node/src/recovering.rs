@@ -152,7 +152,8 @@ async fn serve_grpc(
     let (sender, inbox) = mpsc::channel(HANDOVER_QUEUE_LEN_MAX);
     let door = CoreDoor { sender, open: Arc::default() };
     let open = Arc::clone(&door.open);
-    let accepting = Acceptor::new(vec![door], recovering.about.connections_max).run(listener);
+    let accepting =
+        Acceptor::new(vec![door], recovering.about.connections_max, Arc::default()).run(listener);
     let incoming = ReceiverStream::new(inbox).map(|accepted| {
         let socket = tokio::net::TcpStream::from_std(accepted.socket)?;
         Ok(Connection::new(socket, accepted.state))

@@ -173,13 +173,11 @@ impl Cluster {
         if !self.has_sql {
             return Ok(());
         }
-        self.isogrid(&[
-            "sql",
-            "CREATE TABLE orders (id BIGINT PRIMARY KEY, tenant TEXT, total BIGINT)",
-        ])?;
+        self.isogrid(&["sql", "CREATE MAP orders (tenant TEXT, total BIGINT)"])?;
         self.isogrid(&["sql", "CREATE INDEX by_tenant ON orders (tenant)"])?;
         for id in 0..20 {
-            let insert = format!("INSERT INTO orders VALUES ({id}, 't{}', {id})", id % 3);
+            let values = format!("('k{id}', 't{}', {id})", id % 3);
+            let insert = format!("INSERT INTO orders (_key, tenant, total) VALUES {values}");
             self.isogrid(&["sql", &insert])?;
         }
         for _ in 0..10 {

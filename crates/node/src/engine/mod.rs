@@ -67,7 +67,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use batch::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use dumping::Dumped;
-pub(crate) use figures::{Figures, Kind, MapCounts};
+pub(crate) use figures::{Figures, Kind};
 pub(crate) use hands::Wire;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};

@@ -84,7 +84,6 @@ fn show_lags(page: &mut Page, lags: &BTreeMap<NodeId, LagReport>) {
 }
 
 fn show_doors(page: &mut Page, shared: &Shared) {
-    #[cfg_attr(not(feature = "sql"), expect(unused_mut, reason = "SQL has a door of its own"))]
     let mut open = vec![("grpc", shared.connections()), ("peer", shared.peers.links())];
     #[cfg(feature = "sql")]
     open.push(("pg", shared.pg.open()));
