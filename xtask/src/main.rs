@@ -7,6 +7,7 @@
 //! | [`tidy`] | the rules of the house that no ready-made tool knows |
 //! | [`chart`] | the Helm chart: rendered, compared, held against schemas and the documentation |
 //! | [`bench_peers`] | redis and Isogrid side by side: a table of ratios |
+//! | [`observe`] | a real Prometheus, a real cluster, and whether dashboards and alerts say what is so |
 //! | [`step`] | runs one step and prints its line |
 
 #![allow(clippy::print_stdout, reason = "a command-line tool prints")]
@@ -14,6 +15,7 @@
 mod bench_peers;
 mod chart;
 mod fix;
+mod observe;
 mod step;
 mod tidy;
 mod verify;
@@ -43,6 +45,8 @@ enum Chore {
     Chart(chart::Options),
     /// Measure redis and Isogrid side by side on this machine, and print a table of ratios.
     BenchPeers(bench_peers::Options),
+    /// Let a Prometheus read a cluster through load and failures, and check every panel and alert. Needs a built binary.
+    Observe(observe::Options),
 }
 
 fn main() -> Result<ExitCode> {
@@ -53,6 +57,7 @@ fn main() -> Result<ExitCode> {
         Chore::Tidy => tidy::run(&root)?,
         Chore::Chart(options) => chart::run(&root, &options)?,
         Chore::BenchPeers(options) => bench_peers::run(&root, &options)?,
+        Chore::Observe(options) => observe::run(&root, &options)?,
     };
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -78,10 +78,9 @@ fn what_is_there_is_described_and_tells_what_the_disk_did() {
     let version = format!("isogrid_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     assert_eq!(after.get(&version), Some(&1.0), "{after:?}");
 
-    let mut there = families(&after);
-    // The tests of recovery see it.
-    there.insert("isogrid_disk_recovered_ratio");
-    assert_eq!(there, described(), "docs/metrics.md has every metric, and none that is not there");
+    // Those that only several nodes have are told by the cluster of another test.
+    let unknown: Vec<&str> = families(&after).difference(&described()).copied().collect();
+    assert!(unknown.is_empty(), "docs/metrics.md does not describe {unknown:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -46,14 +46,21 @@ pub(crate) struct Acceptor {
     cores: Vec<CoreDoor>,
     connections_max: usize,
     clients: Arc<Clients>,
+    /// How many came that were one too many.
+    refusals: Arc<AtomicU64>,
     /// Breaks ties between equally busy cores.
     turn: usize,
 }
 
 impl Acceptor {
     /// An acceptor for these cores.
-    pub(crate) fn new(cores: Vec<CoreDoor>, connections_max: usize, clients: Arc<Clients>) -> Self {
-        Self { cores, connections_max, clients, turn: 0 }
+    pub(crate) fn new(
+        cores: Vec<CoreDoor>,
+        connections_max: usize,
+        clients: Arc<Clients>,
+        refusals: Arc<AtomicU64>,
+    ) -> Self {
+        Self { cores, connections_max, clients, refusals, turn: 0 }
     }
 
     /// Accepts connections until the task is dropped.
@@ -71,6 +78,9 @@ impl Acceptor {
 
     async fn place(&mut self, socket: TcpStream, peer: SocketAddr) {
         let open: usize = self.cores.iter().map(|core| core.open.load(Ordering::Relaxed)).sum();
+        if open >= self.connections_max {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+        }
         if open >= self.connections_max + REFUSALS_MAX {
             warn!(%peer, open, "connection dropped: far too many connections");
             return;

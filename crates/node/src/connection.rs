@@ -73,6 +73,11 @@ impl ConnectionState {
         }
     }
 
+    /// Whether another node is at the other end.
+    pub(crate) fn is_peer(&self) -> bool {
+        self.is_peer.load(Ordering::Relaxed)
+    }
+
     /// A reply was handed to the transport.
     pub(crate) fn reply_handed_out(&self, now: Timestamp) {
         self.reply_waits_since_ms.store(now.0, Ordering::Relaxed);

@@ -14,12 +14,13 @@ use tracing::{error, info};
 
 use crate::acceptor::{Accepted, Acceptor};
 use crate::connection::Connection;
+use crate::doors::CountedConnection;
 use crate::handler::Handler;
 use crate::janitor::{CoreConnections, Janitor};
 use crate::listen::Listeners;
 use crate::node::Shared;
 use crate::pulse::Pulse;
-use crate::{grpc, http};
+use crate::{grpc, history, http};
 
 /// How long a stopping node waits for requests in progress.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -53,12 +54,19 @@ impl CoreWork {
         }
         tokio::spawn(self.janitor.run());
         tokio::spawn(self.pulse.run());
+        if self.core == 0 {
+            let worker = self.shared.workers.register("history");
+            tokio::spawn(history::run(Arc::clone(&self.shared), worker));
+        }
         tokio::spawn(Arc::clone(&self.shared.peers).run_core(self.core, self.stopping.clone()));
         let connections = self.connections;
+        let bytes = self.shared.doors.of_core(self.core);
         let incoming = ReceiverStream::new(self.inbox).map(move |accepted| {
             connections.add(&accepted.state);
             let socket = tokio::net::TcpStream::from_std(accepted.socket)?;
-            Ok(Connection::new(socket, accepted.state))
+            let (state, bytes) = (Arc::clone(&accepted.state), Arc::clone(&bytes));
+            let connection = Connection::new(socket, accepted.state);
+            Ok(CountedConnection { connection, state, bytes })
         });
         let stopping = self.stopping.clone();
         let shared = Arc::clone(&self.shared);

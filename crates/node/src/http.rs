@@ -1,6 +1,7 @@
 //! Health for probes, figures for Prometheus and the API `/v1`, over HTTP.
 
 mod health;
+mod history;
 mod server;
 mod v1;
 
@@ -26,11 +27,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: 
     let clients = Arc::clone(&shared.clients);
     let limits = shared.engine.limits().clone();
     let api = v1::router(&shared, &stopping);
+    let history = Router::new().route("/v1/history", get(history::figures));
+    let history = history.with_state(Arc::clone(&shared));
     let router = Router::new()
         .route("/", get(about))
         .route("/metrics", get(figures))
         .with_state(Arc::clone(&shared))
         .merge(health::routes(shared))
+        .merge(history)
         .merge(api);
     HttpDoor::new(router, clients, &limits, stopping).serve(listener).await;
 }

@@ -18,6 +18,9 @@
 //! | `grpc` | the services: sessions of frames, typed data calls, admin, health, reflection |
 //! | `http` | health for probes, figures, and the API for everybody who has no client |
 //! | `readiness`, `restart` | whether this node takes part, and whether it may be restarted |
+//! | `doors` | what goes through the doors, counted |
+//! | `metrics` | the page that Prometheus reads |
+//! | `history` | key figures of the last day |
 //! | `sql` | what runs statements |
 //! | `pg` | the door for PostgreSQL's clients |
 //! | `acceptor` | takes connections and gives each to a core |
@@ -42,10 +45,12 @@ mod connection;
 mod control;
 mod core_work;
 mod council;
+mod doors;
 mod engine;
 mod gossip;
 mod grpc;
 mod handler;
+mod history;
 mod http;
 mod identity;
 mod janitor;

@@ -1,21 +1,41 @@
 //! The page that Prometheus reads: this node's figures as they are when it asks.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `page`, `histogram` | the format |
+//! | `operations` | what was asked and what came of it |
+//! | `cluster` | members, partitions, moves, the council |
+//! | `replication` | how far others are behind, and what goes between nodes and clients |
+//! | `memory` | data, maps, evictions |
+//! | `process` | cores and the process |
 
+mod cluster;
 mod histogram;
 mod insight;
+mod memory;
+mod operations;
 mod page;
+mod process;
+mod replication;
 
 use crate::VERSION;
 use crate::engine::Engine;
 use crate::node::Shared;
 use crate::recovering::Progress;
 use crate::storage::DiskFigures;
-pub(crate) use histogram::Histogram;
+pub(crate) use histogram::{Buckets, Histogram, quantile};
 pub(crate) use page::CONTENT_TYPE;
 use page::Page;
 
 /// All figures of a node.
 pub(crate) fn of_node(shared: &Shared) -> String {
     let mut page = about();
+    let led = shared.engine.led();
+    operations::show(&mut page, &shared.engine);
+    cluster::show(&mut page, shared, &led);
+    replication::show(&mut page, shared, &led);
+    memory::show(&mut page, &shared.engine);
+    process::show(&mut page, shared);
     if let Some(disk) = shared.engine.disk_figures() {
         show_disk(&mut page, &disk);
     }
@@ -45,6 +65,7 @@ pub(crate) fn of_recovery(progress: &Progress) -> String {
 fn about() -> Page {
     let mut page = Page::default();
     page.info("isogrid_build_info", "The version of the program.", &[("version", VERSION)]);
+    process::show_process(&mut page);
     page
 }
 

@@ -5,8 +5,8 @@ mod cores;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,10 +24,12 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::control::view::View;
 use crate::council::CouncilService;
+use crate::doors::Doors;
 use crate::engine::Engine;
 use crate::gossip::Gossip;
 use crate::grpc::maps::MapDoor;
 use crate::handler::Questions;
+use crate::history::History;
 use crate::identity::{DataOnDisk, Identity};
 use crate::listen::{Addresses, Listeners};
 use crate::memory::{MemoryGauge, available_bytes};
@@ -76,12 +78,23 @@ pub(crate) struct Shared {
     /// Watches with filters that can begin still.
     pub(crate) live_watches: Arc<Semaphore>,
     open_connections: Vec<Arc<AtomicUsize>>,
+    pub(crate) doors: Doors,
+    pub(crate) history: History,
+    /// Of all cores, once they run.
+    runtimes: OnceLock<Vec<Handle>>,
 }
 
 impl Shared {
     /// How many connections are open.
     pub(crate) fn connections(&self) -> usize {
         self.open_connections.iter().map(|open| open.load(Ordering::Relaxed)).sum()
+    }
+
+    /// For how long each core's thread had something to do.
+    pub(crate) fn busy_seconds(&self) -> Vec<f64> {
+        let runtimes = self.runtimes.get().map(Vec::as_slice).unwrap_or_default();
+        let busy = |handle: &Handle| handle.metrics().worker_total_busy_duration(0).as_secs_f64();
+        runtimes.iter().map(busy).collect()
     }
 }
 
@@ -154,7 +167,8 @@ impl Node {
         let shared = share(&config, &identity, booted, (engine, peers), addresses, &doors);
         let shared = Arc::new(shared);
         let clients = Arc::clone(&shared.clients);
-        let acceptor = Acceptor::new(doors, config.limits.connections_max, clients);
+        let refused = Arc::clone(&shared.doors.refused);
+        let acceptor = Acceptor::new(doors, config.limits.connections_max, clients, refused);
         let mut node = Node {
             shared,
             stopping,
@@ -257,6 +271,7 @@ impl Node {
             }
         }
         self.keepers = None;
+        self.shared.history.save();
         info!(node = %self.identity.node_id, "node stopped");
     }
 }
@@ -318,6 +333,9 @@ fn share(
         pg: Arc::default(),
         live_watches: Arc::new(Semaphore::new(crate::grpc::LIVE_WATCHES_MAX)),
         open_connections: doors.iter().map(|door| Arc::clone(&door.open)).collect(),
+        doors: Doors::new(doors.len(), Arc::default()),
+        history: History::open(identity.folder().as_deref()),
+        runtimes: OnceLock::new(),
     }
 }
 

@@ -34,7 +34,8 @@ impl Pulse {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = 0_u64;
         loop {
-            interval.tick().await;
+            let due = interval.tick().await;
+            self.engine.figures().came_late(self.core, due.elapsed());
             self.worker.enter("ticking");
             self.engine.tick(self.core, ticks.is_multiple_of(TICKS_PER_WHOLE_TICK));
             if self.core == 0 && ticks.is_multiple_of(TICKS_PER_BEAT) {

@@ -150,7 +150,8 @@ async fn serve_grpc(
     let door = CoreDoor { sender, open: Arc::default() };
     let open = Arc::clone(&door.open);
     let accepting =
-        Acceptor::new(vec![door], recovering.about.connections_max, Arc::default()).run(listener);
+        Acceptor::new(vec![door], recovering.about.connections_max, Arc::default(), Arc::default())
+            .run(listener);
     let incoming = ReceiverStream::new(inbox).map(|accepted| {
         let socket = tokio::net::TcpStream::from_std(accepted.socket)?;
         Ok(Connection::new(socket, accepted.state))

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::control::ClusterFacts;
 use crate::control::health::Health;
 use crate::control::question::{pack, unpack};
+use crate::engine::Led;
 use crate::node::Shared;
 use crate::peers::message::AskKind;
 use crate::{VERSION, clock};
@@ -226,6 +227,22 @@ pub(crate) struct CopyReport {
     pub(crate) elapsed_ms: u64,
 }
 
+/// How far each node's copies are behind that are whole.
+pub(crate) fn lags_of(led: &[Led]) -> BTreeMap<NodeId, LagReport> {
+    let mut lags: BTreeMap<NodeId, LagReport> = BTreeMap::new();
+    let followers = led.iter().flat_map(|led| &led.followers);
+    for follower in followers.filter(|follower| follower.is_complete) {
+        let node = &follower.replica.node;
+        let fresh = || LagReport { to: node.clone(), partitions: 0, ops: 0, bytes: 0, ms: 0 };
+        let lag = lags.entry(node.clone()).or_insert_with(fresh);
+        lag.partitions += 1;
+        lag.ops = lag.ops.max(follower.ops);
+        lag.bytes = lag.bytes.max(follower.bytes);
+        lag.ms = lag.ms.max(follower.ms);
+    }
+    lags
+}
+
 /// The reports of nodes, by name.
 pub(crate) type Reports = BTreeMap<NodeId, NodeReport>;
 
@@ -269,27 +286,15 @@ impl Shared {
             wall_ms: clock::now().0,
             ..NodeReport::default()
         };
-        let mut lags: BTreeMap<NodeId, LagReport> = BTreeMap::new();
-        for led in engine.led() {
+        let led = engine.led();
+        report.lags = lags_of(&led).into_values().collect();
+        for led in led {
             if question.sizes {
                 report.sizes.push((led.partition, led.bytes));
             }
-            for follower in led.followers {
-                let node = follower.replica.node;
-                if !follower.is_complete {
-                    report.given.push((led.partition, node));
-                    continue;
-                }
-                let fresh =
-                    || LagReport { to: node.clone(), partitions: 0, ops: 0, bytes: 0, ms: 0 };
-                let lag = lags.entry(node.clone()).or_insert_with(fresh);
-                lag.partitions += 1;
-                lag.ops = lag.ops.max(follower.ops);
-                lag.bytes = lag.bytes.max(follower.bytes);
-                lag.ms = lag.ms.max(follower.ms);
-            }
+            let copied = led.followers.into_iter().filter(|follower| !follower.is_complete);
+            report.given.extend(copied.map(|follower| (led.partition, follower.replica.node)));
         }
-        report.lags = lags.into_values().collect();
         let copy = |copying: crate::engine::Copying| CopyReport {
             partition: copying.partition,
             entries: copying.progress.entries,

@@ -312,6 +312,9 @@ impl MapStore {
         let version = common.next_version();
         let record = self.content.take(place, hash, &common.hasher);
         self.changed();
+        if cause == Cause::Expired {
+            self.ledger.usage().note_expired();
+        }
         if common.journal.is_on() {
             common.journal.note(version, self.id, hash, Was::Removed(record, cause));
             return None;

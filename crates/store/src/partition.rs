@@ -14,7 +14,7 @@ use crate::journal::Journal;
 use crate::map_store::{Common, MapStore};
 use crate::raw::{prefetch, prefetch_all};
 use crate::scan::Filter;
-use crate::usage::MapUsage;
+use crate::usage::{MapUsage, Pressure};
 
 /// The circumstances of an operation: the store has no clock and does not know the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -225,7 +225,7 @@ impl Partition {
     pub fn evict(&mut self, map: MapId, now: Timestamp) -> Option<usize> {
         self.common.begin();
         let store = self.maps.get_mut(map.0 as usize)?.as_deref_mut()?;
-        store.evict_one(&mut self.common, now, &[])
+        store.evict_one(&mut self.common, now, &[], Pressure::Limit)
     }
 
     /// How many records a map has here, expired ones included until they are removed.
@@ -236,6 +236,15 @@ impl Partition {
     /// How many bytes a map has here, overhead included.
     pub fn bytes(&self, map: MapId) -> usize {
         self.map(map).map_or(0, MapStore::bytes)
+    }
+
+    /// The entries and bytes of each map that is here.
+    pub fn sizes(&self) -> impl Iterator<Item = (MapId, usize, usize)> {
+        let maps = self.maps.iter().enumerate();
+        maps.filter_map(|(index, store)| {
+            let store = store.as_deref()?;
+            Some((MapId(index as u32), store.content.table.len(), store.bytes()))
+        })
     }
 
     /// How many bytes all maps have here, overhead included.

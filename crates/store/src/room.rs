@@ -8,6 +8,7 @@ use crate::map_store::{Common, MapStore, Target, Write};
 use crate::raw::NewValue;
 use crate::shape::Shape;
 use crate::table::Place;
+use crate::usage::Pressure;
 
 impl MapStore {
     /// Lets a write happen or refuses it. Nothing but evictions has happened when it is refused.
@@ -79,12 +80,12 @@ impl MapStore {
         }
         let mut freed = 0;
         while freed < growth.bytes {
-            match self.evict_one(common, now, spared) {
+            match self.evict_one(common, now, spared, Pressure::Memory) {
                 Some(bytes) => freed += bytes,
                 None => return Err(memory_full(growth)),
             }
         }
-        let one_more = self.evict_one(common, now, spared);
+        let one_more = self.evict_one(common, now, spared, Pressure::Memory);
         let has_freed = freed > 0 || one_more.is_some();
         // Without a policy nobody may make room, and then every write that may need memory is refused alike.
         if !has_freed && self.settings.eviction == Eviction::None {
@@ -109,7 +110,7 @@ impl MapStore {
             return Err(Error::new(ErrorCode::MapFull, detail));
         }
         while let Some(limit) = self.exceeded_limit(growth) {
-            if self.evict_one(common, now, spared).is_some() {
+            if self.evict_one(common, now, spared, Pressure::Limit).is_some() {
                 continue;
             }
             if self.settings.eviction == Eviction::None {
@@ -141,6 +142,7 @@ impl MapStore {
         common: &mut Common,
         now: Timestamp,
         spared: &[&[u8]],
+        pressure: Pressure,
     ) -> Option<usize> {
         if let Some(bytes) = self.expire_one(common, now) {
             return Some(bytes);
@@ -158,6 +160,7 @@ impl MapStore {
         let hash = common.hasher.hash(self.content.table.record(*victim).key());
         let before = self.bytes();
         self.remove(common, *victim, hash, Cause::Evicted);
+        self.ledger.usage().note_evicted(pressure);
         Some(before - self.bytes())
     }
 }

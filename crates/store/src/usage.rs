@@ -16,6 +16,18 @@ const UNREPORTED_ENTRIES_MAX: u64 = 32;
 pub struct MapUsage {
     entries: AtomicU64,
     bytes: AtomicU64,
+    expired: AtomicU64,
+    evicted_for_limits: AtomicU64,
+    evicted_for_memory: AtomicU64,
+}
+
+/// What a record had to go for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pressure {
+    /// A limit of its map.
+    Limit,
+    /// The node's memory mark.
+    Memory,
 }
 
 impl MapUsage {
@@ -28,6 +40,33 @@ impl MapUsage {
     /// The bytes of all partitions, overhead included. As exact as [`MapUsage::entries`].
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Records that were removed because they had expired, by primaries on this node.
+    pub fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
+    }
+
+    /// Records that were evicted for the limits of the map, by primaries on this node.
+    pub fn evicted_for_limits(&self) -> u64 {
+        self.evicted_for_limits.load(Ordering::Relaxed)
+    }
+
+    /// Records that were evicted because the node was over its memory mark.
+    pub fn evicted_for_memory(&self) -> u64 {
+        self.evicted_for_memory.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_expired(&self) {
+        self.expired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_evicted(&self, pressure: Pressure) {
+        let count = match pressure {
+            Pressure::Limit => &self.evicted_for_limits,
+            Pressure::Memory => &self.evicted_for_memory,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Wrapping, so that a decrease is an addition too.

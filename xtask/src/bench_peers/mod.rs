@@ -32,7 +32,7 @@ mod load;
 mod loads;
 mod memory;
 mod os;
-mod processes;
+pub(crate) mod processes;
 mod recovery;
 mod redis;
 mod redis_cluster;

@@ -26,7 +26,7 @@ const WAIT_PAUSE: Duration = Duration::from_millis(5);
 const TAIL_LINES: usize = 20;
 
 /// A running server in a folder, which goes with the last server that was in it.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it accepts connections.
     pub(super) address: SocketAddr,
@@ -44,7 +44,7 @@ impl Server {
     }
 
     /// The same, in a folder in which another may have been before it.
-    pub(super) fn start_in(
+    pub(crate) fn start_in(
         mut command: Command,
         address: SocketAddr,
         folder: Arc<TempDir>,
@@ -81,7 +81,7 @@ impl Server {
 }
 
 /// A folder for a server, which goes with the last that was in it.
-pub(super) fn new_folder() -> Result<Arc<TempDir>> {
+pub(crate) fn new_folder() -> Result<Arc<TempDir>> {
     tempfile::tempdir().map(Arc::new).context("cannot make a folder for a server")
 }
 
@@ -94,15 +94,15 @@ impl Drop for Server {
 }
 
 /// What a client left behind.
-pub(super) struct Finished {
+pub(crate) struct Finished {
     /// Its standard output.
-    pub(super) output: String,
+    pub(crate) output: String,
     /// The processor time of its whole life.
     pub(super) processor_time: Duration,
 }
 
 /// Runs a client to its end, which must come within the time and be a success.
-pub(super) fn run_client(mut command: Command, timeout: Duration) -> Result<Finished> {
+pub(crate) fn run_client(mut command: Command, timeout: Duration) -> Result<Finished> {
     let folder = tempfile::tempdir().context("cannot make a folder for a client")?;
     redirect(&mut command, folder.path())?;
     os::end_with_parent(&mut command);
@@ -149,13 +149,13 @@ fn tail(folder: &Path) -> String {
 }
 
 /// An address of this machine at which nothing listens.
-pub(super) fn free_tcp_address() -> Result<SocketAddr> {
+pub(crate) fn free_tcp_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free TCP port")?;
     Ok(listener.local_addr()?)
 }
 
 /// The same for datagrams.
-pub(super) fn free_udp_address() -> Result<SocketAddr> {
+pub(crate) fn free_udp_address() -> Result<SocketAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("no free UDP port")?;
     Ok(socket.local_addr()?)
 }

@@ -84,6 +84,13 @@ fn beside(alerts: &[(&str, &str)], table: &str) -> Vec<String> {
     missing.chain(unknown).collect()
 }
 
+/// The metrics that the expressions of a file of rules are of.
+pub(crate) fn metrics_of(rules: &str) -> BTreeSet<String> {
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_one = |word: &&str| word.starts_with("isogrid_") || word.starts_with("process_");
+    words.filter(is_one).map(str::to_owned).collect()
+}
+
 /// Names of metrics in a text that the page of metrics has not. A histogram has three more names.
 pub(super) fn unknown_metrics<'a>(text: &'a str, page: &'a str) -> impl Iterator<Item = &'a str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');

@@ -7,11 +7,11 @@
 //! | [`kubernetes`] | holds what was rendered against Kubernetes' schemas |
 //! | [`wrong`] | values that must be refused, and with which words |
 //! | [`known`] | keys and settings of the chart beside those of the binary |
-//! | [`dashboard`] | the dashboard, from a table of panels |
+//! | [`dashboard`] | the dashboards, from tables of panels |
 //! | [`alerts`] | rules beside their documentation, and whether they fire |
 
-mod alerts;
-mod dashboard;
+pub(crate) mod alerts;
+pub(crate) mod dashboard;
 mod known;
 mod kubernetes;
 mod render;
@@ -30,7 +30,7 @@ use self::tools::Tools;
 /// What is done.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Write the dashboard and the files of helm/golden and deploy anew, instead of comparing them
+    /// Write the dashboards and the files of helm/golden and deploy anew, instead of comparing them
     #[arg(long)]
     write: bool,
 }

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "every test file uses another part")]
 
 pub(crate) mod data;
-pub(crate) mod web;
 pub(crate) mod local;
+pub(crate) mod web;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

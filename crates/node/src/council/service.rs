@@ -36,6 +36,7 @@ use super::settings::{
 use super::store::{self, Identity, Loaded, Store};
 use super::types::{Proposal, Raft, Types, VoterNode};
 use super::writer::Writer;
+use crate::metrics::Histogram;
 
 /// Why a proposal has no outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,15 @@ pub(crate) enum ProposeFailed {
     Unknown(String),
     /// The command has this many bytes, which is too many: certainly nothing happened.
     TooLarge(usize),
+}
+
+/// A voter in figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CouncilFigures {
+    pub(crate) is_leader: bool,
+    pub(crate) term: u64,
+    /// How far the log was applied.
+    pub(crate) applied: u64,
 }
 
 /// The council's service of one node: its voter, whether it votes already or not.
@@ -282,7 +292,23 @@ impl CouncilService {
     /// How often the file was synced since the start.
     #[cfg(test)]
     pub(crate) fn syncs(&self) -> u64 {
+        self.writer.syncs().buckets().iter().sum()
+    }
+
+    /// How long syncs of the file took since the start.
+    pub(crate) fn sync_times(&self) -> &Histogram {
         self.writer.syncs()
+    }
+
+    /// The voter in figures.
+    pub(crate) fn figures(&self) -> CouncilFigures {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        CouncilFigures {
+            is_leader: metrics.state == ServerState::Leader,
+            term: metrics.vote.leader_id().term,
+            applied: metrics.last_applied.map_or(0, |id| id.index()),
+        }
     }
 
     fn not_leader(&self, to: &ForwardToLeader<Types>) -> ProposeFailed {

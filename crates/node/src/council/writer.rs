@@ -4,8 +4,8 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use openraft::storage::IOFlushed;
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +15,7 @@ use super::record::Place;
 use super::settings::{COMMITTED_FLUSH, WRITES_QUEUED_MAX};
 use super::store::{Kept, Store, Write};
 use super::types::Types;
+use crate::metrics::Histogram;
 
 /// Writes that are made durable with one sync, at most.
 const WRITES_AT_ONCE_MAX: usize = 256;
@@ -40,15 +41,14 @@ enum Done {
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     jobs: mpsc::Sender<Job>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by tests"))]
-    syncs: Arc<AtomicU64>,
+    syncs: Arc<Histogram>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(store: Store) -> io::Result<Writer> {
         let (jobs, queue) = mpsc::channel(WRITES_QUEUED_MAX);
-        let syncs = Arc::new(AtomicU64::new(0));
+        let syncs: Arc<Histogram> = Arc::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = Thread { store, failed: None, syncs: Arc::clone(&syncs) };
         thread::Builder::new()
@@ -90,10 +90,9 @@ impl Writer {
         }
     }
 
-    /// How often the file was synced.
-    #[cfg(test)]
-    pub(super) fn syncs(&self) -> u64 {
-        self.syncs.load(Ordering::Relaxed)
+    /// How long syncs of the file took.
+    pub(super) fn syncs(&self) -> &Histogram {
+        &self.syncs
     }
 
     async fn send(&self, job: Job) -> io::Result<()> {
@@ -105,7 +104,7 @@ struct Thread {
     store: Store,
     /// Why nothing can be written any more: what follows a failed write would leave a hole.
     failed: Option<String>,
-    syncs: Arc<AtomicU64>,
+    syncs: Arc<Histogram>,
 }
 
 impl Thread {
@@ -170,11 +169,12 @@ impl Thread {
         if writes.is_empty() {
             return;
         }
+        let began = Instant::now();
         let result = match &self.failed {
             Some(why) => Err(io::Error::other(why.clone())),
             None => self.guarded(|store| store.commit(&writes)),
         };
-        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.syncs.record(began.elapsed());
         let result = result.map_err(|error| error.to_string());
         if let Err(error) = &result
             && self.failed.is_none()

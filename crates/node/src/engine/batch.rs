@@ -120,7 +120,8 @@ impl<'a> Batch<'a> {
             }
             Err(error) => {
                 self.refused.push((index, error));
-                (NO_MAP, 0, KeyHash::default())
+                let map = self.maps[map].info.as_ref().map_or(NO_MAP, |info| info.id);
+                (map, 0, KeyHash::default())
             }
         };
         self.ops.push(Routed { op, options, mode, hash, map, partition });

@@ -10,12 +10,14 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use isogrid_core::{Error, ErrorCode, Hlc, Op, PartitionId, Reply, Timestamp};
-use isogrid_replica::{Event, Now, Receipt, Request, Ticket};
+use isogrid_replica::{Event, Now, Receipt, Request, Ticket, Ticks};
 use parking_lot::MutexGuard;
 
-use super::batch::{Batch, Deadline, NamedMap};
+use super::batch::{Batch, Deadline, NamedMap, Routed};
+use super::figures::{Metered, Tally};
 use super::hands::Replies;
 use super::late::{Late, Waiter};
 use super::slot::{Place, Slot};
@@ -27,24 +29,27 @@ use crate::clock;
 pub(super) const WINDOW: usize = 32;
 
 /// Where the replies of a batch go that come during its execution, how many bytes they are by now, and whose they are.
-struct Counted<F> {
+struct Counted<'a, F> {
     sink: F,
+    ops: &'a [Routed<'a>],
+    tally: Tally<'a>,
     bytes: usize,
     count: usize,
     /// A bit for each operation.
     answered: Vec<u64>,
 }
 
-impl<F> Counted<F> {
+impl<F> Counted<'_, F> {
     fn is_answered(&self, index: usize) -> bool {
         self.answered[index / 64] >> (index % 64) & 1 == 1
     }
 }
 
-impl<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize> Replies for Counted<F> {
+impl<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize> Replies for Counted<'_, F> {
     #[inline]
     fn put(&mut self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) {
         self.bytes = (self.sink)(index, reply, receipt);
+        self.tally.answered(&self.ops[index], reply);
         self.count += 1;
         self.answered[index / 64] |= 1 << (index % 64);
     }
@@ -66,13 +71,7 @@ struct Conditions<'a> {
 /// Takes the late answers of a batch: made when the first is needed, for most batches have none.
 struct LateOnce<'a> {
     make: &'a dyn Fn() -> Arc<dyn Late>,
-    made: OnceCell<Arc<dyn Late>>,
-}
-
-impl LateOnce<'_> {
-    fn get(&self) -> Arc<dyn Late> {
-        Arc::clone(self.made.get_or_init(self.make))
-    }
+    made: OnceCell<Arc<Metered>>,
 }
 
 impl Engine {
@@ -88,23 +87,27 @@ impl Engine {
         reply: impl FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize,
     ) -> usize {
         let mut batch = batch;
+        let refused = std::mem::take(&mut batch.refused);
+        let mut order = std::mem::take(&mut batch.order);
+        let now = clock::both();
         let answered = vec![0; batch.len().div_ceil(64)];
-        let mut replies = Counted { sink: reply, bytes: 0, count: 0, answered };
-        for (index, error) in std::mem::take(&mut batch.refused) {
+        let tally = Tally::new(&self.figures, core, &batch.maps);
+        let ops = &batch.ops;
+        let mut replies = Counted { sink: reply, ops, tally, bytes: 0, count: 0, answered };
+        for (index, error) in refused {
             replies.put(index, &Reply::Failed(error), None);
         }
-        let mut order = std::mem::take(&mut batch.order);
         if self.stopping.load(Ordering::Relaxed) {
             for &key in &order {
                 let stopping = Error::new(ErrorCode::ShuttingDown, "");
                 replies.put(index_of(key), &Reply::Failed(stopping), None);
             }
+            replies.tally.end(took(now, clock::ticks()));
             return 0;
         }
         if let Some(session) = batch.head.session {
             self.sessions.note(core, session);
         }
-        let now = clock::both();
         let conditions = Conditions {
             core,
             now,
@@ -127,7 +130,9 @@ impl Engine {
             self.wire.flush(core);
             self.keep_limits(core, &batch.maps);
         }
-        self.time_batch(&batch, &order, now.ticks, late);
+        let ended = clock::ticks();
+        self.time_batch(&batch, &order, (now.ticks, ended), late);
+        replies.tally.end(took(now, ended));
         batch.len() - replies.count
     }
 
@@ -137,7 +142,7 @@ impl Engine {
         window: &[u32],
         conditions: &Conditions<'_>,
         guards: &mut Vec<MutexGuard<'e, Slot>>,
-        replies: &mut Counted<F>,
+        replies: &mut Counted<'_, F>,
     ) {
         if conditions.deadline.has_passed(clock::ticks()) {
             for &key in window {
@@ -213,9 +218,10 @@ impl Engine {
         index: usize,
         slot: &mut Slot,
         conditions: &Conditions<'_>,
-        replies: &mut Counted<F>,
+        replies: &mut Counted<'_, F>,
     ) -> Option<Ticket> {
         let routed = &batch.ops[index];
+        slot.requests += 1;
         if replies.bytes > self.limits.frame_bytes_max {
             let full = Error::new(ErrorCode::ReplyTooLarge, "");
             replies.put(index, &Reply::Failed(full), None);
@@ -254,7 +260,7 @@ impl Engine {
         (window, slot_of): (&[u32], &[u8; WINDOW]),
         conditions: &Conditions<'_>,
         guards: &mut [MutexGuard<'_, Slot>],
-        replies: &mut Counted<F>,
+        replies: &mut Counted<'_, F>,
     ) {
         let mut last = usize::MAX;
         for (&key, &slot) in window.iter().zip(slot_of) {
@@ -277,7 +283,7 @@ impl Engine {
         (slot_of, tickets): (&[u8; WINDOW], &[Option<Ticket>; WINDOW]),
         conditions: &Conditions<'_>,
         guards: &mut [MutexGuard<'_, Slot>],
-        replies: &Counted<F>,
+        replies: &Counted<'_, F>,
     ) {
         for (position, &key) in window.iter().enumerate() {
             let Some(ticket) = tickets[position].filter(|_| !replies.is_answered(index_of(key)))
@@ -287,10 +293,14 @@ impl Engine {
             let Some(held) = guards[usize::from(slot_of[position])].held.as_mut() else { continue };
             let is_deferred = held.is_deferred(ticket);
             let until = conditions.deadline.0;
+            let late = conditions.late.made.get_or_init(|| {
+                let (late, figures) = ((conditions.late.make)(), Arc::clone(&self.figures));
+                let began = (conditions.core, conditions.now.ticks);
+                Arc::new(Metered::new(late, figures, began, batch))
+            });
             let routed = &batch.ops[index_of(key)];
             let trace = Trace::new(conditions.now.ticks, routed.map, &routed.op);
-            let late = conditions.late.get();
-            held.waiters.keep(ticket, Waiter { late, until, is_deferred, trace });
+            held.waiters.keep(ticket, Waiter { late: Arc::clone(late), until, is_deferred, trace });
         }
         for (position, &key) in window.iter().enumerate() {
             if let Some(held) = guards[usize::from(slot_of[position])].held.as_mut() {
@@ -316,6 +326,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn took(begun: Now, ended: Ticks) -> Duration {
+    Duration::from_micros(ended.0.saturating_sub(begun.ticks.0))
 }
 
 /// Whether a write is answered with the value that it replaced.

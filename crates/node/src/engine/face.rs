@@ -23,7 +23,7 @@ impl EngineFace for Engine {
     }
 
     fn leads(&self) -> Vec<Lead> {
-        self.led().into_iter().map(lead).collect()
+        self.led().into_iter().map(Lead::from).collect()
     }
 
     fn kept_alive(&self) -> Vec<SessionId> {
@@ -53,22 +53,24 @@ impl EngineFace for Engine {
     }
 }
 
-fn lead(led: Led) -> Lead {
-    let bytes = led.bytes;
-    let follower = |lag: isogrid_replica::FollowerLag| {
-        let bytes_left = if lag.is_complete { 0 } else { bytes };
-        let follower = Follower {
-            matched: lag.matched,
-            bytes_left,
-            lag_ms: lag.ms,
-            is_complete: lag.is_complete,
+impl From<Led> for Lead {
+    fn from(led: Led) -> Lead {
+        let bytes = led.bytes;
+        let follower = |lag: isogrid_replica::FollowerLag| {
+            let bytes_left = if lag.is_complete { 0 } else { bytes };
+            let follower = Follower {
+                matched: lag.matched,
+                bytes_left,
+                lag_ms: lag.ms,
+                is_complete: lag.is_complete,
+            };
+            (lag.replica.node, follower)
         };
-        (lag.replica.node, follower)
-    };
-    Lead {
-        partition: led.partition,
-        bytes,
-        commit: led.commit,
-        followers: led.followers.into_iter().map(follower).collect(),
+        Lead {
+            partition: led.partition,
+            bytes,
+            commit: led.commit,
+            followers: led.followers.into_iter().map(follower).collect(),
+        }
     }
 }

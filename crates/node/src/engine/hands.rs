@@ -49,7 +49,7 @@ impl Hands<'_, '_> {
             _ => {
                 if let Some(waiter) = self.waiters.take(ticket) {
                     self.engine.time_late(self.partition, &waiter, self.now);
-                    waiter.late.answer(index_in_batch(ticket), reply, receipt);
+                    waiter.late.answer(self.now.ticks, index_in_batch(ticket), reply, receipt);
                 }
             }
         }

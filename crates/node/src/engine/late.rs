@@ -9,6 +9,7 @@ use isogrid_core::{Error, ErrorCode, Outcome, Reply};
 use isogrid_replica::{Receipt, Ticket, Ticks};
 
 use super::batch::BATCH_OPS_HARD_MAX;
+use super::figures::Metered;
 use super::slow::Trace;
 
 /// Takes the answers of a batch that come late. Called under a partition's lock: it must not wait for anything.
@@ -25,7 +26,7 @@ pub(crate) trait Late: Send + Sync {
 /// Who waits for an answer after its batch has ended without it.
 pub(crate) struct Waiter {
     /// Where the answer goes.
-    pub(crate) late: Arc<dyn Late>,
+    pub(super) late: Arc<Metered>,
     /// When the client stops waiting.
     pub(crate) until: Option<Ticks>,
     /// Whether nothing can have happened yet: the request was deferred.
@@ -56,6 +57,11 @@ pub(crate) fn index_in_batch(ticket: Ticket) -> usize {
 }
 
 impl Waiters {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -109,12 +115,17 @@ impl Waiters {
     }
 
     /// Ends the waiting of those whose clients do not wait any more, or of all.
-    pub(crate) fn end(&mut self, which: impl Fn(&Waiter) -> bool, why: impl Fn(&Waiter) -> Error) {
+    pub(crate) fn end(
+        &mut self,
+        now: Ticks,
+        which: impl Fn(&Waiter) -> bool,
+        why: impl Fn(&Waiter) -> Error,
+    ) {
         self.waiting.retain(|(ticket, waiter)| {
             let ends = which(waiter);
             if ends {
                 let index = index_in_batch(*ticket);
-                waiter.late.answer(index, &Reply::Failed(why(waiter)), None);
+                waiter.late.answer(now, index, &Reply::Failed(why(waiter)), None);
             }
             !ends
         });
@@ -129,7 +140,7 @@ impl Waiters {
             }
             is_late
         };
-        self.end(is_late, |waiter| match waiter.is_deferred {
+        self.end(now, is_late, |waiter| match waiter.is_deferred {
             true => Error::new(ErrorCode::DeadlineBeforeStart, "the partition has no primary yet"),
             false => Error::new(ErrorCode::DeadlineInFlight, "not every replica has acknowledged")
                 .with_outcome(Outcome::Unknown),
@@ -154,7 +165,8 @@ mod tests {
     fn keep(waiters: &mut Waiters, index: usize, until: Option<Ticks>) -> Ticket {
         let ticket = waiters.ticket(index);
         let trace = Trace::new(Ticks(0), MapId(0), &Op::put(b"k", b"v"));
-        waiters.keep(ticket, Waiter { late: Arc::new(Nobody), until, is_deferred: false, trace });
+        let late = Arc::new(Metered::unseen(Arc::new(Nobody)));
+        waiters.keep(ticket, Waiter { late, until, is_deferred: false, trace });
         ticket
     }
 

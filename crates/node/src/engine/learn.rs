@@ -158,7 +158,8 @@ impl Engine {
                 let mut slot = partitions.cells[usize::from(partition.0)].0.lock();
                 if let Some(held) = &mut slot.held {
                     held.closed_since = Some(millis(now));
-                    held.waiters.end(|_| true, |_| Error::new(ErrorCode::NotOwner, ""));
+                    let nobody = |_: &_| Error::new(ErrorCode::NotOwner, "");
+                    held.waiters.end(now.ticks, |_| true, nobody);
                 }
             }
             Action::Delete { partition } => {

@@ -12,6 +12,8 @@ use isogrid_store::{HotKeys, MapUsage};
 use isogrid_value::Shape;
 use parking_lot::Mutex;
 
+use super::figures::MapCounts;
+
 /// What is known of a map.
 #[derive(Debug)]
 pub(crate) struct MapInfo {
@@ -31,6 +33,8 @@ pub(crate) struct MapInfo {
     pub usage: Arc<MapUsage>,
     /// Which of its keys are asked for most. A mutex: it is taken for one operation of many.
     pub hot: Arc<Mutex<HotKeys>>,
+    /// What was asked of it here.
+    pub counts: Arc<MapCounts>,
 }
 
 impl MapInfo {
@@ -48,7 +52,7 @@ impl MapInfo {
             && (self.settings.entries_max != 0 || self.settings.bytes_max != 0)
     }
 
-    fn new(name: &str, record: &MapRecord, known: Option<&MapInfo>) -> Self {
+    fn new(name: &str, record: &MapRecord, known: Option<&MapInfo>, cores: usize) -> Self {
         let acknowledge = match record.mode.acknowledge {
             council::Acknowledge::Sync => Acknowledge::InSync,
             council::Acknowledge::Async => Acknowledge::Primary,
@@ -74,18 +78,27 @@ impl MapInfo {
             shape: record.schema.clone().map(Shape::new),
             usage: known.map_or_else(Arc::default, |known| Arc::clone(&known.usage)),
             hot: known.map_or_else(Arc::default, |known| Arc::clone(&known.hot)),
+            counts: known
+                .map_or_else(|| Arc::new(MapCounts::new(cores)), |known| Arc::clone(&known.counts)),
         }
     }
 }
 
 /// All maps of this node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Maps {
+    /// How many count what is asked of a map.
+    cores: usize,
     /// Read by every batch on every core, written when a map is made or changed.
     by_name: DashMap<Box<str>, Arc<MapInfo>>,
 }
 
 impl Maps {
+    /// No maps, on so many cores.
+    pub(super) fn new(cores: usize) -> Self {
+        Maps { cores, by_name: DashMap::new() }
+    }
+
     /// The map of this name.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<MapInfo>> {
         self.by_name.get(name).map(|map| Arc::clone(&map))
@@ -95,7 +108,7 @@ impl Maps {
     pub(super) fn prepare(&self, records: &BTreeMap<String, MapRecord>) -> Vec<Arc<MapInfo>> {
         let info = |(name, record): (&String, &MapRecord)| {
             let known = self.find(name).filter(|known| known.id == record.id);
-            Arc::new(MapInfo::new(name, record, known.as_deref()))
+            Arc::new(MapInfo::new(name, record, known.as_deref(), self.cores))
         };
         records.iter().map(info).collect()
     }

@@ -15,6 +15,7 @@
 //! | `dumping` | what a backup of the cluster takes |
 //! | `execute` | executes a batch |
 //! | `slot` | one partition's place: its replica, who waits, what is deferred |
+//! | `figures` | what was asked and what came of it, counted |
 //! | `hands` | what a step wants done |
 //! | `heat` | which keys are asked for most, and which records are the largest |
 //! | `late` | answers that do not come at once |
@@ -34,6 +35,7 @@ mod causal;
 mod dumping;
 mod execute;
 mod face;
+mod figures;
 mod hands;
 mod heat;
 mod imaging;
@@ -69,12 +71,13 @@ use tokio::sync::mpsc;
 
 pub(crate) use batch::{BATCH_OPS_HARD_MAX, Batch, Deadline};
 pub(crate) use dumping::Dumped;
+pub(crate) use figures::{Figures, Kind};
 pub(crate) use hands::Wire;
 pub(crate) use heat::SAMPLED_ONE_OF;
 pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
 pub(crate) use received::ReceivedBytes;
-pub(crate) use report::Copying;
+pub(crate) use report::{Copying, Led};
 pub(crate) use watching::Signal;
 
 use crate::clock;
@@ -114,6 +117,7 @@ pub(crate) struct Engine {
     limits: Limits,
     memory: MemoryGauge,
     operations: Box<[PerCore]>,
+    figures: Arc<Figures>,
     received: Box<[Received]>,
     sessions: KeptAlive,
     slow_log: SlowLog,
@@ -172,7 +176,8 @@ impl Engine {
         let engine = Self {
             own,
             partitions: OnceLock::new(),
-            maps: Maps::default(),
+            maps: Maps::new(cores),
+            figures: Arc::new(Figures::new(cores)),
             limits: config.limits.clone(),
             memory,
             operations: (0..cores).map(|_| PerCore::default()).collect(),
@@ -226,6 +231,11 @@ impl Engine {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// What was asked, and what came of it.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
     /// How many operations were executed since the start.
     pub(crate) fn operations_total(&self) -> u64 {
         self.operations.iter().map(|core| core.executed.load(Ordering::Relaxed)).sum()
@@ -244,6 +254,11 @@ impl Engine {
     /// Whether a map exists as far as this node knows.
     pub(crate) fn knows_map(&self, name: &str) -> bool {
         self.maps.find(name).is_some()
+    }
+
+    /// A map, if this node knows it.
+    pub(crate) fn map_named(&self, name: &str) -> Option<Arc<MapInfo>> {
+        self.maps.find(name)
     }
 
     /// The number of a map, if this node knows it.

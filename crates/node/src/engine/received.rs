@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use isogrid_replica::Message;
+use isogrid_replica::entry::Entries;
 use isogrid_replica::message::Content;
 
 use crate::peers::message::LinkMessage;
@@ -14,6 +15,8 @@ pub(crate) struct ReceivedBytes {
     pub(crate) log: u64,
     /// As records and sessions of copies.
     pub(crate) copies: u64,
+    /// How many records these copies had.
+    pub(crate) copied_entries: u64,
 }
 
 /// The share of one core, on cache lines of its own.
@@ -22,6 +25,7 @@ pub(crate) struct ReceivedBytes {
 pub(super) struct Received {
     log: AtomicU64,
     copies: AtomicU64,
+    copied_entries: AtomicU64,
 }
 
 impl Received {
@@ -34,6 +38,9 @@ impl Received {
                     bytes.log += append.entries.len() as u64;
                 }
                 LinkMessage::Replica { message: Message::Chunk(chunk), .. } => {
+                    if let Content::Records { records, .. } = &chunk.content {
+                        bytes.copied_entries += Entries::new(records).flatten().count() as u64;
+                    }
                     bytes.copies += match &chunk.content {
                         Content::Start { sessions, .. } => sessions.len() as u64,
                         Content::Records { records, .. } => records.len() as u64,
@@ -48,6 +55,7 @@ impl Received {
         }
         if bytes.copies > 0 {
             self.copies.fetch_add(bytes.copies, Ordering::Relaxed);
+            self.copied_entries.fetch_add(bytes.copied_entries, Ordering::Relaxed);
         }
     }
 
@@ -56,6 +64,7 @@ impl Received {
         cores.iter().fold(ReceivedBytes::default(), |sum, core| ReceivedBytes {
             log: sum.log + core.log.load(Ordering::Relaxed),
             copies: sum.copies + core.copies.load(Ordering::Relaxed),
+            copied_entries: sum.copied_entries + core.copied_entries.load(Ordering::Relaxed),
         })
     }
 }

@@ -1,11 +1,14 @@
 //! What the council's leader and operators want to know of the replicas here.
 
-use isogrid_core::{LogPosition, PartitionId, Replica as Name, SessionId};
+use std::collections::BTreeMap;
+
+use isogrid_core::{LogPosition, MapId, PartitionId, Replica as Name, SessionId};
 use isogrid_replica::{FollowerLag, RoleName};
 
 use super::Engine;
 use super::slot::SlotCell;
 use crate::clock;
+use crate::history::Load;
 use crate::report::DiskReport;
 use crate::storage::DiskFigures;
 
@@ -15,9 +18,10 @@ pub(crate) struct Led {
     /// The partition.
     pub(crate) partition: PartitionId,
     /// How many entries and bytes it has.
-    #[expect(dead_code, reason = "for the metrics")]
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
+    /// How many requests came since the node has it.
+    pub(crate) requests: u64,
     /// How far its log is committed.
     pub(crate) commit: LogPosition,
     /// How far each follower is.
@@ -52,6 +56,7 @@ impl Engine {
             let slot = cell.0.lock();
             let replica = &slot.held.as_ref().filter(|held| held.replica.is_open())?.replica;
             Some(Led {
+                requests: slot.requests,
                 partition,
                 entries: replica.store().total_entries() as u64,
                 bytes: replica.store().total_bytes() as u64,
@@ -59,6 +64,37 @@ impl Engine {
                 followers: replica.follower_lags(now),
             })
         })
+    }
+
+    /// What each partition that this node leads has and has done.
+    pub(crate) fn loads(&self) -> BTreeMap<PartitionId, Load> {
+        let load = |led: Led| {
+            let Led { partition, requests, entries, bytes, .. } = led;
+            (partition, Load { requests, entries, bytes })
+        };
+        self.led().into_iter().map(load).collect()
+    }
+
+    /// The entries and bytes of all maps in the partitions that this node leads.
+    pub(crate) fn led_sizes(&self) -> BTreeMap<MapId, (u64, u64)> {
+        let mut sums: BTreeMap<MapId, (u64, u64)> = BTreeMap::new();
+        self.each(|_, cell| {
+            let slot = cell.0.lock();
+            let held = slot.held.as_ref().filter(|held| held.replica.is_open())?;
+            for (map, entries, bytes) in held.replica.store().sizes() {
+                let sum = sums.entry(map).or_default();
+                *sum = (sum.0 + entries as u64, sum.1 + bytes as u64);
+            }
+            Some(())
+        });
+        sums
+    }
+
+    /// How many operations wait for an acknowledgement, and how many for a partition that cannot serve them yet.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        let queued = self.each(|_, cell| Some(cell.0.lock().held.as_ref()?.queued()));
+        let (all, deferred) = queued.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        (all.saturating_sub(deferred), deferred)
     }
 
     /// The copies under way to this node.
@@ -133,8 +169,7 @@ impl Engine {
     }
 
     /// What replicas noticed, counted.
-    #[expect(dead_code, reason = "for the metrics")]
-    pub(crate) fn noticed(&self) -> std::collections::BTreeMap<&'static str, u64> {
+    pub(crate) fn noticed(&self) -> BTreeMap<&'static str, u64> {
         self.notices.all()
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Slot {
     pub(super) held: Option<Held>,
     /// The bytes of data and of log that the memory gauge knows of.
     pub(super) counted: (u64, u64),
+    /// How many requests came.
+    pub(super) requests: u64,
     pub(super) signals: Signals,
 }
 
@@ -148,6 +150,11 @@ impl Held {
         writer.push_with(&name, op, &OpOptions::NONE);
         let frame = writer.finish(&FrameHead::default());
         self.deferred.push(Deferred { ticket, map, hash, asked, frame });
+    }
+
+    /// How many requests wait for their answers, and how many of these until the partition can serve them.
+    pub(super) fn queued(&self) -> (usize, usize) {
+        (self.waiters.len(), self.deferred.len())
     }
 
     /// Whether the request waits until its partition can serve it.

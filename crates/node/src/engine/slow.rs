@@ -119,7 +119,7 @@ impl Engine {
     #[inline]
     pub(super) fn time_late(&self, partition: PartitionId, waiter: &Waiter, now: Now) {
         if self.slow_log.is_slow(waiter.trace.begun, now.ticks) {
-            self.note_slow((partition, waiter.trace), (0, now), &*waiter.late);
+            self.note_slow((partition, waiter.trace), (0, now), waiter.late.inner());
         }
     }
 
@@ -129,14 +129,11 @@ impl Engine {
         &self,
         batch: &Batch<'_>,
         order: &[u32],
-        begun: Ticks,
+        (begun, ended): (Ticks, Ticks),
         late: &dyn Fn() -> std::sync::Arc<dyn Late>,
     ) {
-        if self.slow_log.settings.threshold_ms != 0 && !order.is_empty() {
-            let ticks = clock::ticks();
-            if self.slow_log.is_slow(begun, ticks) {
-                self.note_slow_batch(batch, order, (begun, ticks), late);
-            }
+        if !order.is_empty() && self.slow_log.is_slow(begun, ended) {
+            self.note_slow_batch(batch, order, (begun, ended), late);
         }
     }
 

@@ -205,7 +205,6 @@ impl Gossip {
 
     /// How many milliseconds every live clock is ahead of this node's, with this node's own among them: what
     /// [`isogrid_cluster::gossip::judge_clock`] asks for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the metrics"))]
     pub(crate) fn clock_offsets(&self) -> BTreeMap<NodeId, i64> {
         let own = (self.shared.settings.node.clone(), 0);
         seen::clock_offsets(&self.shared.members.borrow()).into_iter().chain([own]).collect()
@@ -228,7 +227,6 @@ impl Gossip {
     }
 
     /// What was counted so far.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the metrics"))]
     pub(crate) fn figures(&self) -> GossipFigures {
         self.shared.counters.figures()
     }

@@ -22,6 +22,7 @@ use super::outbox::{FrameLate, Outbox, put};
 use super::topology;
 use crate::clients::{Did, InFlight, Who};
 use crate::connection::ConnectionState;
+use crate::doors::Entered;
 use crate::engine::{Batch, Deadline, Engine, Late};
 use crate::node::Shared;
 use crate::relay::NO_WORD;
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     /// A frame that names maps this node did not know, until it does.
     parked: Option<(Bytes, BoxFuture<'static, Result<()>>)>,
     phase: Phase,
+    /// Once the client has said hello.
+    opened: Option<Entered>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ impl Session {
         requests: Streaming<SessionRequest>,
         stopping: WaitForCancellationFutureOwned,
     ) -> Self {
-        let outbox = Arc::new(Outbox::new(connection.peer));
+        let outbox = Arc::new(Outbox::new(connection.peer()));
         Self {
             shared,
             connection,
@@ -68,6 +71,7 @@ impl Session {
             outbox,
             parked: None,
             phase: Phase::Greeting,
+            opened: None,
         }
     }
 
@@ -117,6 +121,7 @@ impl Session {
         let session: Weak<dyn InFlight> = Arc::<Outbox>::downgrade(&self.outbox);
         self.connection.client.add_session(session);
         self.phase = Phase::Open;
+        self.opened = Some(self.shared.doors.sessions.enter());
         let limits = self.engine().limits();
         let view = self.engine().view();
         Ok(Welcome {

@@ -33,6 +33,7 @@ use tonic::Status;
 
 use self::interest::Interest;
 use super::batch::{self, Destination, Typed};
+use crate::doors::Entered;
 use crate::engine::{Deadline, Engine, Signal};
 use crate::node::Shared;
 
@@ -79,6 +80,7 @@ pub(super) async fn follow(
         snapshots: VecDeque::new(),
         bytes: Vec::new(),
         stopping,
+        _counted: shared.engine.map_named(&request.map).map(|info| info.counts.watchers().enter()),
     };
     watcher.begin(request)?;
     Ok(Box::pin(futures::stream::unfold(Some(watcher), |watcher| async move {
@@ -130,6 +132,8 @@ struct Watcher {
     snapshots: VecDeque<(PartitionId, u64)>,
     bytes: Vec<u8>,
     stopping: CancellationToken,
+    /// Counts it, as long as the map is there.
+    _counted: Option<Entered>,
 }
 
 #[derive(Clone, Copy)]

@@ -32,6 +32,27 @@ pub(crate) struct Histogram {
     micros: AtomicU64,
 }
 
+/// One number for each bound, and one for what is beyond all of them.
+pub(crate) type Buckets = [u64; LADDER.len() + 1];
+
+/// Below which time the given share of all that was counted lies, in seconds, as far as the ladder says: between two bounds
+/// all are taken for evenly spread. `None` where nothing was counted.
+pub(crate) fn quantile(buckets: &Buckets, share: f64) -> Option<f64> {
+    let total: u64 = buckets.iter().sum();
+    let wanted = share * total as f64;
+    let mut below = 0.0;
+    let mut lower = 0.0;
+    for (count, (bound, _)) in buckets.iter().zip(LADDER) {
+        let (count, upper) = (*count as f64, bound as f64 / 1e6);
+        if count > 0.0 && below + count >= wanted {
+            return Some(lower + (upper - lower) * (wanted - below) / count);
+        }
+        below += count;
+        lower = upper;
+    }
+    (total > 0).then_some(lower)
+}
+
 /// What a histogram has at one moment.
 pub(super) struct Counted {
     /// The bounds, in seconds, and how often something took as long and longer than the bound before.
@@ -44,10 +65,37 @@ pub(super) struct Counted {
 impl Histogram {
     /// Something took so long.
     pub(crate) fn record(&self, time: Duration) {
+        self.record_many(time, 1);
+    }
+
+    /// So many things took so long, each of them.
+    pub(crate) fn record_many(&self, time: Duration, times: u64) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let place = LADDER.partition_point(|(bound, _)| *bound < micros);
-        self.counts[place].fetch_add(1, Ordering::Relaxed);
-        self.micros.fetch_add(micros, Ordering::Relaxed);
+        self.counts[place].fetch_add(times, Ordering::Relaxed);
+        self.micros.fetch_add(micros.saturating_mul(times), Ordering::Relaxed);
+    }
+
+    /// Whether nothing was counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buckets().iter().all(|count| *count == 0)
+    }
+
+    /// All that several have.
+    pub(crate) fn sum<'a>(all: impl IntoIterator<Item = &'a Histogram>) -> Histogram {
+        let sum = Histogram::default();
+        for one in all {
+            for (sum, count) in sum.counts.iter().zip(&one.counts) {
+                sum.fetch_add(count.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            sum.micros.fetch_add(one.micros.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        sum
+    }
+
+    /// The counts of its buckets, in the order of the bounds, and what is beyond.
+    pub(crate) fn buckets(&self) -> Buckets {
+        self.counts.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// What it has now. The count is that of its buckets, whoever counts meanwhile.
@@ -59,5 +107,33 @@ impl Histogram {
             count: counts.iter().sum(),
             seconds: self.micros.load(Ordering::Relaxed) as f64 / 1e6,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_lies_between_the_bounds_of_its_bucket() {
+        let histogram = Histogram::default();
+        assert_eq!(quantile(&histogram.buckets(), 0.99), None, "nothing was counted");
+        histogram.record_many(Duration::from_micros(30), 90);
+        histogram.record_many(Duration::from_micros(800), 10);
+        let quantile = |share| quantile(&histogram.buckets(), share).expect("something is there");
+        assert!(quantile(0.5) < 0.000_05);
+        assert!(quantile(0.99) > 0.000_5 && quantile(0.99) < 0.001, "{}", quantile(0.99));
+        histogram.record_many(Duration::from_secs(60), 1_000);
+        assert!((quantile(0.99) - 10.0).abs() < 1e-9, "no more is known than the last bound");
+    }
+
+    #[test]
+    fn histograms_add_up() {
+        let (one, other) = (Histogram::default(), Histogram::default());
+        one.record(Duration::from_micros(30));
+        other.record_many(Duration::from_micros(40), 2);
+        let sum = Histogram::sum([&one, &other]).counted();
+        assert_eq!((sum.count, sum.buckets[0].1), (3, 3));
+        assert!((sum.seconds - 0.000_11).abs() < 1e-12);
     }
 }

@@ -30,6 +30,9 @@ impl Node {
         while runtimes.len() < inboxes.len() {
             runtimes.push(runtime()?);
         }
+        let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
+        let is_first = self.shared.runtimes.set(handles).is_ok();
+        debug_assert!(is_first, "a node starts its cores once");
         #[cfg(feature = "sql")]
         let statements = {
             let cores = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();

@@ -30,6 +30,9 @@ pub(crate) struct LaneTraffic {
     /// Bytes and messages that were packed for sending.
     pub(crate) sent_bytes: u64,
     pub(crate) sent_messages: u64,
+    /// Bytes of entries of logs, and of copies, among these.
+    pub(crate) sent_append_bytes: u64,
+    pub(crate) sent_chunk_bytes: u64,
     /// Batches that were handed to the link.
     pub(crate) sent_batches: u64,
     /// Messages that found no room, or whose link broke.
@@ -114,11 +117,17 @@ impl Lane {
             Urgency::Append => (&mut state.data, data_bytes_max),
             Urgency::Chunk => (&mut state.chunks, self.limits.chunk_bytes_max),
         };
-        let has_room = queue.bytes() == 0 || queue.bytes() + carried_bytes(message) <= bytes_max;
+        let carried = carried_bytes(message);
+        let has_room = queue.bytes() == 0 || queue.bytes() + carried <= bytes_max;
         match has_room.then(|| queue.push(message)).flatten() {
             Some(bytes) => {
                 state.traffic.sent_messages += 1;
                 state.traffic.sent_bytes += bytes as u64;
+                match urgency {
+                    Urgency::Append => state.traffic.sent_append_bytes += carried as u64,
+                    Urgency::Chunk => state.traffic.sent_chunk_bytes += carried as u64,
+                    Urgency::Control | Urgency::Answer => {}
+                }
                 drop(state);
                 self.is_fresh.store(true, Ordering::Release);
             }

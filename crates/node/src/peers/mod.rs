@@ -95,6 +95,9 @@ pub(crate) struct PeerTraffic {
     pub(crate) sent_bytes: u64,
     pub(crate) sent_messages: u64,
     pub(crate) sent_batches: u64,
+    /// Bytes of entries of logs, and of copies, among these.
+    pub(crate) sent_append_bytes: u64,
+    pub(crate) sent_chunk_bytes: u64,
     /// Found no room, or their link broke.
     pub(crate) dropped_messages: u64,
     /// Waits in all lanes.
@@ -276,7 +279,6 @@ impl Peers {
     }
 
     /// How much was exchanged with each node that has an address.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the metrics"))]
     pub(crate) fn traffic(&self) -> BTreeMap<NodeId, PeerTraffic> {
         let peers = self.peers.read();
         peers.iter().map(|(node, peer)| (node.clone(), peer.traffic())).collect()
@@ -325,6 +327,11 @@ impl Peers {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
+    /// How many links other nodes have open to this one.
+    pub(crate) fn links(&self) -> usize {
+        LINKS_MAX.saturating_sub(self.places.available_permits())
+    }
+
     fn peer(&self, node: &NodeId, address: &PeerAddress) -> Option<Arc<Peer>> {
         let pulse = self.pulse(node)?;
         pulse.refuses(false);
@@ -363,6 +370,8 @@ impl Peer {
             traffic.sent_bytes += lane.sent_bytes;
             traffic.sent_messages += lane.sent_messages;
             traffic.sent_batches += lane.sent_batches;
+            traffic.sent_append_bytes += lane.sent_append_bytes;
+            traffic.sent_chunk_bytes += lane.sent_chunk_bytes;
             traffic.dropped_messages += lane.dropped_messages;
             traffic.waiting_bytes += lane.waiting_bytes;
         }

@@ -147,6 +147,7 @@ impl Dump {
             }
             self.is_turn_of_news = !self.is_turn_of_news;
             if self.bases.is_empty() && self.wanted.is_empty() {
+                self.shared.doors.backed_up(clock::now());
                 let signal = Arc::clone(&self.signal);
                 match tokio::time::timeout(PULSE, signal.next()).await {
                     Ok(partition) => self.tell_entries(partition),

@@ -7,7 +7,6 @@ use isogrid_core::limits::check_map_name;
 use isogrid_core::{Error, ErrorCode, MapId, NodeId};
 use isogrid_proto::pb;
 
-use super::status::live_nodes;
 use crate::control::ClusterFacts;
 use crate::engine::SAMPLED_ONE_OF;
 use crate::node::Shared;
@@ -166,7 +165,7 @@ async fn find(shared: &Shared, name: &str) -> Result<MapId, Error> {
 }
 
 async fn ask_all(shared: &Shared, question: &ReportQuestion) -> (ClusterFacts, Reports) {
-    let reports = shared.reports(question, live_nodes(&shared.control.facts())).await;
+    let reports = shared.reports(question, shared.control.facts().live_members()).await;
     (shared.control.facts(), reports)
 }
 

@@ -45,8 +45,8 @@ pub(crate) async fn members(shared: &Shared) -> Vec<Value> {
 }
 
 /// Who holds which partition.
-pub(crate) fn partitions(shared: &Shared) -> Value {
-    let list = of_partitions::partitions(shared, &[]);
+pub(crate) async fn partitions(shared: &Shared) -> Value {
+    let list = of_partitions::partitions(shared, &pb::PartitionsRequest::default()).await;
     json!({
         "table_version": list.table_version,
         "partitions_total": list.partitions_total,

@@ -18,8 +18,8 @@
 mod change;
 mod clients;
 mod dump;
-pub(crate) mod json;
 mod insight;
+pub(crate) mod json;
 mod maps;
 mod nodes;
 mod partitions;

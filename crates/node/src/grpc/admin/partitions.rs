@@ -7,7 +7,6 @@ use isogrid_core::slot::slot_of;
 use isogrid_core::{Error, ErrorCode, PartitionEntry, PartitionId, Replica};
 use isogrid_proto::pb;
 
-use super::status::live_nodes;
 use crate::control::ClusterFacts;
 use crate::control::view::View;
 use crate::node::Shared;
@@ -41,7 +40,7 @@ pub(super) async fn partitions(
 /// How large each partition is, as those say who lead.
 async fn sizes(shared: &Shared) -> BTreeMap<PartitionId, u64> {
     let question = ReportQuestion { sizes: true, ..ReportQuestion::default() };
-    let reports = shared.reports(&question, live_nodes(&shared.control.facts())).await;
+    let reports = shared.reports(&question, shared.control.facts().live_members()).await;
     reports.into_values().flat_map(|report| report.sizes).collect()
 }
 

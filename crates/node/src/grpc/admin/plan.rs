@@ -47,6 +47,16 @@ pub(super) async fn plan(shared: &Shared, without: &[String]) -> Result<pb::Plan
     })
 }
 
+impl Shared {
+    /// How many steps are left to the table that is wanted; only the council's leader looks.
+    pub(crate) fn moves_pending(&self) -> Option<u64> {
+        let view = self.control.now_known();
+        let leads = self.council.figures().is_leader && view.cluster.is_some();
+        let steps = || outlook(&view.table, &placed(&view, &[]), view.copies()).steps.len() as u64;
+        leads.then(steps)
+    }
+}
+
 /// The nodes that would have a place: those that serve and stay, and those that will be back in a moment.
 fn placed(view: &View, without: &[String]) -> Members {
     let nodes = view.nodes.values().filter(|news| {

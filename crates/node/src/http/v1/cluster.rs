@@ -24,5 +24,5 @@ pub(super) async fn members(State(api): State<Api>, request: Request) -> Answer 
 /// `GET /v1/partitions`
 pub(super) async fn partitions(State(api): State<Api>, request: Request) -> Answer {
     Ask::new(request, Did::Admin, &[])?;
-    Ok(ok(&json::partitions(&api.shared)))
+    Ok(ok(&json::partitions(&api.shared).await))
 }

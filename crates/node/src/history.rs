@@ -1,0 +1,110 @@
+//! [`History`]: a node's key figures of the last day, one point each ten seconds, so that whoever looks sees a line and not
+//! a dot. A node with a data folder has it again after a restart.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `ring` | the points, and how they are thinned out and written |
+//! | `balance` | how evenly partitions are used |
+//! | `sampler` | takes a point now and then |
+
+mod balance;
+mod ring;
+mod sampler;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use tracing::warn;
+
+pub(crate) use balance::{Balance, Load};
+pub(crate) use ring::{NAMES, Point};
+pub(crate) use sampler::run;
+
+use ring::Ring;
+
+/// The file in the data folder.
+const FILE: &str = "history";
+
+/// A node's key figures of the last day.
+pub(crate) struct History {
+    /// Held for a push or a copy.
+    ring: Mutex<Ring>,
+    balance: Mutex<Balance>,
+    file: Option<PathBuf>,
+}
+
+impl History {
+    /// What the folder has of it. What cannot be read is begun anew: nobody's data depend on it.
+    pub(crate) fn open(folder: Option<&Path>) -> Self {
+        let file = folder.map(|folder| folder.join(FILE));
+        let ring = file.as_deref().and_then(read).unwrap_or_default();
+        History { ring: Mutex::new(ring), balance: Mutex::default(), file }
+    }
+
+    /// How evenly partitions are used, as it was last looked at.
+    pub(crate) fn balance(&self) -> Balance {
+        *self.balance.lock()
+    }
+
+    /// The points since a moment, in seconds since the epoch: no more than so many, each the mean of those that it stands for.
+    pub(crate) fn since(&self, at_s: u64, points_max: usize) -> Vec<Point> {
+        self.ring.lock().since(at_s, points_max)
+    }
+
+    /// Writes it to the data folder, if there is one.
+    pub(crate) fn save(&self) {
+        let Some(file) = &self.file else { return };
+        let bytes = self.ring.lock().encode();
+        if let Err(error) = write(file, &bytes) {
+            warn!(file = %file.display(), %error, "the history cannot be written");
+        }
+    }
+}
+
+fn read(file: &Path) -> Option<Ring> {
+    let bytes = fs::read(file).ok()?;
+    let ring = Ring::decode(&bytes);
+    if ring.is_none() {
+        warn!(file = %file.display(), "the history cannot be read and begins anew");
+    }
+    ring
+}
+
+/// Beside the old one first, so that there is always one whole.
+fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let fresh = file.with_extension("new");
+    fs::File::create(&fresh)?.write_all(bytes)?;
+    fs::rename(fresh, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_there_again_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let history = History::open(Some(folder.path()));
+        history.ring.lock().push(Point { at_s: 1_000, figures: [1.5; NAMES.len()] });
+        history.save();
+        let again = History::open(Some(folder.path()));
+        assert_eq!(again.since(0, 10), history.since(0, 10));
+        assert_eq!(again.since(0, 10).len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_reason_not_to_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(FILE), b"something else").expect("written");
+        let history = History::open(Some(folder.path()));
+        assert!(history.since(0, 10).is_empty());
+        history.save();
+    }
+
+    #[test]
+    fn without_a_folder_nothing_is_written() {
+        History::open(None).save();
+    }
+}
