@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
 use crate::clients::Client;
+use crate::doors::CoreBytes;
 
 /// How long a refused connection stays open, so that its client can read why.
 const REFUSAL_LINGER: Duration = Duration::from_secs(1);
@@ -122,6 +123,8 @@ const PREFACE_BYTES: usize = 24;
 pub(crate) struct Connection {
     socket: TcpStream,
     state: Arc<ConnectionState>,
+    /// Where its core counts bytes.
+    bytes: Arc<CoreBytes>,
     /// Ends a refused connection, or one whose client has not said enough yet.
     patience: Option<Pin<Box<Sleep>>>,
     received: usize,
@@ -129,10 +132,14 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Wraps a socket.
-    pub(crate) fn new(socket: TcpStream, state: Arc<ConnectionState>) -> Self {
+    pub(crate) fn new(
+        socket: TcpStream,
+        state: Arc<ConnectionState>,
+        bytes: Arc<CoreBytes>,
+    ) -> Self {
         let patience = if state.refused { REFUSAL_LINGER } else { SILENCE_MAX };
         let patience = Some(Box::pin(tokio::time::sleep(patience)));
-        Self { socket, state, patience, received: 0 }
+        Self { socket, state, bytes, patience, received: 0 }
     }
 
     fn check_ended(&self) -> io::Result<()> {
@@ -145,6 +152,7 @@ impl Connection {
     fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
             self.state.client.sent(*bytes);
+            self.bytes.sent(self.state.is_peer(), *bytes);
         }
         written
     }
@@ -179,6 +187,7 @@ impl AsyncRead for Connection {
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
         let received = buffer.filled().len() - before;
         self.state.client.received(received);
+        self.bytes.received(self.state.is_peer(), received);
         if self.patience.is_some() && !self.state.refused {
             self.received += received;
             if self.received >= PREFACE_BYTES {
@@ -238,7 +247,7 @@ mod tests {
         let (socket, peer) = listener.accept().await.expect("connected");
         let listed = Clients::default().open(Door::Grpc, peer);
         let state = ConnectionState::new(listed, 0, false, Arc::default());
-        (client, Connection::new(socket, Arc::new(state)))
+        (client, Connection::new(socket, Arc::new(state), Arc::default()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -266,7 +275,7 @@ mod tests {
         let client = Arc::clone(&connection.state.client);
         let state = Arc::new(ConnectionState::new(client, 0, true, Arc::clone(&open)));
         let Connection { socket, .. } = connection;
-        let mut connection = Connection::new(socket, Arc::clone(&state));
+        let mut connection = Connection::new(socket, Arc::clone(&state), Arc::default());
         assert_eq!(open.load(Ordering::Relaxed), 1);
         state.become_peer();
         state.become_peer();

@@ -14,7 +14,6 @@ use tracing::{error, info};
 
 use crate::acceptor::{Accepted, Acceptor};
 use crate::connection::Connection;
-use crate::doors::CountedConnection;
 use crate::handler::Handler;
 use crate::janitor::{CoreConnections, Janitor};
 use crate::listen::Listeners;
@@ -64,9 +63,7 @@ impl CoreWork {
         let incoming = ReceiverStream::new(self.inbox).map(move |accepted| {
             connections.add(&accepted.state);
             let socket = tokio::net::TcpStream::from_std(accepted.socket)?;
-            let (state, bytes) = (Arc::clone(&accepted.state), Arc::clone(&bytes));
-            let connection = Connection::new(socket, accepted.state);
-            Ok(CountedConnection { connection, state, bytes })
+            Ok(Connection::new(socket, accepted.state, Arc::clone(&bytes)))
         });
         let stopping = self.stopping.clone();
         let shared = Arc::clone(&self.shared);

@@ -1,15 +1,7 @@
 //! [`Doors`]: what goes through this node's doors, counted: connections, streams, bytes. Each core counts for itself.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tonic::transport::server::Connected;
-
-use crate::connection::{Connection, ConnectionState};
 
 /// What goes through this node's doors.
 pub(crate) struct Doors {
@@ -30,6 +22,20 @@ pub(crate) struct CoreBytes {
     to_clients: AtomicU64,
     from_nodes: AtomicU64,
     to_nodes: AtomicU64,
+}
+
+impl CoreBytes {
+    /// Bytes came over a connection: from another node or from a client.
+    pub(crate) fn received(&self, is_peer: bool, bytes: usize) {
+        let count = if is_peer { &self.from_nodes } else { &self.from_clients };
+        count.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes went over it.
+    pub(crate) fn sent(&self, is_peer: bool, bytes: usize) {
+        let count = if is_peer { &self.to_nodes } else { &self.to_clients };
+        count.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// Bytes over connections that were opened to this node, by who opened them.
@@ -106,91 +112,6 @@ impl Gauge {
 impl Drop for Entered {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A connection whose bytes are counted: once for each call of the system, whatever is in it.
-#[derive(Debug)]
-pub(crate) struct CountedConnection {
-    pub(crate) connection: Connection,
-    pub(crate) state: Arc<ConnectionState>,
-    pub(crate) bytes: Arc<CoreBytes>,
-}
-
-impl CountedConnection {
-    fn received(&self, bytes: usize) {
-        let count = match self.state.is_peer() {
-            true => &self.bytes.from_nodes,
-            false => &self.bytes.from_clients,
-        };
-        count.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = written {
-            let count = match self.state.is_peer() {
-                true => &self.bytes.to_nodes,
-                false => &self.bytes.to_clients,
-            };
-            count.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
-        written
-    }
-}
-
-impl Connected for CountedConnection {
-    type ConnectInfo = Arc<ConnectionState>;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.connection.connect_info()
-    }
-}
-
-impl AsyncRead for CountedConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.connection).poll_read(context, buffer);
-        let received = buffer.filled().len() - before;
-        if received > 0 {
-            self.received(received);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for CountedConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.connection).poll_write(context, bytes);
-        self.sent(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.connection).poll_write_vectored(context, buffers);
-        self.sent(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.connection.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(context)
     }
 }
 

@@ -15,6 +15,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use isogrid_core::Timestamp;
 use parking_lot::Mutex;
 use tracing::warn;
 
@@ -23,6 +24,12 @@ pub(crate) use ring::{NAMES, Point};
 pub(crate) use sampler::run;
 
 use ring::Ring;
+
+/// For how long the last point says how it is now.
+const FRESH_SECONDS: u64 = 30;
+
+/// Which figure of a point is the duration of all but the slowest operations.
+const P99: usize = 2;
 
 /// The file in the data folder.
 const FILE: &str = "history";
@@ -51,6 +58,13 @@ impl History {
     /// The points since a moment, in seconds since the epoch: no more than so many, each the mean of those that it stands for.
     pub(crate) fn since(&self, at_s: u64, points_max: usize) -> Vec<Point> {
         self.ring.lock().since(at_s, points_max)
+    }
+
+    /// In what time 99 of 100 operations were answered at the last look, if that was not long ago; nought if there were none.
+    pub(crate) fn p99_seconds(&self, now: Timestamp) -> f64 {
+        let ring = self.ring.lock();
+        let is_new = |point: &&Point| now.0 / 1_000 <= point.at_s + FRESH_SECONDS;
+        ring.newest().filter(is_new).map_or(0.0, |point| f64::from(point.figures[P99]))
     }
 
     /// Writes it to the data folder, if there is one.

@@ -154,7 +154,7 @@ async fn serve_grpc(
             .run(listener);
     let incoming = ReceiverStream::new(inbox).map(|accepted| {
         let socket = tokio::net::TcpStream::from_std(accepted.socket)?;
-        Ok(Connection::new(socket, accepted.state))
+        Ok(Connection::new(socket, accepted.state, Arc::default()))
     });
     let closed = closing.clone();
     let accepting = async {

@@ -76,6 +76,10 @@ pub(crate) fn candidates(
     let of_use = indexes.iter().filter_map(|index| candidate(index, &terms, columns));
     let mut of_use: Vec<Candidate<'_>> = of_use.collect();
     of_use.sort_by_key(|candidate| std::cmp::Reverse(candidate.rank()));
+    // Nothing gives fewer than one.
+    if of_use.first().is_some_and(|best| best.rank().0) {
+        of_use.truncate(1);
+    }
     of_use.iter().map(walk).collect()
 }
 

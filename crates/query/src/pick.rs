@@ -51,14 +51,20 @@ struct Shown {
 impl Pick {
     /// What an optimised plan picks, if it does nothing else.
     pub(crate) fn of(plan: &LogicalPlan) -> Option<Self> {
-        let (limit, plan) = match plan {
-            LogicalPlan::Limit(limit) => (Some(most(limit)?), &*limit.input),
-            plan => (None, plan),
-        };
-        let (projection, plan) = match plan {
-            LogicalPlan::Projection(projection) => (Some(projection), &*projection.input),
-            plan => (None, plan),
-        };
+        let (mut limit, mut projection, mut plan) = (None, None, plan);
+        loop {
+            plan = match plan {
+                LogicalPlan::Limit(one) if limit.is_none() => {
+                    limit = Some(most(one)?);
+                    &*one.input
+                }
+                LogicalPlan::Projection(one) if projection.is_none() => {
+                    projection = Some(one);
+                    &*one.input
+                }
+                _ => break,
+            };
+        }
         let (predicate, plan) = match plan {
             LogicalPlan::Filter(filter) => (Some(filter.predicate.clone()), &*filter.input),
             plan => (None, plan),

@@ -149,6 +149,8 @@ pub struct MemberStatus {
     pub slow_operations_total: u64,
     /// How many milliseconds its clock is ahead of that of the node that answered, beyond what the way may have taken.
     pub clock_offset_ms: i64,
+    /// In what time it answered 99 of 100 operations lately; `None` if there were none.
+    pub p99: Option<Duration>,
     /// How far it is with that; `None` unless it is recovering.
     pub recovery: Option<RecoveryStatus>,
     /// Its background workers.
@@ -323,6 +325,7 @@ impl From<pb::MemberStatus> for MemberStatus {
             copy_bytes_received: member.copy_bytes_received,
             slow_operations_total: member.slow_operations_total,
             clock_offset_ms: member.clock_offset_ms,
+            p99: (member.p99_us > 0).then(|| Duration::from_micros(member.p99_us)),
             recovery: member.recovery.map(RecoveryStatus::from),
             workers: member.workers.into_iter().map(worker).collect(),
         }

@@ -168,13 +168,13 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         ErrorCode::HttpRequestInvalid,
         "request over HTTP cannot be read",
         "Its method, a header, a parameter or its body is not what the address takes.",
-        "mend what the message names; /v1/openapi.json has all addresses with what they take",
+        "mend what the message names: /v1/openapi.json has all addresses with what they take",
     ),
     invalid(
         ErrorCode::NothingThere,
         "nothing is there",
         "No such address is served, or the record or the client that it names is not there.",
-        "check the address; /v1/openapi.json has all of them",
+        "check the address: /v1/openapi.json has all of them",
     ),
     invalid(
         ErrorCode::ConditionFailed,

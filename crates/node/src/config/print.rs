@@ -83,10 +83,17 @@ mod tests {
     #[test]
     fn every_key_is_printed_once() {
         let text = default_toml();
+        let mut section = "";
+        let mut printed = Vec::new();
+        for line in text.lines().map(|line| line.trim_start_matches("# ")) {
+            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                section = name;
+            } else if let Some((name, _)) = line.split_once(" = ") {
+                printed.push((section, name));
+            }
+        }
         for key in KEYS {
-            let name = key.split().1;
-            let lines = text.lines().map(|line| line.trim_start_matches("# "));
-            let count = lines.filter(|line| line.starts_with(&format!("{name} = "))).count();
+            let count = printed.iter().filter(|one| **one == key.split()).count();
             assert_eq!(count, 1, "{}", key.name);
         }
     }

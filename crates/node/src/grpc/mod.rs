@@ -30,7 +30,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::clients::{Did, Who};
-use crate::doors::CountedConnection;
+use crate::connection::Connection;
 use crate::node::Shared;
 use crate::peers::message::PeerHandler;
 
@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     doors: Doors,
     core: usize,
-    connections: impl Stream<Item = std::io::Result<CountedConnection>>,
+    connections: impl Stream<Item = std::io::Result<Connection>>,
     stopping: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let message_bytes_max = shared.engine.limits().frame_bytes_max + ENVELOPE_BYTES;

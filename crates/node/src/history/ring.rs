@@ -36,6 +36,11 @@ const POINT_BYTES: usize = 8 + 4 * NAMES.len();
 pub(super) struct Ring(VecDeque<Point>);
 
 impl Ring {
+    /// The last one.
+    pub(super) fn newest(&self) -> Option<&Point> {
+        self.0.back()
+    }
+
     /// One more. A clock that was set back takes the points behind it with it: time goes one way in here.
     pub(super) fn push(&mut self, point: Point) {
         while self.0.back().is_some_and(|last| last.at_s >= point.at_s) {

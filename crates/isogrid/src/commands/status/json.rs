@@ -93,6 +93,7 @@ pub(crate) fn member(member: &MemberStatus) -> Value {
         "copy_bytes_received": member.copy_bytes_received,
         "slow_operations_total": member.slow_operations_total,
         "clock_offset_ms": member.clock_offset_ms,
+        "p99_us": member.p99.map(|p99| p99.as_micros() as u64),
         "recovery": member.recovery.as_ref().map(recovery),
         "workers": all(&member.workers, worker),
     });

@@ -134,13 +134,14 @@ const NARROW: &[Shown] = &[
     shown("OPS/S", Some(Column::Ops), 9, |row| rate(row.ops_per_second)),
     shown("MEMORY", Some(Column::Memory), 14, memory),
     shown("LEADS", Some(Column::Leads), 6, |row| thousands(row.leads.into())),
-    shown("CONNS", Some(Column::Connections), 6, |row| own(row, thousands(row.connections.into()))),
+    shown("P99 MS", Some(Column::P99), 7, p99),
     shown("LAG MS", Some(Column::Lag), 7, |row| thousands(row.lag_ms)),
     shown("SLOW/S", Some(Column::Slow), 6, |row| small_rate(row.slow_per_second)),
 ];
 
 /// What else there is room for on a wide terminal.
 const MORE: &[Shown] = &[
+    shown("CONNS", None, 6, |row| own(row, thousands(row.connections.into()))),
     shown("BACKUPS", None, 8, |row| thousands(row.backups.into())),
     shown("ENTRIES", None, 13, |row| own(row, thousands(row.entries))),
     shown("DISK", None, 10, |row| row.disk_bytes.map_or_else(|| "-".into(), size)),
@@ -148,6 +149,10 @@ const MORE: &[Shown] = &[
     shown("ZONE", None, 8, |row| if row.zone.is_empty() { "-".into() } else { row.zone.clone() }),
     shown("VERSION", None, 10, |row| own(row, row.version.clone())),
 ];
+
+fn p99(row: &MemberRow) -> String {
+    row.p99.map_or_else(|| "-".into(), |p99| format!("{:.2}", p99.as_secs_f64() * 1e3))
+}
 
 fn members(frame: &mut Frame<'_>, model: &Model, area: Rect, is_wide: bool) {
     let more = if is_wide { MORE } else { &[] };

@@ -27,7 +27,7 @@ pub(super) enum Column {
     Ops,
     Memory,
     Leads,
-    Connections,
+    P99,
     Lag,
     Slow,
 }
@@ -38,7 +38,7 @@ impl Column {
         Column::Ops,
         Column::Memory,
         Column::Leads,
-        Column::Connections,
+        Column::P99,
         Column::Lag,
         Column::Slow,
     ];
@@ -72,6 +72,7 @@ pub(super) struct MemberRow {
     /// Unknown until there are two looks.
     pub(super) ops_per_second: Option<f64>,
     pub(super) slow_per_second: Option<f64>,
+    pub(super) p99: Option<Duration>,
     pub(super) memory_bytes: u64,
     pub(super) memory_limit_bytes: u64,
     pub(super) leads: u32,
@@ -220,6 +221,7 @@ impl Model {
             zone: member.zone.clone(),
             ops_per_second: rates.map(|(ops, _)| *ops),
             slow_per_second: rates.map(|(_, slow)| *slow),
+            p99: member.p99,
             memory_bytes: member.resident_bytes,
             memory_limit_bytes: member.memory_limit_bytes,
             leads: member.primaries,
@@ -290,7 +292,7 @@ fn order(column: Column, one: &MemberRow, other: &MemberRow) -> Ordering {
         Column::Ops => known(other.ops_per_second).total_cmp(&known(one.ops_per_second)),
         Column::Memory => other.memory_bytes.cmp(&one.memory_bytes),
         Column::Leads => other.leads.cmp(&one.leads),
-        Column::Connections => other.connections.cmp(&one.connections),
+        Column::P99 => other.p99.cmp(&one.p99),
         Column::Lag => other.lag_ms.cmp(&one.lag_ms),
         Column::Slow => known(other.slow_per_second).total_cmp(&known(one.slow_per_second)),
     }

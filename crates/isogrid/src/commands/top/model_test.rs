@@ -12,6 +12,7 @@ pub(crate) fn member(name: &str, operations: u64, memory: u64) -> MemberStatus {
     (member.memory_limit_bytes, member.primaries, member.backups) = (4 << 30, 86, 85);
     (member.connections, member.entries) = (12, 250_000);
     (member.version, member.disk, member.zone) = ("0.1.0".into(), "ok".into(), "eu-1".into());
+    member.p99 = Some(Duration::from_micros(1_840));
     (member.disk_log_bytes, member.uptime) = (300 << 20, Duration::from_secs(3_725));
     member
 }

@@ -162,6 +162,7 @@ fn fill(status: &mut pb::MemberStatus, report: &NodeReport) {
     status.copy_bytes_received = report.copy_bytes_received;
     status.slow_operations_total = report.slow_total;
     status.clock_offset_ms = report.clock_offset_ms;
+    status.p99_us = report.p99_us;
     status.workers = report.workers.iter().map(worker).collect();
     status.disk = match &report.disk {
         None => "none",
