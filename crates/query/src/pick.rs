@@ -23,6 +23,9 @@ use futures::{StreamExt, TryStreamExt};
 use crate::budget::Budget;
 use crate::table::GridTable;
 
+/// So many rows are looked at together at the least, however few are wanted.
+const BATCH_ROWS_MIN: usize = 32;
+
 /// A statement that picks rows.
 #[derive(Debug)]
 pub(crate) struct Pick {
@@ -110,6 +113,8 @@ impl Pick {
         // Rows that are read and not picked do not count.
         let fetch = self.limit.filter(|_| predicate.is_none());
         let walk = table.walk(self.columns.as_ref(), &hints, fetch, 1).await;
+        let batch_rows =
+            self.limit.map_or(batch_rows, |limit| limit.clamp(BATCH_ROWS_MIN, batch_rows));
         let rows = walk.stream(0, batch_rows, Some(budget));
         let expressions = self.shown.as_ref().map(|shown| shown.expressions.clone());
         let schema = self.shown.as_ref().map_or_else(|| rows.schema(), |one| one.schema.clone());

@@ -1,5 +1,6 @@
 //! Statements of SQL, whichever door they come through: on threads of their own, so many at once, over the maps of the cluster.
 
+mod asking;
 mod door;
 mod peers;
 mod source;
