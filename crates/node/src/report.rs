@@ -384,19 +384,6 @@ fn clock_offset_ms(theirs_ms: u64, sent: Timestamp, heard: Timestamp) -> i64 {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_is_ahead_only_of_what_the_way_cannot_explain() {
-        let (sent, heard) = (Timestamp(1_000), Timestamp(1_040));
-        for (theirs, offset) in [(1_000, 0), (1_020, 0), (1_040, 0), (1_100, 60), (700, -300)] {
-            assert_eq!(clock_offset_ms(theirs, sent, heard), offset, "{theirs}");
-        }
-    }
-}
-
 /// What primaries say of copies that are not whole, as health wants to hear it.
 pub(crate) fn mended(reports: &Reports) -> Vec<Lead> {
     let mut leads: BTreeMap<PartitionId, Lead> = BTreeMap::new();
@@ -411,4 +398,17 @@ pub(crate) fn mended(reports: &Reports) -> Vec<Lead> {
         lead.followers.push((node.clone(), Follower::default()));
     }
     leads.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_ahead_only_of_what_the_way_cannot_explain() {
+        let (sent, heard) = (Timestamp(1_000), Timestamp(1_040));
+        for (theirs, offset) in [(1_000, 0), (1_020, 0), (1_040, 0), (1_100, 60), (700, -300)] {
+            assert_eq!(clock_offset_ms(theirs, sent, heard), offset, "{theirs}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ mod tests {
             (NodeId::new(name), NodeNews { member, intent: *intent })
         };
         let nodes: BTreeMap<NodeId, NodeNews> = nodes.iter().map(news).collect();
-        let voters: BTreeSet<NodeId> = voters.iter().map(|name| NodeId::new(name)).collect();
+        let voters: BTreeSet<NodeId> = voters.iter().map(NodeId::new).collect();
         ClusterFacts {
             view: Arc::new(View { nodes: Arc::new(nodes), ..View::empty() }),
             leader: None,

@@ -98,23 +98,25 @@ pub(crate) enum What {
     Compacted,
 }
 
+/// A connection, and what is held by those that use it.
+type Used = (Channel, Arc<()>);
+
 /// Connections to other nodes, for watches.
 #[derive(Default)]
 pub(crate) struct Owners {
     /// By address: each with what is held by those that use it.
-    open: Mutex<BTreeMap<String, Vec<(Channel, Arc<()>)>>>,
+    open: Mutex<BTreeMap<String, Vec<Used>>>,
 }
 
 impl Owners {
     /// A connection that can take another watch, and a sign that it is used.
-    async fn channel(&self, address: &str) -> Result<(Channel, Arc<()>)> {
+    async fn channel(&self, address: &str) -> Result<Used> {
         let found = {
             let mut open = self.open.lock();
             // Those that nobody uses any more are closed.
             open.values_mut().for_each(|all| all.retain(|(_, used)| Arc::strong_count(used) > 1));
             open.retain(|_, all| !all.is_empty());
-            let has_room =
-                |one: &&(Channel, Arc<()>)| Arc::strong_count(&one.1) <= WATCHES_PER_CHANNEL_MAX;
+            let has_room = |one: &&Used| Arc::strong_count(&one.1) <= WATCHES_PER_CHANNEL_MAX;
             open.get(address).and_then(|all| all.iter().find(has_room)).cloned()
         };
         if let Some(found) = found {
