@@ -26,6 +26,9 @@ use crate::node::Shared;
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// After so long a page is not being read: it waits, for a primary or for other nodes.
+const TURN_MAX: Duration = Duration::from_millis(5);
+
 /// The maps of the cluster.
 pub(super) struct GridSource {
     shared: Arc<Shared>,
@@ -48,24 +51,38 @@ impl GridSource {
         GridSource { shared, writer: Arc::default(), cores, turns }
     }
 
-    /// Does something on the core of a partition: a page holds its partition up, and on a thread that gives way to others it would for
-    /// long. A statement that is answered on a core stays there.
+    /// Takes a page of a partition that this node leads in its turn, so that operations get theirs in between. One whose answer has to
+    /// wait for something gives its turn away.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        core: usize,
+        page: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let turn = Arc::clone(&self.turns[core]).acquire_owned().await;
+        self.on_core(core, async move {
+            let mut page = std::pin::pin!(page);
+            match tokio::time::timeout(TURN_MAX, page.as_mut()).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    drop(turn);
+                    page.await
+                }
+            }
+        })
+        .await
+    }
+
+    /// Does something on a core: a partition that is read is held up meanwhile, and on a thread that gives way to others it would be for
+    /// long.
     async fn on_core<T: Send + 'static>(
         &self,
-        partition: PartitionId,
+        core: usize,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        if is_on_core() {
             return work.await;
         }
-        let core = self.core(partition);
-        let turn = Arc::clone(&self.turns[core]).acquire_owned().await;
-        let in_turn = async move {
-            let _turn = turn;
-            work.await
-        };
-        let done = self.cores[core].spawn(in_turn).await;
-        done.unwrap_or_else(|ended| {
+        self.cores[core].spawn(work).await.unwrap_or_else(|ended| {
             let code = if ended.is_panic() { ErrorCode::Internal } else { ErrorCode::ShuttingDown };
             Err(Error::new(code, "while records were read"))
         })
@@ -95,8 +112,9 @@ impl GridSource {
         while !left.is_empty() {
             let asked: Vec<usize> = left.drain(..at_once.min(left.len())).collect();
             let these = asked.iter().map(|place| wanted[*place].clone()).collect();
-            let asking = ask(Arc::clone(&self.shared), self.core(first), these);
-            let answers = self.on_core(first, asking).await?;
+            let core = self.core(first);
+            let asking = ask(Arc::clone(&self.shared), core, these);
+            let answers = self.on_core(core, asking).await?;
             let (count, before) = (asked.len(), left.len());
             let mut waits = false;
             for (place, answer) in asked.into_iter().zip(answers) {
@@ -198,7 +216,7 @@ impl Source for GridSource {
         let owned = |(index, place): &(&str, SeekPlace)| ((*index).to_owned(), place.clone());
         let places = places.iter().map(owned).collect();
         let asking = ask_sizes(shared, core, (map.to_owned(), partition), places, most);
-        let mut sizes = self.on_core(partition, asking).await?.into_iter();
+        let mut sizes = self.on_core(core, asking).await?.into_iter();
         let records = sizes.next().flatten().unwrap_or(0);
         Ok((records, sizes.collect()))
     }
@@ -215,7 +233,12 @@ impl Source for GridSource {
         loop {
             let (shared, core) = (Arc::clone(&self.shared), self.core(from.0));
             let asked = (map.to_owned(), filter.to_vec());
-            match self.on_core(from.0, ask(shared, core, asked, from, rows_max)).await {
+            let asking = ask(shared, core, asked, from, rows_max);
+            let page = match self.is_here(from.0) && !is_on_core() {
+                true => self.in_turn(core, asking).await,
+                false => asking.await,
+            };
+            match page {
                 Err(error) if tries < TRIES && passes(&error) => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -259,6 +282,11 @@ impl Source for GridSource {
         };
         self.all(places, first.partition, ask).await
     }
+}
+
+/// Whether this is a thread that serves operations: what is small is answered there.
+fn is_on_core() -> bool {
+    Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread
 }
 
 /// Whether another try may go well.
