@@ -1,6 +1,8 @@
 //! What a node tells of itself when operators ask: its own figures, the copies that its primaries see under way and how far
 //! backups are behind. Any node asks the others for theirs, and adds them up.
 
+mod clock_offset;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +11,10 @@ use bytes::Bytes;
 use futures::future::join_all;
 use isogrid_cluster::heartbeat::Lead;
 use isogrid_cluster::steward::Follower;
-use isogrid_core::{LogPosition, MapId, NodeId, PartitionId, Result, Timestamp};
+use isogrid_core::{LogPosition, MapId, NodeId, PartitionId, Result};
 use serde::{Deserialize, Serialize};
 
+use self::clock_offset::clock_offset_ms;
 use crate::control::ClusterFacts;
 use crate::control::health::Health;
 use crate::control::question::{pack, unpack};
@@ -373,17 +376,6 @@ impl Shared {
     }
 }
 
-/// How far a clock is ahead that was read somewhere between these two moments of one's own.
-fn clock_offset_ms(theirs_ms: u64, sent: Timestamp, heard: Timestamp) -> i64 {
-    if theirs_ms < sent.0 {
-        -(sent.0.abs_diff(theirs_ms) as i64)
-    } else if theirs_ms > heard.0 {
-        theirs_ms.abs_diff(heard.0) as i64
-    } else {
-        0
-    }
-}
-
 /// What primaries say of copies that are not whole, as health wants to hear it.
 pub(crate) fn mended(reports: &Reports) -> Vec<Lead> {
     let mut leads: BTreeMap<PartitionId, Lead> = BTreeMap::new();
@@ -398,17 +390,4 @@ pub(crate) fn mended(reports: &Reports) -> Vec<Lead> {
         lead.followers.push((node.clone(), Follower::default()));
     }
     leads.into_values().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_is_ahead_only_of_what_the_way_cannot_explain() {
-        let (sent, heard) = (Timestamp(1_000), Timestamp(1_040));
-        for (theirs, offset) in [(1_000, 0), (1_020, 0), (1_040, 0), (1_100, 60), (700, -300)] {
-            assert_eq!(clock_offset_ms(theirs, sent, heard), offset, "{theirs}");
-        }
-    }
 }
