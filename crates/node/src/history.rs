@@ -98,6 +98,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_point_says_how_it_is_as_long_as_it_is_new() {
+        assert_eq!(NAMES[P99], "p99_seconds");
+        let history = History::open(None);
+        assert!(history.p99_seconds(Timestamp(5_000)).abs() < 1e-9, "there is none");
+        let mut figures = [0.0; NAMES.len()];
+        figures[P99] = 0.25;
+        history.ring.lock().push(Point { at_s: 1_000, figures });
+        for (now_ms, p99) in [(1_000_000, 0.25), (1_030_000, 0.25), (1_031_000, 0.0)] {
+            assert!((history.p99_seconds(Timestamp(now_ms)) - p99).abs() < 1e-9, "{now_ms}");
+        }
+    }
+
+    #[test]
     fn it_is_there_again_after_a_restart() {
         let folder = tempfile::tempdir().expect("a folder");
         let history = History::open(Some(folder.path()));
