@@ -57,8 +57,10 @@ impl Workers {
         worker
     }
 
-    /// The workers, in the order in which they were added.
+    /// The workers by name: the threads that add them start in any order.
     pub(crate) fn all(&self) -> Vec<Arc<Worker>> {
-        self.0.lock().clone()
+        let mut all = self.0.lock().clone();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 }

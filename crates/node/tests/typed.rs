@@ -177,7 +177,7 @@ async fn health_and_status_tell_the_truth() {
     assert_eq!(status.members[0].node_id, node.id().as_str());
     assert!(status.members[0].connections >= 2);
     let workers: Vec<&str> = status.members[0].workers.iter().map(|w| w.name.as_str()).collect();
-    assert_eq!(workers, ["janitor-0", "pulse-0", "history", "janitor-1", "pulse-1"]);
+    assert_eq!(workers, ["history", "janitor-0", "janitor-1", "pulse-0", "pulse-1"]);
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ const NARROW: &[Shown] = &[
     shown("OPS/S", Some(Column::Ops), 9, |row| rate(row.ops_per_second)),
     shown("MEMORY", Some(Column::Memory), 14, memory),
     shown("LEADS", Some(Column::Leads), 6, |row| thousands(row.leads.into())),
-    shown("P99 MS", Some(Column::P99), 7, p99),
+    shown("P99 MS", Some(Column::P99), 7, |row| own(row, p99(row))),
     shown("LAG MS", Some(Column::Lag), 7, |row| thousands(row.lag_ms)),
     shown("SLOW/S", Some(Column::Slow), 6, |row| small_rate(row.slow_per_second)),
 ];
