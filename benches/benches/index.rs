@@ -8,7 +8,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use isogrid_core::{
     IndexColumn, IndexKind, Limits, MapId, MapIndex, MapSettings, Op, PartitionId, Reply, Scan,
-    Seek,
+    Seek, View,
 };
 use isogrid_store::{Context, Partition, hash_key};
 use isogrid_value::{Cell, key_behind, push_cell};
@@ -121,6 +121,7 @@ fn find_one_in_a_thousand_by_index(bencher: Bencher<'_, '_>, records: u64) {
                 from: &from,
                 to: &to,
                 entries_max: 512,
+                view: View::Latest,
             };
             let context = Context::default();
             let reply = partition.execute(MAP, &Op::Seek(seek), hash_key(0, b""), &context);
@@ -150,6 +151,7 @@ fn look_at_all(bencher: Bencher<'_, '_>, records: u64) {
                 glob: b"",
                 filter: b"",
                 with_values: true,
+                view: View::Latest,
             };
             let context = Context::default();
             let reply = partition.execute(MAP, &Op::Scan(scan), hash_key(0, b""), &context);

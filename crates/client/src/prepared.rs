@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use isogrid_core::{
     Condition, ErrorCode, Expiry, Limits, NumberFormat, Op, PartitionCount, PartitionId, Receipt,
-    Scan,
+    Scan, View,
 };
 use isogrid_proto::frame::{AtLeast, OpOptions, ReadMode};
 
@@ -199,6 +199,7 @@ impl<'a> Prepared<'a> {
                 glob: &scan.glob,
                 filter: &scan.filter,
                 with_values: scan.with_values,
+                view: View::Latest,
             }),
             Action::Len { partition } => Op::Len { partition: *partition },
             Action::Clear { partition } => Op::Clear { partition: *partition },

@@ -169,6 +169,8 @@ pub enum ErrorCode {
     CutOff = 220,
     /// The clocks of two nodes are too far apart.
     ClocksApart = 221,
+    /// What a scan began to read is not kept any more.
+    ViewLost = 222,
     /// The node's memory mark is reached.
     MemoryFull = 301,
     /// The node has as many connections as it allows.

@@ -45,7 +45,7 @@ pub use log::{
 };
 pub use map::{Eviction, MapSettings};
 pub use members::{Member, MemberState, Members};
-pub use op::{Condition, Expiry, NumberFormat, Op, Scan, Seek, Target};
+pub use op::{Condition, Expiry, Moment, NumberFormat, Op, Scan, Seek, Target, View};
 pub use reply::{Entry, Page, PageEntry, Reply, Sought};
 pub use schema::{ColumnType, MapColumn, MapSchema};
 pub use slot::PartitionCount;

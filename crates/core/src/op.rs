@@ -43,6 +43,29 @@ pub enum NumberFormat {
     MessagePack,
 }
 
+/// A state of a map in a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The version of the last change before it.
+    pub version: Version,
+    /// How many records there were: a replica that has as many and none that is newer has the same.
+    pub records: u64,
+}
+
+/// Which state a page shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// The present one.
+    #[default]
+    Latest,
+    /// The present one, which is kept for the pages that follow if there are any.
+    Begin,
+    /// The one that the page before named.
+    At(Moment),
+    /// None: nobody asks for more pages of this one.
+    Done(Moment),
+}
+
 /// One page of a scan over one partition of one map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scan<'a> {
@@ -60,6 +83,8 @@ pub struct Scan<'a> {
     pub filter: &'a [u8],
     /// Whether values are wanted too.
     pub with_values: bool,
+    /// Which state is shown.
+    pub view: View,
 }
 
 /// One page of what an index of one partition of one map has between two keys, which are as [`MapIndex`](crate::MapIndex)
@@ -76,6 +101,8 @@ pub struct Seek<'a> {
     pub to: &'a [u8],
     /// About how many entries to return.
     pub entries_max: u32,
+    /// Which state is shown.
+    pub view: View,
 }
 
 /// An operation on one map.

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::id::{Timestamp, Version};
+use crate::op::Moment;
 
 /// A value with its version and expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct PageEntry<'a> {
 pub struct Page<'a> {
     /// Where the next page begins; `None` when the partition is done.
     pub next: Option<u64>,
+    /// The state that the next page shows, if it is kept.
+    pub at: Option<Moment>,
     /// The entries found.
     pub entries: Vec<PageEntry<'a>>,
 }
@@ -38,6 +41,8 @@ pub struct Page<'a> {
 pub struct Sought<'a> {
     /// Where the next page begins; `None` when there is no more.
     pub next: Option<&'a [u8]>,
+    /// The state that the next page shows, if it is kept.
+    pub at: Option<Moment>,
     /// The entries found.
     pub entries: Vec<PageEntry<'a>>,
 }

@@ -59,6 +59,7 @@ pub mod logging;
 mod memory;
 mod metrics;
 pub mod node;
+mod packed;
 mod peers;
 #[cfg(feature = "sql")]
 mod pg;

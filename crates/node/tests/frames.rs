@@ -3,7 +3,7 @@
 #[expect(dead_code, reason = "shared by several tests")]
 mod common;
 
-use isogrid_core::{Condition, ErrorCode, Expiry, Op, Outcome, PartitionId, Reply, Scan};
+use isogrid_core::{Condition, ErrorCode, Expiry, Op, Outcome, PartitionId, Reply, Scan, View};
 
 #[tokio::test]
 async fn every_operation_answers() {
@@ -128,6 +128,7 @@ async fn a_read_makes_no_map_and_a_write_does() {
         glob: b"",
         filter: b"",
         with_values: true,
+        view: View::Latest,
     });
     session
         .call("typo", &[Op::Get { key: b"k" }, Op::delete(b"k"), scan], |replies| {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use isogrid_core::PartitionId;
+use isogrid_core::{PartitionId, View};
 
 use crate::index::IndexWalk;
 use crate::source::SeekPlace;
@@ -79,7 +79,8 @@ async fn sizes(
     for walk in candidates {
         for (from, to) in walk.ranges.iter().take(RANGES_MAX) {
             let (from, to) = (Bytes::copy_from_slice(from), Bytes::copy_from_slice(to));
-            places.push((walk.index.as_str(), SeekPlace { partition, from, to }));
+            places
+                .push((walk.index.as_str(), SeekPlace { partition, from, to, view: View::Latest }));
         }
     }
     let (records, counted) = grid.source.sizes(map, partition, &places, COUNTED_MAX).await.ok()?;

@@ -82,8 +82,8 @@ pub use limits::{QueryLimits, Wishes};
 pub use parameter::Parameter;
 pub use route::Route;
 pub use source::{
-    Change, FoundPage, IndexStanding, MapDefinition, NodePlace, Page, Row, SeekPlace, Source,
-    Write, Written,
+    Change, FoundPage, IndexStanding, MapDefinition, NodePlace, Page, PagePlace, Row, SeekPlace,
+    Source, Write, Written,
 };
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, Sql};

@@ -1,5 +1,6 @@
 //! [`GridScan`]: the walk over partitions of a map, the leaf of every plan.
 
+mod reading;
 mod walk;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -206,7 +207,7 @@ impl GridScan {
             pages: 0,
             access: Arc::clone(&self.access),
             part: (self.metrics.clone(), partition),
-            cursor: 0,
+            reading: None,
             wanted: self.fetch.unwrap_or(usize::MAX),
             rows_max,
             output: BaselineMetrics::new(&self.metrics, partition),

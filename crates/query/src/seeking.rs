@@ -1,14 +1,14 @@
 //! [`Seeking`]: what an index has in some partitions, as rows.
 //!
 //! Many partitions are asked at once, each for what it has in a range of keys, until none has more. One whose index is still being
-//! built is walked over instead. A record that changes meanwhile may be met under its old fields and under its new ones, so where a
-//! partition is asked twice its keys are remembered.
+//! built is walked over instead. All pages of a range are of one state. Those of two ranges need not be, and a record may be in both,
+//! so where a partition is asked twice its keys are remembered.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, PartitionId, Result};
+use isogrid_core::{Error, ErrorCode, PartitionId, Result, View};
 
 use crate::index::IndexWalk;
 use crate::source::{Row, SeekPlace};
@@ -60,6 +60,7 @@ impl Seeking {
                 partition,
                 from: from.clone().into(),
                 to: to.clone().into(),
+                view: View::Begin,
             })
         };
         let left = partitions.iter().copied().flat_map(place).collect();
@@ -101,7 +102,10 @@ impl Seeking {
                     let rows = page.rows.into_iter().filter(|row| open.is_new(row)).collect();
                     found.rows.push((partition, rows));
                     match page.next {
-                        Some(from) => again.push(SeekPlace { from, ..place }),
+                        Some(from) => {
+                            let view = page.at.map_or(View::Latest, View::At);
+                            again.push(SeekPlace { from, view, ..place });
+                        }
                         None => open.places -= 1,
                     }
                     if open.places == 0 {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use isogrid_core::{Condition, Expiry, MapIndex, MapSchema, PartitionCount, PartitionId, Result};
+use isogrid_core::{
+    Condition, Expiry, MapIndex, MapSchema, Moment, PartitionCount, PartitionId, Result, View,
+};
 
 /// One record of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,19 @@ pub struct Page {
     pub rows: Vec<Row>,
     /// Where the next page begins; `None` when the partition is done.
     pub next: Option<u64>,
+    /// The state that the next page shows, if it is kept.
+    pub at: Option<Moment>,
+}
+
+/// Where a page is taken: from a partition, from the hash of a key on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PagePlace {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Where to begin: zero, then what the last page said.
+    pub cursor: u64,
+    /// The state that is shown.
+    pub view: View,
 }
 
 /// Where to look in an index: in a partition, from a key on and before another; an empty one is no end.
@@ -38,6 +53,8 @@ pub struct SeekPlace {
     pub from: Bytes,
     /// Where to end.
     pub to: Bytes,
+    /// The state that is shown.
+    pub view: View,
 }
 
 /// Some records that an index has.
@@ -47,6 +64,8 @@ pub struct FoundPage {
     pub rows: Vec<Row>,
     /// Where the next page begins; `None` when there is no more.
     pub next: Option<Bytes>,
+    /// The state that the next page shows, if it is kept.
+    pub at: Option<Moment>,
 }
 
 /// What a map is.
@@ -178,19 +197,16 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// The cluster cannot decide now.
     async fn drop_map(&self, name: &str) -> Result<bool>;
 
-    /// About so many records of a partition of a map, from a cursor on, which is zero at the beginning, and of these such as a filter
-    /// means, as it is encoded; an empty one means all. A record that is present throughout comes exactly once, whoever holds the
-    /// partition meanwhile.
+    /// About so many records of a partition of a map, and of these such as a filter means, as it is encoded; an empty one means all.
+    /// A record that is present throughout comes exactly once, whoever holds the partition meanwhile; and of one state all that it has.
     ///
     /// # Errors
-    /// The grid's: nobody leads the partition, or time ran out.
-    async fn page(
-        &self,
-        map: &str,
-        (partition, cursor): (PartitionId, u64),
-        filter: &[u8],
-        rows_max: u32,
-    ) -> Result<Page>;
+    /// The grid's: nobody leads the partition, the state is not kept any more, or time ran out.
+    async fn page(&self, map: &str, place: PagePlace, filter: &[u8], rows_max: u32)
+    -> Result<Page>;
+
+    /// Nobody asks for more of a state.
+    fn let_go(&self, map: &str, partition: PartitionId, moment: Moment);
 
     /// The records of some keys of a map, where there are any.
     ///

@@ -16,6 +16,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion_distributed::Worker;
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 use isogrid_core::{Error, ErrorCode, Outcome, Result};
 use tokio::time::Instant;
@@ -114,7 +115,16 @@ impl Sql {
     ///
     /// # Errors
     /// The statement is not one, or names what is not there.
-    pub async fn run(&self, statement: &str, parameters: Vec<Parameter>) -> Result<Answer> {
+    pub fn run<'a>(
+        &'a self,
+        statement: &'a str,
+        parameters: Vec<Parameter>,
+    ) -> BoxFuture<'a, Result<Answer>> {
+        // Boxed, here and in what else is public, so that plans are compiled in this crate and not again where they are awaited.
+        Box::pin(self.begin_text(statement, parameters))
+    }
+
+    async fn begin_text(&self, statement: &str, parameters: Vec<Parameter>) -> Result<Answer> {
         let timeout = self.limits.timeout;
         let until = Instant::now() + timeout;
         let counts = &self.grid.counts;

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use futures::future::BoxFuture;
 use isogrid_core::{ColumnType, Error, ErrorCode, Result};
 use isogrid_value::{Field, Filter, Order, col};
 
@@ -50,11 +51,15 @@ impl Sql {
     ///
     /// # Errors
     /// `QueryInvalid`: it is none, names what is not there, or asks for what cannot be watched.
-    pub async fn subscription(
-        &self,
-        statement: &str,
-        parameters: &[Parameter],
-    ) -> Result<Subscription> {
+    pub fn subscription<'a>(
+        &'a self,
+        statement: &'a str,
+        parameters: &'a [Parameter],
+    ) -> BoxFuture<'a, Result<Subscription>> {
+        Box::pin(self.watched_by(statement, parameters))
+    }
+
+    async fn watched_by(&self, statement: &str, parameters: &[Parameter]) -> Result<Subscription> {
         crate::guard::check(statement)?;
         let parsed = parse(statement)?;
         let known = self.grid.source.map(&parsed.map);

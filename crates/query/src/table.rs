@@ -11,7 +11,7 @@ use datafusion::datasource::TableType;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, stream};
-use isogrid_core::{MapColumn, MapSchema};
+use isogrid_core::{MapColumn, MapSchema, View};
 
 use crate::access::Access;
 use crate::columns::Columns;
@@ -20,7 +20,7 @@ use crate::fault;
 use crate::prune;
 use crate::sample::Sample;
 use crate::scan::GridScan;
-use crate::source::{MapDefinition, Source};
+use crate::source::{MapDefinition, PagePlace, Source};
 
 /// How many values of a map are looked at to see which columns it has, and how many partitions are asked at once.
 const SAMPLE_ROWS: usize = 256;
@@ -151,7 +151,10 @@ async fn sampled(grid: &Grid, map: &str) -> isogrid_core::Result<Columns> {
     let mut sample = Sample::default();
     let mut rows = 0;
     let pages = stream::iter(grid.source.partitions().iter())
-        .map(|partition| grid.source.page(map, (partition, 0), &[], SAMPLE_PAGE_ROWS))
+        .map(|partition| {
+            let place = PagePlace { partition, cursor: 0, view: View::Latest };
+            grid.source.page(map, place, &[], SAMPLE_PAGE_ROWS)
+        })
         .buffer_unordered(SAMPLE_PARTITIONS);
     futures::pin_mut!(pages);
     let mut failed = None;

@@ -1,6 +1,7 @@
 //! Maps in memory for tests.
 
 mod endless;
+mod states;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -13,16 +14,18 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use isogrid_core::{
-    ColumnType, Condition, Error, ErrorCode, Expiry, MapColumn, MapIndex, MapSchema,
+    ColumnType, Condition, Error, ErrorCode, Expiry, MapColumn, MapIndex, MapSchema, Moment,
     PartitionCount, PartitionId, Result, Version,
 };
 
 use isogrid_value::{IndexKeys, IndexReader, Predicate, finish_key};
 
 pub(crate) use endless::Endless;
+use states::States;
 
 use crate::source::{
-    Change, FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source, Write, Written,
+    Change, FoundPage, IndexStanding, MapDefinition, Page, PagePlace, Row, SeekPlace, Source,
+    Write, Written,
 };
 
 /// So few rows make a page, so that walks have several.
@@ -50,6 +53,8 @@ pub(crate) struct Maps {
     pub(crate) seeks: AtomicUsize,
     /// How many records were asked for by their keys.
     pub(crate) gets: AtomicUsize,
+    /// What is read page by page.
+    pub(crate) states: States,
 }
 
 impl Maps {
@@ -66,6 +71,7 @@ impl Maps {
             batches: Mutex::default(),
             seeks: AtomicUsize::new(0),
             gets: AtomicUsize::new(0),
+            states: States::default(),
         }
     }
 
@@ -229,7 +235,7 @@ impl Source for Maps {
     async fn page(
         &self,
         map: &str,
-        (partition, cursor): (PartitionId, u64),
+        PagePlace { partition, cursor, view }: PagePlace,
         filter: &[u8],
         _: u32,
     ) -> Result<Page> {
@@ -245,7 +251,12 @@ impl Source for Maps {
         let is_meant =
             |row: &&Row| filter.as_ref().is_none_or(|one| one.accepts(&row.key, &row.value));
         let found = rows[begin..end].iter().filter(is_meant).cloned().collect();
-        Ok(Page { rows: found, next: (end < all).then_some(end as u64) })
+        let at = self.states.next(view, end < all)?;
+        Ok(Page { rows: found, next: (end < all).then_some(end as u64), at })
+    }
+
+    fn let_go(&self, _: &str, _: PartitionId, moment: Moment) {
+        self.states.let_go(moment);
     }
 
     async fn records(&self, map: &str, keys: &[Bytes]) -> Result<Vec<Option<Row>>> {
@@ -342,7 +353,7 @@ impl Maps {
         let is_within = |key: &[u8]| place.to.is_empty() || *key < *place.to;
         let mut found = tree.range(place.from.to_vec()..).take_while(|(key, _)| is_within(key));
         let rows = found.by_ref().take(PAGE_ROWS).map(|(_, row)| row.clone()).collect();
-        FoundPage { rows, next: found.next().map(|(key, _)| key.clone().into()) }
+        FoundPage { rows, next: found.next().map(|(key, _)| key.clone().into()), at: None }
     }
 }
 

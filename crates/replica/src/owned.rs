@@ -1,6 +1,6 @@
 //! [`OwnedReply`]: an answer that has to wait, with all it shows.
 
-use isogrid_core::{Entry, Error, Page, PageEntry, Reply, Sought, Timestamp, Version};
+use isogrid_core::{Entry, Error, Moment, Page, PageEntry, Reply, Sought, Timestamp, Version};
 
 /// A reply that borrows nothing. Small, because nearly all show no record and every write keeps one until its commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,7 @@ pub(crate) struct OwnedRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OwnedPage {
     next: Option<u64>,
+    at: Option<Moment>,
     entries: Vec<(Box<[u8]>, OwnedRecord)>,
 }
 
@@ -40,6 +41,7 @@ pub(crate) struct OwnedPage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OwnedSought {
     next: Option<Box<[u8]>>,
+    at: Option<Moment>,
     entries: Vec<(Box<[u8]>, OwnedRecord)>,
 }
 
@@ -80,12 +82,12 @@ impl OwnedReply {
             Reply::Count(count) => OwnedReply::Count(*count),
             Reply::Page(page) => {
                 let entries = page.entries.iter().map(own).collect();
-                OwnedReply::Page(Box::new(OwnedPage { next: page.next, entries }))
+                OwnedReply::Page(Box::new(OwnedPage { next: page.next, at: page.at, entries }))
             }
             Reply::Sought(found) => {
                 let entries = found.entries.iter().map(own).collect();
                 let next = found.next.map(Box::from);
-                OwnedReply::Sought(Box::new(OwnedSought { next, entries }))
+                OwnedReply::Sought(Box::new(OwnedSought { next, at: found.at, entries }))
             }
             Reply::Failed(error) => OwnedReply::Failed(Box::new(error.clone())),
         }
@@ -113,11 +115,11 @@ impl OwnedReply {
             OwnedReply::Count(count) => Reply::Count(*count),
             OwnedReply::Page(page) => {
                 let entries = page.entries.iter().map(borrow).collect();
-                Reply::Page(Page { next: page.next, entries })
+                Reply::Page(Page { next: page.next, at: page.at, entries })
             }
             OwnedReply::Sought(found) => {
                 let entries = found.entries.iter().map(borrow).collect();
-                Reply::Sought(Sought { next: found.next.as_deref(), entries })
+                Reply::Sought(Sought { next: found.next.as_deref(), at: found.at, entries })
             }
             OwnedReply::Failed(error) => Reply::Failed((**error).clone()),
         }

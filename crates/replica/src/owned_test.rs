@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn a_reply_comes_back_as_it_was() {
     let entry = Entry { value: b"value", version: Version(7), expires_at: Some(Timestamp(9)) };
-    let page = Page { next: Some(3), entries: vec![PageEntry { key: b"key", entry }] };
+    let page = Page { next: Some(3), at: None, entries: vec![PageEntry { key: b"key", entry }] };
     let replies = [
         Reply::Missing,
         Reply::Found(entry),

@@ -7,6 +7,7 @@ use crate::digest;
 use crate::eviction::AccessClock;
 use crate::expiry::ExpiryIndex;
 use crate::hash::{KeyHash, KeyHasher};
+use crate::held::Held;
 use crate::index::Indexes;
 use crate::raw::{Fields, NewValue, Record, RecordRef};
 use crate::table::{Place, Table};
@@ -27,6 +28,8 @@ pub(crate) struct Content {
     pub(crate) expiry: ExpiryIndex,
     digest: u128,
     pub(crate) indexes: Option<Box<Indexes>>,
+    /// What is being read page by page.
+    pub(crate) held: Option<Box<Held>>,
 }
 
 impl Content {
@@ -52,6 +55,7 @@ impl Content {
 
     /// Takes all records out.
     pub(crate) fn take_all(&mut self) -> Content {
+        self.held = None;
         let indexes = self.indexes.as_ref().map(|indexes| indexes.emptied());
         std::mem::replace(self, Content { indexes, ..Content::default() })
     }
@@ -120,6 +124,9 @@ impl Content {
         if let Some(indexes) = &mut self.indexes {
             indexes.begin_change(old);
         }
+        if let Some(held) = &mut self.held {
+            held.keep(stored.hash, old);
+        }
         let access = clock.used(old.access());
         let value = stored.value;
         let old = if keep_old {
@@ -184,6 +191,9 @@ impl Content {
     /// Takes the record at a place out.
     pub(crate) fn take(&mut self, place: Place, hash: KeyHash, hasher: &KeyHasher) -> Record {
         let record = self.table.remove(place, hasher);
+        if let Some(held) = &mut self.held {
+            held.keep(hash, record.borrow());
+        }
         if let Some(indexes) = &mut self.indexes {
             indexes.remove(hash, record.borrow());
         }

@@ -10,7 +10,6 @@ use crate::map_store::{Common, MapStore, Target, Write, displaced, resolve_expir
 use crate::number;
 use crate::partition::Context;
 use crate::raw::NewValue;
-use crate::scan;
 use crate::table::Place;
 
 /// The parts of a put.
@@ -69,13 +68,11 @@ impl MapStore {
             Op::Rename { from, to: new, if_absent } => {
                 self.rename(common, &to(from), new, if_absent)
             }
-            Op::Scan(ref scan) => {
-                match scan::page(&self.content.table, &common.hasher, scan, now) {
-                    Ok(page) => Reply::Page(page),
-                    Err(error) => Reply::Failed(error),
-                }
-            }
-            Op::Seek(ref seek) => match self.content.seek(&common.hasher, seek, now) {
+            Op::Scan(ref scan) => match self.content.scan(common, scan, now) {
+                Ok(page) => Reply::Page(page),
+                Err(error) => Reply::Failed(error),
+            },
+            Op::Seek(ref seek) => match self.content.seek(common, seek, now) {
                 Ok(found) => Reply::Sought(found),
                 Err(error) => Reply::Failed(error),
             },

@@ -41,6 +41,7 @@ mod execute;
 mod expiry;
 mod glob;
 pub mod hash;
+mod held;
 pub mod hot;
 mod index;
 pub mod journal;

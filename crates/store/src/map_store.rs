@@ -347,6 +347,7 @@ impl MapStore {
         while removed < records_max && self.expire_one(common, now).is_some() {
             removed += 1;
         }
+        self.content.tidy_states(now);
         self.report();
         removed
     }

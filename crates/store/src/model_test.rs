@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use isogrid_core::{
     Condition, Entry, Expiry, Limits, MapId, NumberFormat, Op, PartitionId, Reply, Scan, Timestamp,
-    Version,
+    Version, View,
 };
 use proptest::prelude::*;
 
@@ -375,7 +375,16 @@ fn check_scan(
     let mut cursor = 0;
     loop {
         let (prefix, glob, filter) = (&b""[..], &b""[..], &b""[..]);
-        let scan = Scan { partition: ID, cursor, entries_max, prefix, glob, filter, with_values };
+        let scan = Scan {
+            partition: ID,
+            cursor,
+            entries_max,
+            prefix,
+            glob,
+            filter,
+            with_values,
+            view: View::Latest,
+        };
         let Reply::Page(page) = store.run(map, Op::Scan(scan), now) else {
             panic!("a scan gives pages")
         };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use isogrid_core::limits::{KEY_BYTES_HARD_MAX, VALUE_BYTES_HARD_MAX};
 use isogrid_core::{
-    Limits, MapId, MapSettings, Op, Page, PartitionId, Reply, Sought, Timestamp, Version,
+    Error, ErrorCode, Limits, MapId, MapSettings, Op, Page, PartitionId, Reply, Scan, Seek, Sought,
+    Timestamp, Version, View,
 };
 
 use crate::digest;
@@ -280,6 +281,13 @@ fn absent(op: &Op<'_>) -> Reply<'static> {
     match op {
         Op::Exists { .. } | Op::Touch { .. } => Reply::Flag(false),
         Op::Len { .. } | Op::Clear { .. } => Reply::Count(0),
+        Op::Scan(Scan { view: View::At(moment), .. })
+        | Op::Seek(Seek { view: View::At(moment), .. })
+            if moment.records > 0 =>
+        {
+            let detail = format!("the map went after version {}", moment.version);
+            Reply::Failed(Error::new(ErrorCode::ViewLost, detail))
+        }
         // The filter is read even so: a wrong one must not look right as long as the map is empty.
         Op::Scan(scan) => match Filter::new(scan) {
             Ok(_) => Reply::Page(Page::default()),

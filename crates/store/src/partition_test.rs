@@ -71,6 +71,7 @@ fn a_map_that_nobody_wrote_is_empty() {
         glob,
         filter: b"",
         with_values: true,
+        view: View::Latest,
     };
     let map = MapId(9);
     assert_eq!(partition.run(map, Op::Get { key: b"k" }, 1), Reply::Missing);

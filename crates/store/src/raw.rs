@@ -215,7 +215,12 @@ impl<'a> RecordRef<'a> {
         self.slice(shape.key_offset(), shape.key_len() + shape.value_len())
     }
 
-    /// A record that is equal in all parts. `shape` is this one's.
+    /// A record that is equal in all parts.
+    pub(crate) fn to_owned(self) -> Record {
+        self.copy(&self.shape())
+    }
+
+    /// The same. `shape` is this one's.
     #[inline]
     fn copy(self, shape: &Shape) -> Record {
         let bytes = self.slice(0, shape.value_offset() + shape.value_len());

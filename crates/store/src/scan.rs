@@ -3,15 +3,18 @@
 //! The cursor is the next hash. A hash never changes, so it does not matter whether the table grew between two pages,
 //! shrank, or lies on another replica: a key that is present throughout is returned exactly once. Keys with the same hash
 //! are returned in the same page, since no cursor could stand between them.
+//!
+//! Whoever wants all pages of one state says so with the first: see [`Held`](crate::held::Held).
 
-use isogrid_core::{Page, PageEntry, Result, Scan, Timestamp};
+use isogrid_core::{Page, PageEntry, Result, Scan, Timestamp, Version, View};
 use isogrid_value::Predicate;
 
+use crate::content::Content;
 use crate::glob::Glob;
 use crate::hash::{KeyHash, KeyHasher};
+use crate::map_store::Common;
 use crate::raw::RecordRef;
 use crate::segment::Segment;
-use crate::table::Table;
 
 /// How much a page may look at, in records, before it ends with what it found.
 pub(crate) const PAGE_WORK_MAX: u64 = 16 << 10;
@@ -90,44 +93,83 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Collects one page.
-pub(crate) fn page<'s>(
-    table: &'s Table,
-    hasher: &KeyHasher,
-    scan: &Scan<'_>,
-    now: Timestamp,
-) -> Result<Page<'s>> {
-    let filter = Filter::new(scan)?;
-    let mut pager = Pager {
-        filter,
-        entries_max: scan.entries_max.max(1) as usize,
-        with_values: scan.with_values,
-        now,
-        page: Page::default(),
-        bytes: 0,
-        work: 0,
-        cost: Cost::default(),
-    };
-    let cursor = KeyHash(scan.cursor);
-    for (first, segment) in table.segments_from(cursor) {
-        if pager.is_good_enough() {
-            pager.page.next = Some(first.0);
-            return Ok(pager.page);
-        }
-        // What is left out before it has a place in the order cannot end a page: then all of a segment is looked at.
-        let is_worked_out = pager.is_worked_out();
-        let records = in_hash_order(segment, cursor, hasher, |record| {
-            is_worked_out || pager.filter.may_accept(record)
-        });
-        for group in records.chunk_by(|(one, _), (other, _)| one == other) {
-            if !pager.take(group) {
-                pager.page.next = Some(group[0].0.0);
-                return Ok(pager.page);
-            }
-        }
-        pager.work += segment.len() as u64 * (1 + pager.filter.key_nodes);
+impl Content {
+    /// Collects one page of the state that is asked for.
+    pub(crate) fn scan<'s>(
+        &'s mut self,
+        common: &Common,
+        scan: &Scan<'_>,
+        now: Timestamp,
+    ) -> Result<Page<'s>> {
+        let filter = Filter::new(scan)?;
+        let at = self.show(scan.view, common.version, now)?;
+        let mut page = match scan.view {
+            View::Done(_) => Page::default(),
+            _ => self.page(&common.hasher, scan, filter, (now, at)),
+        };
+        page.at = self.next_moment(scan.view, common.version, page.next.is_some());
+        Ok(page)
     }
-    Ok(pager.page)
+
+    fn page<'s>(
+        &'s self,
+        hasher: &KeyHasher,
+        scan: &Scan<'_>,
+        filter: Filter<'_>,
+        (now, at): (Timestamp, Option<Version>),
+    ) -> Page<'s> {
+        let mut pager = Pager {
+            filter,
+            entries_max: scan.entries_max.max(1) as usize,
+            with_values: scan.with_values,
+            now,
+            page: Page::default(),
+            bytes: 0,
+            work: 0,
+            cost: Cost::default(),
+        };
+        let cursor = KeyHash(scan.cursor);
+        let mut segments = self.table.segments_from(cursor).peekable();
+        if segments.peek().is_none() {
+            let gone = self.with_gone(Vec::new(), at, (cursor, None));
+            pager.take_all(&gone);
+        }
+        while let Some((first, segment)) = segments.next() {
+            if pager.is_good_enough() {
+                pager.page.next = Some(first.0);
+                return pager.page;
+            }
+            // What is left out before it has a place in the order cannot end a page: then all of a segment is looked at.
+            let is_worked_out = pager.is_worked_out();
+            let records = in_hash_order(segment, cursor, hasher, |record| {
+                at.is_none_or(|at| record.version() <= at)
+                    && (is_worked_out || pager.filter.may_accept(record))
+            });
+            let end = segments.peek().map(|(first, _)| *first);
+            let records = self.with_gone(records, at, (first.max(cursor), end));
+            if !pager.take_all(&records) {
+                return pager.page;
+            }
+            pager.work += segment.len() as u64 * (1 + pager.filter.key_nodes);
+        }
+        pager.page
+    }
+
+    /// The records of a state from one hash on and before another: of those that are here, and those that are gone.
+    fn with_gone<'s>(
+        &'s self,
+        mut records: Vec<(KeyHash, RecordRef<'s>)>,
+        at: Option<Version>,
+        (from, end): (KeyHash, Option<KeyHash>),
+    ) -> Vec<(KeyHash, RecordRef<'s>)> {
+        let (Some(at), Some(held)) = (at, &self.held) else { return records };
+        let here = records.len();
+        records.extend(held.gone(at, from, end));
+        if records.len() > here {
+            put_in_order(&mut records);
+        }
+        records
+    }
 }
 
 /// The records of a segment from a hash on that are wanted.
@@ -141,11 +183,15 @@ pub(crate) fn in_hash_order<'s>(
     let wanted = segment.records().filter(is_wanted);
     let hashed = wanted.map(|record| (hasher.hash(record.key()), record));
     let mut records: Vec<_> = hashed.filter(|(hash, _)| *hash >= from).collect();
+    put_in_order(&mut records);
+    records
+}
+
+/// Equal hashes by key, so that a page is the same on every replica.
+fn put_in_order(records: &mut [(KeyHash, RecordRef<'_>)]) {
     records.sort_unstable_by(|(one_hash, one), (other_hash, other)| {
-        // Equal hashes by key, so that a page is the same on every replica.
         one_hash.cmp(other_hash).then_with(|| one.key().cmp(other.key()))
     });
-    records
 }
 
 /// A page that is being filled.
@@ -170,6 +216,17 @@ impl<'s> Pager<'_, 's> {
     /// page behind it.
     fn is_good_enough(&self) -> bool {
         self.entries_max >= LARGE_PAGE && self.page.entries.len() * 2 >= self.entries_max
+    }
+
+    /// Adds what matches among records that are in order. Says whether all had room; where not, the next page begins.
+    fn take_all(&mut self, records: &[(KeyHash, RecordRef<'s>)]) -> bool {
+        for group in records.chunk_by(|(one, _), (other, _)| one == other) {
+            if !self.take(group) {
+                self.page.next = Some(group[0].0.0);
+                return false;
+            }
+        }
+        true
     }
 
     /// Adds what matches among records with one hash, or says that the page ended before them. The first group of a page

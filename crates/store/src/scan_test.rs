@@ -18,6 +18,7 @@ fn scan(cursor: u64, entries_max: u32) -> Scan<'static> {
         glob: b"",
         filter: b"",
         with_values: true,
+        view: View::Latest,
     }
 }
 

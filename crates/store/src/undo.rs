@@ -89,7 +89,11 @@ impl Partition {
             store.take_back(&self.common.hasher, undo.hash, undo.version, undo.was);
         }
         self.common.version = version;
-        self.maps.iter_mut().flatten().for_each(|store| store.report());
+        for store in self.maps.iter_mut().flatten() {
+            // What comes back has the versions of states that were read.
+            store.content.held = None;
+            store.report();
+        }
     }
 
     /// Lets changes stand up to and including a version: they cannot be taken back any more, and what was kept for that is

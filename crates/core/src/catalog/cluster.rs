@@ -157,4 +157,12 @@ pub(super) const EXPLANATIONS: &[Explanation] = &[
         "A backup cuts along the time of all nodes, and a node takes no time from others that is far ahead of its own clock.",
         "set the clocks of the machines right (NTP) and try again",
     ),
+    cluster(
+        ErrorCode::ViewLost,
+        NextStep::RetryLater,
+        "state not kept",
+        "What is read in several pages is kept as it was at the first. The partition got another primary or was cleared meanwhile, \
+         too much of it was written over, or nobody asked for the next page for a minute.",
+        "read again from the beginning",
+    ),
 ];

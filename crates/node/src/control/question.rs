@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::news::{Known, Leader};
+use crate::packed;
 
 /// What comes of a question that only the council's leader can answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,13 +77,12 @@ pub(super) struct AskStop {
 
 /// Packs a value for the way. Fields have names, so that versions may differ.
 pub(crate) fn pack<T: Serialize>(value: &T) -> Bytes {
-    let bytes = rmp_serde::to_vec_named(value);
-    Bytes::from(bytes.expect("what control says is plain data"))
+    Bytes::from(packed::write(value).expect("what control says is plain data"))
 }
 
 /// Unpacks a value.
 pub(crate) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    rmp_serde::from_slice(bytes).map_err(|error| {
+    packed::read(bytes).map_err(|error| {
         let why = format!("a question or answer of another node: {error}");
         Error::new(ErrorCode::FrameMalformed, why)
     })

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::types::{
     Entry, LogId, Membership, Proposal, SnapshotMeta, StoredMembership, Vote, VoterNode,
 };
+use crate::packed;
 
 /// A place in the log: the leader's term and voter, and the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,11 +162,10 @@ impl TryFrom<Cover> for SnapshotMeta {
 
 /// A value as MessagePack with names.
 pub(crate) fn encode<T: Serialize>(value: &T) -> std::io::Result<Vec<u8>> {
-    rmp_serde::to_vec_named(value).map_err(std::io::Error::other)
+    packed::write(value).map_err(std::io::Error::other)
 }
 
 /// The value that these bytes are.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> std::io::Result<T> {
-    rmp_serde::from_slice(bytes)
-        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+    packed::read(bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
-use isogrid_core::{Error, ErrorCode, Op, PartitionId, Receipt, Reply, Result, Scan};
+use isogrid_core::{Error, ErrorCode, Op, PartitionId, Receipt, Reply, Result, Scan, View};
 use isogrid_proto::pb;
 use isogrid_proto::scalar::{field_from_pb, group_to_pb};
 use isogrid_proto::status::error_to_status;
@@ -112,6 +112,7 @@ impl Folding {
             glob: b"",
             filter: &self.request.filter,
             with_values: true,
+            view: View::Latest,
         };
         let to = Destination {
             relay: &self.shared.relay,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use isogrid_core::{Error, ErrorCode, Op, Outcome, PartitionId, Receipt, Reply, Result, Scan};
+use isogrid_core::{
+    Error, ErrorCode, Op, Outcome, PartitionId, Receipt, Reply, Result, Scan, View,
+};
 use isogrid_proto::operation::page_to_pb;
 use isogrid_proto::pb::{self, grid_server::Grid, operation::Operation, operation_reply};
 use isogrid_proto::status::{error_from_pb, error_to_status};
@@ -363,6 +365,7 @@ impl Walk {
             glob: &self.request.glob,
             filter: &self.request.filter,
             with_values: self.request.with_values,
+            view: View::Latest,
         };
         let paged = |reply: &Reply<'_>, _: Option<&Receipt>| match reply {
             Reply::Page(page) => Ok((page.next, page_to_pb(page))),

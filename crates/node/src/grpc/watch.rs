@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::Stream;
 use isogrid_core::{
-    Error, ErrorCode, MapId, Op, PartitionId, Receipt, Reply, Result, Scan, version_of,
+    Error, ErrorCode, MapId, Op, PartitionId, Receipt, Reply, Result, Scan, View, version_of,
 };
 use isogrid_proto::operation::page_to_pb;
 use isogrid_proto::pb::{self, watch_event::Event};
@@ -241,6 +241,7 @@ impl Watcher {
             glob: b"",
             filter: self.filter.as_ref().map_or(b"", |filter| &filter.encoded),
             with_values: true,
+            view: View::Latest,
         };
         let ops = [Typed::plain(&self.name, Op::Scan(scan))];
         let to = Destination {

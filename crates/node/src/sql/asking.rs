@@ -6,7 +6,7 @@ use bytes::Bytes;
 use isogrid_core::{
     Entry, Error, ErrorCode, Op, PageEntry, PartitionId, Receipt, Reply, Result, Scan, Seek,
 };
-use isogrid_query::{FoundPage, Page, Row, SeekPlace};
+use isogrid_query::{FoundPage, Page, PagePlace, Row, SeekPlace};
 
 use crate::engine::Deadline;
 use crate::grpc::batch::{self, Destination, Typed};
@@ -21,12 +21,13 @@ pub(super) async fn ask(
     shared: Arc<Shared>,
     core: usize,
     (map, filter): (String, Vec<u8>),
-    (partition, cursor): (PartitionId, u64),
+    PagePlace { partition, cursor, view }: PagePlace,
     rows_max: u32,
 ) -> Result<Page> {
     let scan = Scan {
         partition,
         cursor,
+        view,
         entries_max: rows_max.min(shared.engine.limits().scan_entries_max as u32),
         prefix: b"",
         glob: b"",
@@ -72,8 +73,8 @@ pub(super) async fn ask_sizes(
     most: u32,
 ) -> Result<Vec<Option<u64>>> {
     let mut ops = vec![Typed::plain(&map, Op::Len { partition })];
-    for (index, SeekPlace { partition, from, to }) in &places {
-        let seek = Seek { partition: *partition, index, from, to, entries_max: most };
+    for (index, SeekPlace { partition, from, to, view }) in &places {
+        let seek = Seek { partition: *partition, index, from, to, entries_max: most, view: *view };
         ops.push(Typed::plain(&map, Op::Seek(seek)));
     }
     let deadline = Deadline::after_ms(SIZES_MS);
@@ -111,8 +112,9 @@ pub(super) async fn ask_index(
 ) -> Result<Vec<Result<Option<FoundPage>>>> {
     let entries_max = rows_max.min(shared.engine.limits().scan_entries_max as u32);
     let mut seeks = Vec::with_capacity(places.len());
-    for SeekPlace { partition, from, to } in &places {
-        let seek = Seek { partition: *partition, index: &index, from, to, entries_max };
+    for SeekPlace { partition, from, to, view } in &places {
+        let (partition, view) = (*partition, *view);
+        let seek = Seek { partition, index: &index, from, to, entries_max, view };
         seeks.push(Typed::plain(&map, Op::Seek(seek)));
     }
     let deadline = Deadline::after_ms(PAGE_MS);
@@ -127,7 +129,7 @@ fn page(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<Page>> {
         Reply::Failed(error) => return Err(error.clone()),
         _ => return Ok(None),
     };
-    Ok(Some(Page { rows: rows(&found.entries), next: found.next }))
+    Ok(Some(Page { rows: rows(&found.entries), next: found.next, at: found.at }))
 }
 
 /// What an index has, in a reply; nothing where there is no such map, and `None` where the index has not all records.
@@ -144,7 +146,7 @@ fn found(reply: &Reply<'_>, _: Option<&Receipt>) -> Result<Option<FoundPage>> {
         _ => return Ok(Some(FoundPage::default())),
     };
     let next = found.next.map(Bytes::copy_from_slice);
-    Ok(Some(FoundPage { rows: rows(&found.entries), next }))
+    Ok(Some(FoundPage { rows: rows(&found.entries), next, at: found.at }))
 }
 
 /// The records of a page, all in one piece of memory: whoever asks for a page makes room for it while the partition waits.

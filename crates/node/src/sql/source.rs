@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use isogrid_core::{
-    Error, ErrorCode, MapIndex, MapSchema, NextStep, Outcome, PartitionCount, PartitionId, Result,
+    Error, ErrorCode, MapIndex, MapSchema, Moment, NextStep, Outcome, PartitionCount, PartitionId,
+    Result, View,
 };
 use isogrid_query::{
-    FoundPage, IndexStanding, MapDefinition, NodePlace, Page, Row, SeekPlace, Source, Write,
-    Written,
+    FoundPage, IndexStanding, MapDefinition, NodePlace, Page, PagePlace, Row, SeekPlace, Source,
+    Write, Written,
 };
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
@@ -225,16 +226,16 @@ impl Source for GridSource {
     async fn page(
         &self,
         map: &str,
-        from: (PartitionId, u64),
+        place: PagePlace,
         filter: &[u8],
         rows_max: u32,
     ) -> Result<Page> {
         let mut tries = 1;
         loop {
-            let (shared, core) = (Arc::clone(&self.shared), self.core(from.0));
+            let (shared, core) = (Arc::clone(&self.shared), self.core(place.partition));
             let asked = (map.to_owned(), filter.to_vec());
-            let asking = ask(shared, core, asked, from, rows_max);
-            let page = match self.is_here(from.0) && !is_on_core() {
+            let asking = ask(shared, core, asked, place, rows_max);
+            let page = match self.is_here(place.partition) && !is_on_core() {
                 true => self.in_turn(core, asking).await,
                 false => asking.await,
             };
@@ -246,6 +247,14 @@ impl Source for GridSource {
                 other => return other,
             }
         }
+    }
+
+    fn let_go(&self, map: &str, partition: PartitionId, moment: Moment) {
+        let (shared, core) = (Arc::clone(&self.shared), self.core(partition));
+        let place = PagePlace { partition, cursor: 0, view: View::Done(moment) };
+        let asking = ask(shared, core, (map.to_owned(), Vec::new()), place, 1);
+        // Without it the state is given up in a while.
+        drop(self.cores[core].spawn(asking));
     }
 
     /// What is under way goes on when its statement ends: nobody waits for it then.
@@ -292,5 +301,5 @@ fn is_on_core() -> bool {
 /// Whether another try may go well.
 fn passes(error: &Error) -> bool {
     matches!(error.next_step(), NextStep::RetryLater | NextStep::Redirect | NextStep::CheckOutcome)
-        && error.code() != ErrorCode::ShuttingDown
+        && !matches!(error.code(), ErrorCode::ShuttingDown | ErrorCode::ViewLost)
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use isogrid_core::{
-    Condition, Durability, Entry, Error, ErrorCode, Expiry, Hlc, LogPosition, NumberFormat, Op,
-    Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Scan, Seek, SessionId, Sought,
-    TableVersion, Timestamp, Version,
+    Condition, Durability, Entry, Error, ErrorCode, Expiry, Hlc, LogPosition, Moment, NumberFormat,
+    Op, Outcome, Page, PageEntry, PartitionId, Receipt, Reply, Scan, Seek, SessionId, Sought,
+    TableVersion, Timestamp, Version, View,
 };
 use proptest::prelude::*;
 
@@ -25,6 +25,20 @@ struct Owned {
 }
 
 impl Owned {
+    fn moment(&self) -> Option<Moment> {
+        let moment = Moment { version: Version(self.number), records: self.extra.len() as u64 };
+        self.extra.first().map(|_| moment)
+    }
+
+    fn view(&self) -> View {
+        match self.moment() {
+            None if self.flag => View::Begin,
+            None => View::Latest,
+            Some(moment) if self.flag => View::At(moment),
+            Some(moment) => View::Done(moment),
+        }
+    }
+
     fn op(&self) -> Op<'_> {
         let (key, value) = (self.key.as_slice(), self.value.as_slice());
         let (condition, expiry, return_old) = (self.condition, self.expiry, self.flag);
@@ -52,6 +66,7 @@ impl Owned {
                 glob: &self.extra,
                 filter: value,
                 with_values: self.flag,
+                view: self.view(),
             }),
             11 => Op::Len { partition },
             13 => Op::Seek(Seek {
@@ -60,6 +75,7 @@ impl Owned {
                 from: key,
                 to: value,
                 entries_max: self.number as u32,
+                view: self.view(),
             }),
             12 => Op::Rename { from: key, to: value, if_absent: self.flag },
             _ => Op::Clear { partition },
@@ -86,10 +102,12 @@ impl Owned {
             8 => Reply::Count(self.number),
             9 => Reply::Page(Page {
                 next: self.flag.then_some(self.number),
+                at: self.moment(),
                 entries: vec![PageEntry { key: &self.key, entry }; self.extra.len() % 4],
             }),
             10 => Reply::Sought(Sought {
                 next: self.flag.then_some(&self.value),
+                at: self.moment(),
                 entries: vec![PageEntry { key: &self.key, entry }; self.extra.len() % 4],
             }),
             _ => Reply::Failed(
@@ -281,9 +299,39 @@ fn the_bytes_of_a_rename_are_frozen_and_it_has_one_condition() {
 fn the_bytes_of_a_seek_are_frozen() {
     let mut writer = RequestWriter::new();
     let partition = PartitionId(0x0102);
-    let seek = Seek { partition, index: "by", from: b"abc", to: b"d", entries_max: 7 };
+    let seek =
+        Seek { partition, index: "by", from: b"abc", to: b"d", entries_max: 7, view: View::Latest };
     writer.push(&Arc::from("m"), &Op::Seek(seek));
     let expected = [&[15, 0, 0, 2, 1, 7, 0, 0, 0, 2, 0, 3, 0, 1, 0][..], b"byabcd", &[1, 1, b'm']];
+    assert_eq!(writer.finish(&head(1))[48..], expected.concat());
+}
+
+#[test]
+fn pages_of_one_state_look_like_this() {
+    let moment = Moment { version: Version(5), records: 6 };
+    let mut writer = RequestWriter::new();
+    let view = View::At(moment);
+    let seek =
+        Seek { partition: PartitionId(2), index: "by", from: b"a", to: b"", entries_max: 7, view };
+    writer.push(&Arc::from("m"), &Op::Seek(seek));
+    let state = [&[1, 5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0][..]];
+    let seek = [&[18, 0, 0, 2, 0, 7, 0, 0, 0, 2, 0, 1, 0, 0, 0][..], b"bya"];
+    let expected = [&seek[..], &state, &[&[1, 1, b'm']]].concat();
+    assert_eq!(writer.finish(&head(1))[48..], expected.concat());
+    let scan = Scan {
+        partition: PartitionId(2),
+        cursor: 3,
+        entries_max: 7,
+        prefix: b"p",
+        glob: b"",
+        filter: b"",
+        with_values: true,
+        view: View::Begin,
+    };
+    let mut writer = RequestWriter::new();
+    writer.push(&Arc::from("m"), &Op::Scan(scan));
+    let scan = [17, 16, 0, 2, 0, 3, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0];
+    let expected = [&scan[..], b"p", &[0; 4], &[0; 17], &[1, 1, b'm']];
     assert_eq!(writer.finish(&head(1))[48..], expected.concat());
 }
 

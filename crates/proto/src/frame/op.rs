@@ -9,12 +9,13 @@
 //! expected value follows", bit 7 "an extension follows" (see `options`). An operation on a partition has the partition's number where `key_len` stands; a scan goes on
 //! with `cursor u64 · entries_max u32 · prefix_len u16 · glob_len u16 · prefix · glob`, its flag bit 4 asking for values, and one
 //! with a filter, which has a code of its own, then with `filter_len u32 · filter`. A rename has the new key where the value stands. A seek goes on with `entries_max u32 · index_len u16 · from_len u16 · to_len u16 ·
-//! index · from · to`.
+//! index · from · to`. Those of a state that is kept for several pages have codes of their own, always a filter, and end with
+//! `view u8 · version u64 · records u64`.
 
 use bytes::{BufMut, BytesMut};
 use isogrid_core::{
-    Condition, Error, ErrorCode, Expiry, NumberFormat, Op, PartitionId, Result, Scan, Seek,
-    Timestamp, Version,
+    Condition, Error, ErrorCode, Expiry, Moment, NumberFormat, Op, PartitionId, Result, Scan, Seek,
+    Timestamp, Version, View,
 };
 
 use super::options::{self, OpOptions};
@@ -39,6 +40,9 @@ mod opcode {
     pub(super) const SEEK: u8 = 15;
     /// A scan with a filter: nodes that know none refuse it, and do not leave the filter out.
     pub(super) const SCAN_FILTERED: u8 = 16;
+    /// Pages of one state.
+    pub(super) const SCAN_STATE: u8 = 17;
+    pub(super) const SEEK_STATE: u8 = 18;
 }
 
 const RETURN_OLD: u8 = 1 << 4;
@@ -224,7 +228,11 @@ fn encode_partition(
 
 fn encode_scan(place: Place<'_>, scan: &Scan<'_>, out: &mut BytesMut) {
     let flags = if scan.with_values { WITH_VALUES } else { 0 };
-    let opcode = if scan.filter.is_empty() { opcode::SCAN } else { opcode::SCAN_FILTERED };
+    let opcode = match (scan.view, scan.filter) {
+        (View::Latest, []) => opcode::SCAN,
+        (View::Latest, _) => opcode::SCAN_FILTERED,
+        _ => opcode::SCAN_STATE,
+    };
     encode_partition((opcode, flags), place, scan.partition, out);
     out.put_u64_le(scan.cursor);
     out.put_u32_le(scan.entries_max);
@@ -232,18 +240,34 @@ fn encode_scan(place: Place<'_>, scan: &Scan<'_>, out: &mut BytesMut) {
     out.put_u16_le(scan.glob.len() as u16);
     out.put_slice(scan.prefix);
     out.put_slice(scan.glob);
-    if !scan.filter.is_empty() {
+    if opcode != opcode::SCAN {
         out.put_u32_le(scan.filter.len() as u32);
         out.put_slice(scan.filter);
     }
+    put_view(scan.view, out);
+}
+
+/// Nothing for the present state: its operations have codes of their own.
+fn put_view(view: View, out: &mut BytesMut) {
+    let (number, moment) = match view {
+        View::Latest => return,
+        View::Begin => (0, Moment::default()),
+        View::At(moment) => (1, moment),
+        View::Done(moment) => (2, moment),
+    };
+    out.put_u8(number);
+    out.put_u64_le(moment.version.0);
+    out.put_u64_le(moment.records);
 }
 
 fn encode_seek(place: Place<'_>, seek: &Seek<'_>, out: &mut BytesMut) {
-    encode_partition((opcode::SEEK, 0), place, seek.partition, out);
+    let opcode = if seek.view == View::Latest { opcode::SEEK } else { opcode::SEEK_STATE };
+    encode_partition((opcode, 0), place, seek.partition, out);
     out.put_u32_le(seek.entries_max);
     let parts = [seek.index.as_bytes(), seek.from, seek.to];
     parts.iter().for_each(|part| out.put_u16_le(part.len() as u16));
     parts.iter().for_each(|part| out.put_slice(part));
+    put_view(seek.view, out);
 }
 
 /// The flags that open every operation, and the number that stands before its own fields.
@@ -356,10 +380,17 @@ fn decode_rare<'a>(opcode: u8, start: &Start, reader: &mut Reader<'a>) -> Result
         }
         opcode::SCAN => Op::Scan(decode_scan(start, reader)?),
         opcode::SEEK => Op::Seek(decode_seek(start, reader)?),
-        opcode::SCAN_FILTERED => {
+        opcode::SEEK_STATE => {
+            let seek = decode_seek(start, reader)?;
+            Op::Seek(Seek { view: decode_view(reader)?, ..seek })
+        }
+        code @ (opcode::SCAN_FILTERED | opcode::SCAN_STATE) => {
             let scan = decode_scan(start, reader)?;
             let filter_len = reader.u32()? as usize;
-            Op::Scan(Scan { filter: reader.bytes(filter_len)?, ..scan })
+            let filter = reader.bytes(filter_len)?;
+            let is_of_state = code == opcode::SCAN_STATE;
+            let view = if is_of_state { decode_view(reader)? } else { View::Latest };
+            Op::Scan(Scan { filter, view, ..scan })
         }
         opcode::LEN => Op::Len { partition: start.partition() },
         opcode::CLEAR => Op::Clear { partition: start.partition() },
@@ -385,7 +416,19 @@ fn decode_scan<'a>(start: &Start, reader: &mut Reader<'a>) -> Result<Scan<'a>> {
         glob: reader.bytes(glob_len)?,
         filter: &[],
         with_values: start.flags & WITH_VALUES != 0,
+        view: View::Latest,
     })
+}
+
+fn decode_view(reader: &mut Reader<'_>) -> Result<View> {
+    let number = reader.u8()?;
+    let moment = Moment { version: Version(reader.u64()?), records: reader.u64()? };
+    match number {
+        0 => Ok(View::Begin),
+        1 => Ok(View::At(moment)),
+        2 => Ok(View::Done(moment)),
+        _ => Err(malformed("a state is begun, gone on with or done with")),
+    }
 }
 
 fn decode_seek<'a>(start: &Start, reader: &mut Reader<'a>) -> Result<Seek<'a>> {
@@ -394,5 +437,5 @@ fn decode_seek<'a>(start: &Start, reader: &mut Reader<'a>) -> Result<Seek<'a>> {
     let index = std::str::from_utf8(reader.bytes(lens[0])?)
         .map_err(|_| malformed("the name of an index is text"))?;
     let (from, to) = (reader.bytes(lens[1])?, reader.bytes(lens[2])?);
-    Ok(Seek { partition: start.partition(), index, from, to, entries_max })
+    Ok(Seek { partition: start.partition(), index, from, to, entries_max, view: View::Latest })
 }

@@ -41,6 +41,7 @@ mod kind {
 const HAS_ENTRY: u8 = 1;
 const EXPIRES: u8 = 1 << 1;
 const GOES_ON: u8 = 1 << 2;
+const OF_STATE: u8 = 1 << 3;
 const HAS_RECEIPT: u8 = 1 << 7;
 
 /// The longest error detail that travels; the rest is cut.

@@ -2,6 +2,7 @@
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::tokenizer::Token;
+use futures::future::BoxFuture;
 use isogrid_core::ErrorCode;
 
 use super::refused::Refused;
@@ -46,7 +47,14 @@ impl Sql {
     ///
     /// # Errors
     /// There is no such map, or there is one already, or the cluster cannot decide now.
-    pub async fn define(&self, definition: &PgDefinition) -> Result<Answer, Refused> {
+    pub fn define<'a>(
+        &'a self,
+        definition: &'a PgDefinition,
+    ) -> BoxFuture<'a, Result<Answer, Refused>> {
+        Box::pin(self.carry_out(definition))
+    }
+
+    async fn carry_out(&self, definition: &PgDefinition) -> Result<Answer, Refused> {
         self.grid.counts.begins();
         let until = tokio::time::Instant::now() + self.limits.timeout;
         let done = self.defined(definition.0.clone(), until).await;

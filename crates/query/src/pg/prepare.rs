@@ -13,6 +13,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
+use futures::future::BoxFuture;
 use isogrid_core::{Error, ErrorCode};
 
 use super::refused::Refused;
@@ -84,23 +85,34 @@ impl Sql {
     ///
     /// # Errors
     /// The statement names what is not there, or takes too long to plan.
-    pub async fn prepare(
-        &self,
+    pub fn prepare<'a>(
+        &'a self,
         statement: &Statement,
         given: Vec<Option<DataType>>,
-        session: &PgSession,
-    ) -> Result<Prepared, Refused> {
+        session: &'a PgSession,
+    ) -> BoxFuture<'a, Result<Prepared, Refused>> {
         let mut statement = statement.clone();
-        names::give(&mut statement);
-        rewrite::rewrite(&mut statement, &given)?;
-        self.plan(Arc::new(statement), given.into(), session).await
+        Box::pin(async move {
+            names::give(&mut statement);
+            rewrite::rewrite(&mut statement, &given)?;
+            self.plan(Arc::new(statement), given.into(), session).await
+        })
     }
 
     /// Runs a prepared statement with values for its parameters.
     ///
     /// # Errors
     /// Those of [`Sql::prepare`], and its columns may have become others.
-    pub async fn run_prepared(
+    pub fn run_prepared<'a>(
+        &'a self,
+        prepared: &'a Prepared,
+        values: Vec<ScalarValue>,
+        session: &'a PgSession,
+    ) -> BoxFuture<'a, Result<Answer, Refused>> {
+        Box::pin(self.go_on_with(prepared, values, session))
+    }
+
+    async fn go_on_with(
         &self,
         prepared: &Prepared,
         values: Vec<ScalarValue>,

@@ -12,6 +12,7 @@ use datafusion::physical_plan::metrics::{
 };
 use isogrid_core::PartitionId;
 
+use super::reading::Reading;
 use crate::access::Access;
 use crate::advice::SAMPLED_PAGE;
 use crate::budget::Budget;
@@ -45,7 +46,8 @@ pub(super) struct Walk {
     pub(super) pages: usize,
     pub(super) access: Arc<Access>,
     pub(super) part: (ExecutionPlanMetricsSet, usize),
-    pub(super) cursor: u64,
+    /// The one of them that has begun.
+    pub(super) reading: Option<Reading>,
     /// How many rows are still wanted.
     pub(super) wanted: usize,
     /// How many make a batch.
@@ -110,6 +112,36 @@ impl Walk {
         self.budget.as_ref().map_or(Ok(()), |budget| budget.take(rows)).map_err(fault::of_grid)
     }
 
+    /// Reads on in a partition, and gives its rows on when they are all or a batch. Says whether there was anything to read.
+    async fn read_on(&mut self) -> Result<bool> {
+        let mut reading = match (self.reading.take(), self.left.last()) {
+            (Some(reading), _) => reading,
+            (None, None) => return Ok(false),
+            (None, Some(partition)) => {
+                self.grid.counts.scans_partition();
+                Reading::new(Arc::clone(&self.grid.source), Arc::clone(&self.map), *partition)
+            }
+        };
+        let filter = self.access.pushed.as_ref().map_or(&[][..], |pushed| &pushed.filter);
+        let (came, goes_on) = reading.read(filter, PAGE_ROWS).await.map_err(fault::of_grid)?;
+        self.count(came)?;
+        self.advise(reading.newest(came));
+        let room = self.wanted.min(self.rows_max).saturating_sub(self.builder.rows());
+        let (rows, bytes) = reading.held();
+        if !goes_on || rows >= room || bytes >= BATCH_BYTES {
+            let rows = reading.give();
+            for row in rows.iter().take(self.wanted - self.builder.rows()) {
+                self.builder.push(reading.partition, row).map_err(DataFusionError::Execution)?;
+            }
+        }
+        if goes_on {
+            self.reading = Some(reading);
+        } else {
+            self.left.pop();
+        }
+        Ok(true)
+    }
+
     /// The next rows; none when all were given.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         // Pages of this node come at once: without a rest nobody would see that time is over, or that the client is gone.
@@ -120,25 +152,8 @@ impl Walk {
             if self.take_sought().await? {
                 continue;
             }
-            let Some(&partition) = self.left.last() else { break };
-            let filter = self.access.pushed.as_ref().map_or(&[][..], |pushed| &pushed.filter);
-            let from = (partition, self.cursor);
-            let page = self.grid.source.page(&self.map, from, filter, PAGE_ROWS).await;
-            let page = page.map_err(fault::of_grid)?;
-            if self.cursor == 0 {
-                self.grid.counts.scans_partition();
-            }
-            self.count(page.rows.len())?;
-            self.advise(&page.rows);
-            for row in page.rows.iter().take(self.wanted - self.builder.rows()) {
-                self.builder.push(partition, row).map_err(DataFusionError::Execution)?;
-            }
-            match page.next {
-                Some(cursor) => self.cursor = cursor,
-                None => {
-                    self.left.pop();
-                    self.cursor = 0;
-                }
+            if !self.read_on().await? {
+                break;
             }
         }
         if self.builder.rows() == 0 {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use isogrid_core::{MapIndex, MapSchema, PartitionCount, PartitionId, Result};
+use isogrid_core::{MapIndex, MapSchema, Moment, PartitionCount, PartitionId, Result};
 
 use crate::source::{
-    FoundPage, IndexStanding, MapDefinition, Page, Row, SeekPlace, Source, Write, Written,
+    FoundPage, IndexStanding, MapDefinition, Page, PagePlace, Row, SeekPlace, Source, Write,
+    Written,
 };
 
 /// A map that never ends, and never waits. To drop it never ends either.
@@ -69,14 +70,16 @@ impl Source for Endless {
     async fn page(
         &self,
         _: &str,
-        (_, cursor): (PartitionId, u64),
+        PagePlace { cursor, .. }: PagePlace,
         _: &[u8],
         _: u32,
     ) -> Result<Page> {
         let row =
             Row { key: "k".into(), value: "{\"n\": 1}".into(), version: 1, expires_at_ms: None };
-        Ok(Page { rows: vec![row; 500], next: Some(cursor + 1) })
+        Ok(Page { rows: vec![row; 500], next: Some(cursor + 1), at: None })
     }
+
+    fn let_go(&self, _: &str, _: PartitionId, _: Moment) {}
 
     async fn write(&self, _: &str, _: &[Write], _: Duration) -> Vec<Result<Written>> {
         std::future::pending().await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use isogrid_core::{
     Cause, Condition, Effect, ErrorCode, Eviction, Expiry, IndexColumn, IndexKind, Limits, MapId,
-    MapSettings, Op, PartitionId, Reply, Seek, Timestamp, Version,
+    MapSettings, Op, PartitionId, Reply, Seek, Timestamp, Version, View,
 };
 use isogrid_value::{Cell, key_behind, push_cell};
 
@@ -278,7 +278,14 @@ fn sought(
     let mut from = from.to_vec();
     let mut found = Vec::new();
     loop {
-        let seek = Seek { partition: PartitionId(0), index: name, from: &from, to, entries_max };
+        let seek = Seek {
+            partition: PartitionId(0),
+            index: name,
+            from: &from,
+            to,
+            entries_max,
+            view: View::Latest,
+        };
         let context = Context { now: Timestamp(50), over_mark: false };
         let reply = partition.execute(MAP, &Op::Seek(seek), KeyHash(0), &context);
         let Reply::Sought(page) = reply else { panic!("{reply:?}") };
@@ -370,7 +377,14 @@ fn an_index_that_is_not_whole_answers_nothing() {
     let indexes = vec![index("by_a", IndexKind::Ordered, &["a"])];
     partition.configure(MAP, &settings(indexes, Eviction::None), Arc::default());
     let code = |partition: &mut Partition, index| {
-        let seek = Seek { partition: PartitionId(0), index, from: b"", to: b"", entries_max: 5 };
+        let seek = Seek {
+            partition: PartitionId(0),
+            index,
+            from: b"",
+            to: b"",
+            entries_max: 5,
+            view: View::Latest,
+        };
         match partition.execute(MAP, &Op::Seek(seek), KeyHash(0), &Context::default()) {
             Reply::Failed(error) => Some(error.code()),
             _ => None,

@@ -4,25 +4,42 @@
 //! on which replica the page is asked for: a record whose fields stay as they are comes exactly once, or once for each element of its
 //! list that is asked for.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use isogrid_core::{Error, ErrorCode, PageEntry, Result, Seek, Sought, Timestamp};
+use isogrid_core::{Error, ErrorCode, PageEntry, Result, Seek, Sought, Timestamp, Version, View};
 use isogrid_value::IndexKeys;
 
 use super::Indexes;
 use super::one::{Index, hash_in};
 use crate::content::Content;
-use crate::hash::KeyHasher;
+use crate::hash::{KeyHash, KeyHasher};
+use crate::map_store::Common;
 use crate::raw::RecordRef;
 use crate::scan::{PAGE_BYTES_MAX, PAGE_WORK_MAX};
 
 impl Content {
-    /// Collects one page.
+    /// Collects one page of the state that is asked for.
     pub(crate) fn seek<'s>(
+        &'s mut self,
+        common: &Common,
+        seek: &Seek<'_>,
+        now: Timestamp,
+    ) -> Result<Sought<'s>> {
+        let at = self.show(seek.view, common.version, now)?;
+        let mut page = match seek.view {
+            View::Done(_) => Sought::default(),
+            _ => self.sought(&common.hasher, seek, (now, at))?,
+        };
+        page.at = self.next_moment(seek.view, common.version, page.next.is_some());
+        Ok(page)
+    }
+
+    fn sought<'s>(
         &'s self,
         hasher: &KeyHasher,
         seek: &Seek<'_>,
-        now: Timestamp,
+        (now, at): (Timestamp, Option<Version>),
     ) -> Result<Sought<'s>> {
         let indexes = self.indexes.as_deref();
         let place = indexes
@@ -39,6 +56,9 @@ impl Content {
             return Ok(page);
         }
         let to = if seek.to.is_empty() { Bound::Unbounded } else { Bound::Excluded(seek.to) };
+        let is_meant = |record: &RecordRef<'_>| {
+            !record.is_expired(now) && at.is_none_or(|at| record.version() <= at)
+        };
         let (mut bytes, mut work) = (0, 0);
         for key in index.tree.range::<[u8], _>((Bound::Included(seek.from), to)).map(|one| one.0) {
             let is_full = page.entries.len() >= seek.entries_max.max(1) as usize
@@ -49,12 +69,19 @@ impl Content {
                 break;
             }
             work += 1;
-            for record in self.records_of(hasher, (indexes, place), key.bytes()) {
-                if !record.is_expired(now) {
-                    let entry = record.entry();
-                    bytes += record.key().len() + entry.value.len();
-                    page.entries.push(PageEntry { key: record.key(), entry });
-                }
+            let records = self.records_of(hasher, (indexes, place), key.bytes());
+            for record in records.filter(is_meant) {
+                bytes += record.key_and_value().len();
+                page.entries.push(PageEntry { key: record.key(), entry: record.entry() });
+            }
+        }
+        if let (Some(at), Some(held)) = (at, &self.held) {
+            let end = page.next.unwrap_or(seek.to);
+            let gone = held.gone(at, KeyHash(0), None).filter(|(_, record)| is_meant(record));
+            for (hash, record) in gone {
+                let found = indexes.keys_between(place, (hash, record), (seek.from, end));
+                let entry = PageEntry { key: record.key(), entry: record.entry() };
+                page.entries.extend(std::iter::repeat_n(entry, found));
             }
         }
         Ok(page)
@@ -101,14 +128,33 @@ impl Indexes {
     /// Whether a record has this key in an index.
     #[cold]
     fn has_key(&self, place: usize, record: RecordRef<'_>, key: &[u8]) -> bool {
+        self.keys_of(place, (hash_in(key), record)).contains(key)
+    }
+
+    /// How many keys a record has in an index from one on and before another; an empty one is no end.
+    fn keys_between(
+        &self,
+        place: usize,
+        record: (KeyHash, RecordRef<'_>),
+        (from, to): (&[u8], &[u8]),
+    ) -> usize {
+        let is_between =
+            |key: &&Vec<u8>| from <= key.as_slice() && (to.is_empty() || key.as_slice() < to);
+        self.keys_of(place, record).iter().filter(is_between).count()
+    }
+
+    /// The keys of a record in an index.
+    fn keys_of(&self, place: usize, (hash, record): (KeyHash, RecordRef<'_>)) -> BTreeSet<Vec<u8>> {
         let index: &Index = &self.list[place];
-        let (mut keys, mut own) = (IndexKeys::default(), Vec::new());
+        let mut keys = IndexKeys::default();
         self.reader.read(record.value(), &mut keys);
-        keys.of(place).iter().any(|fields| {
-            index.begin_key(fields, record.key(), &mut own);
-            own.extend_from_slice(&hash_in(key).0.to_be_bytes());
-            own == key
-        })
+        let whole = |fields: &[u8]| {
+            let mut key = Vec::new();
+            index.begin_key(fields, record.key(), &mut key);
+            key.extend_from_slice(&hash.0.to_be_bytes());
+            key
+        };
+        keys.of(place).iter().map(whole).collect()
     }
 }
 

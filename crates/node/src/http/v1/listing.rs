@@ -1,7 +1,7 @@
 //! Entries of a map, page by page. A page is what a few partitions have, one after the other; its cursor says where the next one begins.
 
 use axum::extract::{Request, State};
-use isogrid_core::{Error, ErrorCode, Op, PartitionId, Receipt, Reply, Scan};
+use isogrid_core::{Error, ErrorCode, Op, PartitionId, Receipt, Reply, Scan, View};
 use serde::Serialize;
 
 use super::Api;
@@ -105,6 +105,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Answer {
             glob: ask.bytes("glob").unwrap_or_default(),
             filter: &filter,
             with_values,
+            view: View::Latest,
         };
         let mut pages = batch::run(to, &[Typed::plain(&map, Op::Scan(scan))], found).await?;
         let (next, raw) = pages.pop().unwrap_or(Ok((None, Vec::new())))?;

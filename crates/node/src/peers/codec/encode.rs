@@ -6,6 +6,7 @@ use isogrid_replica::message::{Ack, Append, Chunk, Content, Message, Mismatch, O
 use isogrid_store::WalkCursor;
 
 use super::{HEADER_BYTES, append, content, kind, piece};
+use crate::packed;
 use crate::peers::message::LinkMessage;
 
 /// Appends a message to a batch.
@@ -39,11 +40,11 @@ fn body(message: &LinkMessage, out: &mut Out<'_>) -> u8 {
             kind::BEAT_ACK
         }
         LinkMessage::News(news) => {
-            rmp_serde::encode::write_named(out.0, &**news).expect("news are plain data");
+            packed::write_into(out.0, &**news).expect("news are plain data");
             kind::NEWS
         }
         LinkMessage::Directive(directive) => {
-            rmp_serde::encode::write_named(out.0, directive).expect("a directive is plain data");
+            packed::write_into(out.0, directive).expect("a directive is plain data");
             kind::DIRECTIVE
         }
         LinkMessage::Ping => kind::PING,
