@@ -10,6 +10,7 @@
 //! | [`error`] | [`Error`]: what went wrong, its outcome, and what to do next |
 //! | [`catalog`] | every error code with its explanation |
 //! | [`limits`] | every limit, named, with its unit |
+//! | [`histogram`] | how often something took how long |
 //! | [`log`] | the words of a partition's log: positions, request ids, effects |
 //! | [`map`] | the settings of a map |
 //! | [`schema`] | the columns of a map |
@@ -20,6 +21,7 @@
 
 pub mod catalog;
 pub mod error;
+pub mod histogram;
 pub mod id;
 pub mod index;
 pub mod limits;
@@ -34,6 +36,7 @@ pub mod slot;
 pub mod table;
 
 pub use error::{Error, ErrorCode, ErrorKind, NextStep, Outcome, Result};
+pub use histogram::Histogram;
 pub use id::{
     Epoch, Incarnation, MapId, NodeId, PartitionId, SlotId, TableVersion, Timestamp, Version,
 };

@@ -15,12 +15,12 @@ use crate::advertise::{self, reachable};
 use crate::config::Config;
 use crate::control::faces::Faces;
 use crate::control::{Control, ControlSettings, Pace};
-use crate::council::{CouncilService, CouncilSettings};
 use crate::engine::Engine;
 use crate::gossip::{Gossip, GossipKey, GossipSettings, OwnNews};
 use crate::handler::Questions;
 use crate::identity::{DataOnDisk, Identity};
 use crate::peers::Peers;
+use isogrid_council::{CouncilService, CouncilSettings};
 
 /// What there is before.
 pub(crate) struct Plan {

@@ -8,12 +8,12 @@ use futures::future::BoxFuture;
 use isogrid_core::{Error, NodeId, Replica};
 
 use crate::control::Control;
-use crate::council::{CallFailed, CouncilService, RaftTransport};
 use crate::engine::{Engine, Wire};
 use crate::node::Shared;
 use crate::peers::Peers;
 use crate::peers::message::{AskFailed, AskKind, LinkMessage, PeerHandler};
 use crate::relay::{Asker, Relay, Unanswered};
+use isogrid_council::{CallFailed, CouncilService, RaftTransport};
 
 /// The core whose share forwarded operations count to: questions arrive on any.
 const CORE: usize = 0;

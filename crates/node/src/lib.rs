@@ -11,7 +11,6 @@
 //! | `engine` | the partitions of this node and the maps in them; executes batches of operations |
 //! | `control` | this node as a member of a cluster: joins, learns, leads |
 //! | `gossip` | who else is there, and what each says of itself |
-//! | `council` | what the cluster has agreed on, kept by a few voters with Raft |
 //! | `peers` | links and questions to other nodes |
 //! | `handler` | what other nodes say, on its way to whom it is for |
 //! | `relay` | operations for owners elsewhere, of clients that do not know them |
@@ -44,7 +43,6 @@ pub mod config;
 mod connection;
 mod control;
 mod core_work;
-mod council;
 mod doors;
 mod engine;
 mod gossip;
@@ -59,7 +57,6 @@ pub mod logging;
 mod memory;
 mod metrics;
 pub mod node;
-mod packed;
 mod peers;
 #[cfg(feature = "sql")]
 mod pg;

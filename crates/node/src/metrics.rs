@@ -10,7 +10,6 @@
 //! | `process` | cores and the process |
 
 mod cluster;
-mod histogram;
 mod insight;
 mod memory;
 mod operations;
@@ -23,7 +22,7 @@ use crate::engine::Engine;
 use crate::node::Shared;
 use crate::recovering::Progress;
 use crate::storage::DiskFigures;
-pub(crate) use histogram::{Buckets, Histogram, quantile};
+pub(crate) use isogrid_core::histogram::{Buckets, Histogram, quantile};
 pub(crate) use page::CONTENT_TYPE;
 use page::Page;
 

@@ -23,7 +23,6 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::control::Control;
 use crate::control::view::View;
-use crate::council::CouncilService;
 use crate::doors::Doors;
 use crate::engine::Engine;
 use crate::gossip::Gossip;
@@ -40,6 +39,7 @@ use crate::relay::Relay;
 use crate::storage::{Keepers, Storage};
 use crate::worker::Workers;
 use crate::{clock, recovering};
+use isogrid_council::CouncilService;
 
 /// How long the start of a node waits for its cluster: long enough for one that forms it alone. Others join later.
 const JOIN_PATIENCE: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("isogrid-store", &["isogrid-value", "isogrid-core"]),
     ("isogrid-replica", &["isogrid-store", "isogrid-core"]),
     ("isogrid-cluster", &["isogrid-core"]),
+    ("isogrid-council", &["isogrid-cluster", "isogrid-core"]),
     ("isogrid-wal", &["isogrid-core"]),
     ("isogrid-persist", &["isogrid-replica", "isogrid-store", "isogrid-wal", "isogrid-core"]),
     // The entries that a backup is made of are encoded by the replica.
@@ -30,6 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-value",
             "isogrid-resp",
             "isogrid-console",
+            "isogrid-council",
             "isogrid-replica",
             "isogrid-cluster",
             "isogrid-store",

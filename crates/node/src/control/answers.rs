@@ -8,8 +8,8 @@ use isogrid_core::{Error, ErrorCode, NodeId, Result};
 
 use super::question::{AskStop, Beat, FindMap, FoundMap, LeaderAnswer, pack, unpack};
 use super::shared::Control;
-use crate::council::ProposeFailed;
 use crate::peers::message::AskKind;
+use isogrid_council::ProposeFailed;
 
 /// How long a change of voters is thought to take.
 const VOTERS_CHANGE_MS: u64 = 5_000;

@@ -14,11 +14,11 @@ use isogrid_replica::{Now, Ticks};
 use tokio::sync::watch;
 
 use super::view::View;
-use crate::council::{CouncilLeader, CouncilService, ProposeFailed};
 use crate::gossip::{Gossip, OwnNews, Seen};
 use crate::peers::Peers;
 use crate::peers::message::{AskFailed, AskKind, LinkMessage, PeerAddress};
 use crate::peers::pulse::Heard;
+use isogrid_council::{CouncilLeader, CouncilService, ProposeFailed};
 
 /// The parts of the node that control works with.
 #[derive(Clone)]

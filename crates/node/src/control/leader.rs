@@ -13,9 +13,9 @@ use tracing::debug;
 use super::news::Leader;
 use super::question::{LeaderAnswer, pack, unpack};
 use super::shared::Control;
-use crate::council::ProposeFailed;
 use crate::identity::random_u128;
 use crate::peers::message::{AskFailed, AskKind};
+use isogrid_council::ProposeFailed;
 
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_millis(250);

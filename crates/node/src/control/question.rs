@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::news::{Known, Leader};
-use crate::packed;
+use isogrid_council::packed;
 
 /// What comes of a question that only the council's leader can answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,9 +29,9 @@ use super::shared::Control;
 use super::view::View;
 use crate::config::NodeConfig;
 use crate::config::node::AtEnd;
-use crate::council::CouncilLeader;
 use crate::gossip::Seen;
 use crate::identity::{DataOnDisk, Identity};
+use isogrid_council::CouncilLeader;
 
 /// What a node hears of the others.
 type Others = BTreeMap<NodeId, Seen>;

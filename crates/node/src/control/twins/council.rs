@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::World;
 use crate::control::faces::CouncilFace;
-use crate::council::{CouncilLeader, ProposeFailed};
+use isogrid_council::{CouncilLeader, ProposeFailed};
 
 pub(in crate::control) struct CouncilTwin {
     pub(in crate::control) world: Arc<World>,

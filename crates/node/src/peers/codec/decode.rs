@@ -59,7 +59,7 @@ fn body(kind: u8, from: &mut In<'_>) -> Read<Option<LinkMessage>> {
 }
 
 fn packed<T: serde::de::DeserializeOwned>(from: &mut In<'_>) -> Read<T> {
-    crate::packed::read(from.all()).map_err(|_| "its packed body cannot be read")
+    isogrid_council::packed::read(from.all()).map_err(|_| "its packed body cannot be read")
 }
 
 fn replica(kind: u8, from: &mut In<'_>) -> Read<Message> {

@@ -6,8 +6,8 @@ use isogrid_replica::message::{Ack, Append, Chunk, Content, Message, Mismatch, O
 use isogrid_store::WalkCursor;
 
 use super::{HEADER_BYTES, append, content, kind, piece};
-use crate::packed;
 use crate::peers::message::LinkMessage;
+use isogrid_council::packed;
 
 /// Appends a message to a batch.
 pub(crate) fn encode(message: &LinkMessage, batch: &mut Vec<u8>) {

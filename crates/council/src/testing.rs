@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::network::{CallFailed, RaftTransport};
-use super::service::{CouncilService, ProposeFailed};
-use super::settings::CouncilSettings;
-use super::store::{Loaded, Store};
+use crate::network::{CallFailed, RaftTransport};
+use crate::service::{CouncilService, ProposeFailed};
+use crate::settings::CouncilSettings;
+use crate::store::{Loaded, Store};
 
 /// What tests wait at most.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);

@@ -10,11 +10,11 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 
-use super::record::{Place, Record, encode};
-use super::settings::APPEND_BYTES_MAX;
-use super::store::{Loaded, Write};
-use super::types::{Entry, LogId, Types, Vote};
-use super::writer::Writer;
+use crate::record::{Place, Record, encode};
+use crate::settings::APPEND_BYTES_MAX;
+use crate::store::{Loaded, Write};
+use crate::types::{Entry, LogId, Types, Vote};
+use crate::writer::Writer;
 
 /// What is in memory.
 #[derive(Debug, Default)]

@@ -26,18 +26,18 @@ const LADDER: [(u64, &str); 17] = [
 
 /// Counts of times; anybody may count.
 #[derive(Debug, Default)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     /// One for each bound, and one for what is beyond all of them.
     counts: [AtomicU64; LADDER.len() + 1],
     micros: AtomicU64,
 }
 
 /// One number for each bound, and one for what is beyond all of them.
-pub(crate) type Buckets = [u64; LADDER.len() + 1];
+pub type Buckets = [u64; LADDER.len() + 1];
 
 /// Below which time the given share of all that was counted lies, in seconds, as far as the ladder says: between two bounds
 /// all are taken for evenly spread. `None` where nothing was counted.
-pub(crate) fn quantile(buckets: &Buckets, share: f64) -> Option<f64> {
+pub fn quantile(buckets: &Buckets, share: f64) -> Option<f64> {
     let total: u64 = buckets.iter().sum();
     let wanted = share * total as f64;
     let mut below = 0.0;
@@ -54,22 +54,23 @@ pub(crate) fn quantile(buckets: &Buckets, share: f64) -> Option<f64> {
 }
 
 /// What a histogram has at one moment.
-pub(super) struct Counted {
+pub struct Counted {
     /// The bounds, in seconds, and how often something took as long and longer than the bound before.
-    pub(super) buckets: Vec<(&'static str, u64)>,
+    pub buckets: Vec<(&'static str, u64)>,
     /// How often in all.
-    pub(super) count: u64,
-    pub(super) seconds: f64,
+    pub count: u64,
+    /// How long all took.
+    pub seconds: f64,
 }
 
 impl Histogram {
     /// Something took so long.
-    pub(crate) fn record(&self, time: Duration) {
+    pub fn record(&self, time: Duration) {
         self.record_many(time, 1);
     }
 
     /// So many things took so long, each of them.
-    pub(crate) fn record_many(&self, time: Duration, times: u64) {
+    pub fn record_many(&self, time: Duration, times: u64) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let place = LADDER.partition_point(|(bound, _)| *bound < micros);
         self.counts[place].fetch_add(times, Ordering::Relaxed);
@@ -77,12 +78,12 @@ impl Histogram {
     }
 
     /// Whether nothing was counted.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.buckets().iter().all(|count| *count == 0)
     }
 
     /// All that several have.
-    pub(crate) fn sum<'a>(all: impl IntoIterator<Item = &'a Histogram>) -> Histogram {
+    pub fn sum<'a>(all: impl IntoIterator<Item = &'a Histogram>) -> Histogram {
         let sum = Histogram::default();
         for one in all {
             for (sum, count) in sum.counts.iter().zip(&one.counts) {
@@ -94,12 +95,12 @@ impl Histogram {
     }
 
     /// The counts of its buckets, in the order of the bounds, and what is beyond.
-    pub(crate) fn buckets(&self) -> Buckets {
+    pub fn buckets(&self) -> Buckets {
         self.counts.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// What it has now. The count is that of its buckets, whoever counts meanwhile.
-    pub(super) fn counted(&self) -> Counted {
+    pub fn counted(&self) -> Counted {
         let counts = self.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
         let bounds = LADDER.iter().map(|(_, bound)| *bound);
         Counted {

@@ -12,11 +12,11 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, Raf
 use openraft::{EntryPayload, OptionalSend};
 use tokio::sync::watch;
 
-use super::record::Cover;
-use super::snapshot;
-use super::store::Write;
-use super::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
-use super::writer::Writer;
+use crate::record::Cover;
+use crate::snapshot;
+use crate::store::Write;
+use crate::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
+use crate::writer::Writer;
 
 /// Entries that are applied before readers see the council again.
 const BATCH_MAX: usize = 1_024;

@@ -8,8 +8,8 @@ use openraft::raft::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::record::{Ballot, Cover, Place, Record};
-use super::types::{LogId, Types, Vote};
+use crate::record::{Ballot, Cover, Place, Record};
+use crate::types::{LogId, Types, Vote};
 
 /// A message with its addresses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

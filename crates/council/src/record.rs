@@ -10,10 +10,10 @@ use openraft::impls::leader_id_adv::LeaderId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::types::{
+use crate::packed;
+use crate::types::{
     Entry, LogId, Membership, Proposal, SnapshotMeta, StoredMembership, Vote, VoterNode,
 };
-use crate::packed;
 
 /// A place in the log: the leader's term and voter, and the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

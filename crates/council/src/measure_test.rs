@@ -8,7 +8,7 @@ use futures::future::join_all;
 use isogrid_cluster::council::Command;
 use tokio::time::Instant;
 
-use super::testing::{Group, count, create, until};
+use crate::testing::{Group, count, create, until};
 
 fn figures(mut times: Vec<Duration>) -> String {
     times.sort();
@@ -99,7 +99,7 @@ async fn voters_and_snapshots() {
         let council = (**first.state().borrow()).clone();
         let cloned = begun.elapsed();
         let begun = Instant::now();
-        let bytes = super::snapshot::pack(&council).expect("packed").len();
+        let bytes = crate::snapshot::pack(&council).expect("packed").len();
         let packed = begun.elapsed();
         eprintln!("{sessions} sessions: clone {cloned:?}, snapshot {bytes} bytes, {packed:?}");
     }

@@ -22,25 +22,25 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::follow::{self, CouncilLeader};
-use super::log::Log;
-use super::machine::Machine;
-use super::message::Envelope;
-use super::network::{Caller, Lines, RaftTransport};
-use super::receive::{Receiver, voters_of};
-use super::record::{decode, encode};
-use super::settings::{
+use crate::follow::{self, CouncilLeader};
+use crate::log::Log;
+use crate::machine::Machine;
+use crate::message::Envelope;
+use crate::network::{Caller, Lines, RaftTransport};
+use crate::receive::{Receiver, voters_of};
+use crate::record::{decode, encode};
+use crate::settings::{
     COMMAND_BYTES_MAX, CONFIRM_TIMEOUT, CouncilSettings, FORM_TIMEOUT, PAUSE, PROPOSE_TIMEOUT,
     QUORUM_HEARD,
 };
-use super::store::{self, Identity, Loaded, Store};
-use super::types::{Proposal, Raft, Types, VoterNode};
-use super::writer::Writer;
-use crate::metrics::Histogram;
+use crate::store::{self, Identity, Loaded, Store};
+use crate::types::{Proposal, Raft, Types, VoterNode};
+use crate::writer::Writer;
+use isogrid_core::Histogram;
 
 /// Why a proposal has no outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ProposeFailed {
+pub enum ProposeFailed {
     /// This node does not lead, or has no quorum: certainly nothing happened. Who leads, if known.
     NotLeader(Option<NodeId>),
     /// It may have happened, or may yet happen. Commands can be proposed again: they are idempotent or compare-and-set.
@@ -51,15 +51,17 @@ pub(crate) enum ProposeFailed {
 
 /// A voter in figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CouncilFigures {
-    pub(crate) is_leader: bool,
-    pub(crate) term: u64,
+pub struct CouncilFigures {
+    /// Whether this node leads.
+    pub is_leader: bool,
+    /// The term of the voters.
+    pub term: u64,
     /// How far the log was applied.
-    pub(crate) applied: u64,
+    pub applied: u64,
 }
 
 /// The council's service of one node: its voter, whether it votes already or not.
-pub(crate) struct CouncilService {
+pub struct CouncilService {
     pub(super) raft: Raft,
     pub(super) identity: Identity,
     pub(super) node: NodeId,
@@ -76,7 +78,7 @@ pub(crate) struct CouncilService {
 
 impl CouncilService {
     /// Opens the voter's file, or makes one, and takes part in whatever council it belongs to.
-    pub(crate) async fn start(
+    pub(crate) async fn open(
         settings: CouncilSettings,
         transport: Arc<dyn RaftTransport>,
     ) -> Result<Arc<CouncilService>> {
@@ -139,18 +141,18 @@ impl CouncilService {
     }
 
     /// This voter. It is drawn with the log: a wiped folder is another voter.
-    pub(crate) fn voter(&self) -> VoterId {
+    pub fn voter(&self) -> VoterId {
         VoterId(self.identity.voter)
     }
 
     /// Whether this voter has ever heard of a council: it has a log or a snapshot.
-    pub(crate) fn is_initialized(&self) -> bool {
+    pub fn is_initialized(&self) -> bool {
         let metrics = self.raft.metrics();
         is_restored(&metrics.borrow_watched())
     }
 
     /// Forms the council of a new cluster with this voter as its only one. Can be done again when it was interrupted.
-    pub(crate) async fn form(&self, create: CreateCluster) -> Result<()> {
+    pub(crate) async fn found(&self, create: CreateCluster) -> Result<()> {
         let own = VoterNode { node: self.node.as_str().to_owned(), log: self.identity.log };
         match self.raft.initialize(BTreeMap::from([(self.identity.voter, own)])).await {
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
@@ -163,7 +165,7 @@ impl CouncilService {
         loop {
             let waited = timeout_at(deadline, leader.wait_for(leads)).await;
             waited.map_err(|_| late())?.map_err(|_| internal("the council ended".to_owned()))?;
-            match self.propose(Command::CreateCluster(create.clone())).await {
+            match self.write(Command::CreateCluster(create.clone())).await {
                 Ok(Outcome::Applied | Outcome::Unchanged) => return Ok(()),
                 Ok(other) => {
                     let why = other.refusal().map(ToString::to_string).unwrap_or_default();
@@ -176,7 +178,7 @@ impl CouncilService {
     }
 
     /// Proposes a command, where this node leads. Dropping the future does not take the command back.
-    pub(crate) async fn propose(&self, command: Command) -> Result<Outcome, ProposeFailed> {
+    pub(crate) async fn write(&self, command: Command) -> Result<Outcome, ProposeFailed> {
         let bytes = encode(&command).map_or(usize::MAX, |bytes| bytes.len());
         if bytes > COMMAND_BYTES_MAX {
             return Err(ProposeFailed::TooLarge(bytes));
@@ -207,7 +209,7 @@ impl CouncilService {
     }
 
     /// Makes sure that this node leads and [`state`](Self::state) holds all that was acknowledged before the call.
-    pub(crate) async fn confirm(&self) -> Result<(), ProposeFailed> {
+    pub(crate) async fn make_sure(&self) -> Result<(), ProposeFailed> {
         let read = self.raft.ensure_linearizable(ReadPolicy::ReadIndex);
         match timeout(CONFIRM_TIMEOUT, read).await {
             Ok(Ok(_)) => Ok(()),
@@ -224,23 +226,23 @@ impl CouncilService {
     /// The council as far as it was applied here; it goes on only on voters and those who are about to be. It has a new
     /// value once per applied batch. Clone the `Arc` out of the watch for anything longer than a look: who holds the
     /// watch's lock holds up the council.
-    pub(crate) fn state(&self) -> watch::Receiver<Arc<Council>> {
+    pub fn state(&self) -> watch::Receiver<Arc<Council>> {
         self.state.clone()
     }
 
     /// Who leads as far as this voter knows. A leader that was cut off still names itself: see
     /// [`has_quorum`](Self::has_quorum).
-    pub(crate) fn leader(&self) -> watch::Receiver<Option<CouncilLeader>> {
+    pub fn leader(&self) -> watch::Receiver<Option<CouncilLeader>> {
         self.leader.clone()
     }
 
     /// Why the council cannot go on, once it cannot: the process must end then.
-    pub(crate) fn failed(&self) -> watch::Receiver<Option<String>> {
+    pub fn failed(&self) -> watch::Receiver<Option<String>> {
         self.failed.clone()
     }
 
     /// Whether this node leads and a quorum has answered it a moment ago.
-    pub(crate) fn has_quorum(&self) -> bool {
+    pub fn has_quorum(&self) -> bool {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         if metrics.state != ServerState::Leader || metrics.running_state.is_err() {
@@ -254,15 +256,14 @@ impl CouncilService {
     }
 
     /// The voters and their nodes, old and new ones while they change.
-    pub(crate) fn voters(&self) -> BTreeMap<VoterId, NodeId> {
+    pub fn voters(&self) -> BTreeMap<VoterId, NodeId> {
         let metrics = self.raft.metrics();
         let voters = voters_of(&metrics.borrow_watched().membership_config);
         voters.into_iter().map(|(voter, node)| (VoterId(voter), node.node_id())).collect()
     }
 
     /// Whether this voter votes, as far as it knows. One that was removed learns it from the others.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the metrics"))]
-    pub(crate) fn is_voter(&self) -> bool {
+    pub fn is_voter(&self) -> bool {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let votes = metrics.membership_config.voter_ids().any(|v| v == self.identity.voter);
@@ -270,7 +271,7 @@ impl CouncilService {
     }
 
     /// Answers a message of another node's council service.
-    pub(crate) async fn handle(&self, from: &NodeId, body: Bytes) -> Result<Bytes> {
+    pub(crate) async fn receive(&self, from: &NodeId, body: Bytes) -> Result<Bytes> {
         let envelope: Envelope = decode(&body).map_err(|error| {
             let why = format!("a message of the council from {from}: {error}");
             Error::new(ErrorCode::FrameMalformed, why)
@@ -281,7 +282,7 @@ impl CouncilService {
     }
 
     /// Ends it: the file is closed when this returns.
-    pub(crate) async fn stop(&self) {
+    pub(crate) async fn end(&self) {
         self.follower.abort();
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "the council did not end in order");
@@ -291,17 +292,17 @@ impl CouncilService {
 
     /// How often the file was synced since the start.
     #[cfg(test)]
-    pub(crate) fn syncs(&self) -> u64 {
+    pub fn syncs(&self) -> u64 {
         self.writer.syncs().buckets().iter().sum()
     }
 
     /// How long syncs of the file took since the start.
-    pub(crate) fn sync_times(&self) -> &Histogram {
+    pub fn sync_times(&self) -> &Histogram {
         self.writer.syncs()
     }
 
     /// The voter in figures.
-    pub(crate) fn figures(&self) -> CouncilFigures {
+    pub fn figures(&self) -> CouncilFigures {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         CouncilFigures {

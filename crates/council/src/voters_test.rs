@@ -8,9 +8,9 @@ use bytes::Bytes;
 use isogrid_core::NodeId;
 use tokio::time::sleep;
 
-use super::message::{Ask, Envelope, Reply};
-use super::record::{decode, encode};
-use super::testing::{Group, count, create, until};
+use crate::message::{Ask, Envelope, Reply};
+use crate::record::{decode, encode};
+use crate::testing::{Group, count, create, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wiped_voter_never_votes_as_the_old_one() {
@@ -33,7 +33,7 @@ async fn a_wiped_voter_never_votes_as_the_old_one() {
     group.start(behind).await;
     assert_ne!(wiped_again.voter(), old);
     for _ in 0..75 {
-        let leads = |service: &Arc<super::CouncilService>| service.has_quorum();
+        let leads = |service: &Arc<crate::CouncilService>| service.has_quorum();
         assert!(!group.nodes.values().any(leads), "they lead without the fifty commands");
         sleep(Duration::from_millis(20)).await;
     }
@@ -69,7 +69,7 @@ async fn what_is_meant_for_another_log_is_refused() {
     let Reply::Me { voter, log } = ask(0, 0, Ask::Who).await else { panic!("it says who it is") };
     assert_eq!(voter, node.voter().0);
     let append = || {
-        let vote = (&super::types::Vote::new_committed(9, 1)).into();
+        let vote = (&crate::types::Vote::new_committed(9, 1)).into();
         Ask::Append { vote, previous: None, entries: Vec::new(), committed: None }
     };
     let stranger = Reply::Stranger { voter, log };

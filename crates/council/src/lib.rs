@@ -9,7 +9,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `service` | [`CouncilService`], the door |
+//! | `service`, `door` | [`CouncilService`], and what is asked of it |
 //! | `voters` | other voters |
 //! | `follow` | who leads, whether it failed |
 //! | `log`, `writer`, `store` | the log in memory, the thread that writes it, the file |
@@ -17,15 +17,18 @@
 //! | `network`, `receive`, `message` | what voters say to each other |
 //! | `record` | how places, votes and entries are written |
 //! | `settings` | bounds and timings |
+//! | [`packed`] | plain data as bytes |
 //! | `types` | what openraft is configured with |
 //!
 //! docs/council.md has the picture and the figures, docs/adr/0013 the reasons for openraft.
 
+mod door;
 mod follow;
 mod log;
 mod machine;
 mod message;
 mod network;
+pub mod packed;
 mod receive;
 mod record;
 mod service;
@@ -49,7 +52,7 @@ mod testing;
 #[cfg(test)]
 mod voters_test;
 
-pub(crate) use follow::CouncilLeader;
-pub(crate) use network::{CallFailed, RaftTransport};
-pub(crate) use service::{CouncilService, ProposeFailed};
-pub(crate) use settings::CouncilSettings;
+pub use follow::CouncilLeader;
+pub use network::{CallFailed, RaftTransport};
+pub use service::{CouncilFigures, CouncilService, ProposeFailed};
+pub use settings::{CouncilSettings, Timings};

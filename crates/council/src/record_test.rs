@@ -8,9 +8,9 @@ use openraft::impls::leader_id_adv::LeaderId;
 use openraft::{Entry as RaftEntry, EntryPayload};
 use proptest::prelude::*;
 
-use super::record::{Ballot, Cover, Place, Record, decode, encode};
-use super::testing::{count, create};
-use super::types::{
+use crate::record::{Ballot, Cover, Place, Record, decode, encode};
+use crate::testing::{count, create};
+use crate::types::{
     Entry, LogId, Membership, Proposal, SnapshotMeta, StoredMembership, Vote, VoterNode,
 };
 
@@ -60,7 +60,7 @@ proptest! {
     #[test]
     fn rubbish_is_an_error_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         prop_assert!(decode::<Record>(&bytes).is_err());
-        prop_assert!(decode::<super::message::Envelope>(&bytes).is_err());
+        prop_assert!(decode::<crate::message::Envelope>(&bytes).is_err());
     }
 }
 

@@ -8,26 +8,26 @@ use openraft::{Config, SnapshotPolicy};
 
 /// How a council service is started.
 #[derive(Clone, Debug)]
-pub(crate) struct CouncilSettings {
+pub struct CouncilSettings {
     /// The node's data folder; `None`: the log is kept in memory and the voter is a new one with every start.
-    pub(crate) folder: Option<PathBuf>,
+    pub folder: Option<PathBuf>,
     /// The name of this node.
-    pub(crate) node: NodeId,
+    pub node: NodeId,
     /// How often, and after what silence.
-    pub(crate) timings: Timings,
+    pub timings: Timings,
     /// After how many entries a snapshot is made and the log behind it dropped.
-    pub(crate) compact_entries: u64,
+    pub compact_entries: u64,
 }
 
 /// The timings of the raft. Those of the default are for a local network with disks that sync within 50 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Timings {
+pub struct Timings {
     /// The leader is heard at least this often.
-    pub(crate) heartbeat: Duration,
+    pub heartbeat: Duration,
     /// The shortest silence after which a voter stands for election...
-    pub(crate) election_min: Duration,
+    pub election_min: Duration,
     /// ...and the longest. It is the leader's lease as well.
-    pub(crate) election_max: Duration,
+    pub election_max: Duration,
 }
 
 impl Default for Timings {
@@ -82,7 +82,7 @@ pub(crate) const COMMITTED_FLUSH: Duration = Duration::from_millis(100);
 
 impl CouncilSettings {
     /// The usual settings of a node.
-    pub(crate) fn new(node: NodeId, folder: Option<PathBuf>) -> Self {
+    pub fn new(node: NodeId, folder: Option<PathBuf>) -> Self {
         CouncilSettings {
             folder,
             node,

@@ -10,9 +10,9 @@ use isogrid_cluster::council::{Command, Outcome};
 use isogrid_core::ErrorCode;
 use tokio::time::timeout;
 
-use super::snapshot;
-use super::store::{Store, Write, path};
-use super::testing::{Disk, Group, PATIENCE, count, create};
+use crate::snapshot;
+use crate::store::{Store, Write, path};
+use crate::testing::{Disk, Group, PATIENCE, count, create};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_file_is_a_clear_error() {
@@ -56,9 +56,9 @@ async fn a_damaged_file_is_a_clear_error() {
     }
     assert!(refused > refused_so_far, "{refused} refused");
     fs::write(&path, &sound).expect("written");
-    let started = super::CouncilService::start(group.settings("a"), group.transport("a")).await;
+    let started = crate::CouncilService::start(group.settings("a"), group.transport("a")).await;
     let node = started.expect("the sound file is good as ever");
-    let second = super::CouncilService::start(group.settings("a"), group.transport("a")).await;
+    let second = crate::CouncilService::start(group.settings("a"), group.transport("a")).await;
     let error = second.err().expect("two voters on one file");
     assert_eq!(error.code(), ErrorCode::DataDirUnusable);
     node.stop().await;
@@ -69,13 +69,13 @@ fn a_log_with_a_hole_is_refused() {
     let disk = Disk::default();
     let (store, _) = disk.open();
     let entry = |index: u64| {
-        let id = super::types::LogId::new(
+        let id = crate::types::LogId::new(
             openraft::impls::leader_id_adv::LeaderId { term: 1, node_id: 1 },
             index,
         );
         let entry = openraft::Entry { log_id: id, payload: openraft::EntryPayload::Blank };
-        let record = super::record::Record::from(&entry);
-        (index, super::record::encode(&record).expect("encoded"))
+        let record = crate::record::Record::from(&entry);
+        (index, crate::record::encode(&record).expect("encoded"))
     };
     store.commit(&[Write::Append(vec![entry(0), entry(1), entry(3)])]).expect("written");
     drop(store);

@@ -12,10 +12,10 @@ use openraft::errors::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::message::{Ask, Reply};
-use super::service::{CouncilService, WHO_TIMEOUT};
-use super::settings::{CHANGE_TIMEOUT, PAUSE};
-use super::types::{Types, VoterNode};
+use crate::message::{Ask, Reply};
+use crate::service::{CouncilService, WHO_TIMEOUT};
+use crate::settings::{CHANGE_TIMEOUT, PAUSE};
+use crate::types::{Types, VoterNode};
 
 /// What openraft answers to a change.
 type Changed<T> = Result<T, RaftError<Types, ClientWriteError<Types>>>;
@@ -23,7 +23,7 @@ type Changed<T> = Result<T, RaftError<Types, ClientWriteError<Types>>>;
 impl CouncilService {
     /// Makes these the voters, where this node leads. New ones learn the log first, so that the quorum never waits for
     /// them. Can be done again when it failed half-way.
-    pub(crate) async fn change_voters(&self, wanted: BTreeMap<VoterId, NodeId>) -> Result<()> {
+    pub(crate) async fn set_voters(&self, wanted: BTreeMap<VoterId, NodeId>) -> Result<()> {
         let deadline = Instant::now() + CHANGE_TIMEOUT;
         let changing = timeout_at(deadline, self.changing.lock());
         let _changing = changing.await.map_err(|_| late("another change is under way"))?;

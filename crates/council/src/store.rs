@@ -14,8 +14,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::record::{Ballot, Cover, Place, Record, decode, encode};
-use super::types::Entry;
+use crate::record::{Ballot, Cover, Place, Record, decode, encode};
+use crate::types::Entry;
 
 /// The version of the file that this build writes.
 const FORMAT: u32 = 1;

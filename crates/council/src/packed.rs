@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 ///
 /// # Errors
 /// They are none of this type.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
     let mut reader = <dyn erased_serde::Deserializer<'_>>::erase(&mut reader);
     erased_serde::deserialize(&mut reader).map_err(|error| error.to_string())
@@ -20,7 +20,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 ///
 /// # Errors
 /// Some part of it cannot be written: it is no plain data.
-pub(crate) fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+pub fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     write_into(&mut bytes, value)?;
     Ok(bytes)
@@ -30,7 +30,7 @@ pub(crate) fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// As for [`write`].
-pub(crate) fn write_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) -> Result<(), String> {
+pub fn write_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) -> Result<(), String> {
     let mut writer = rmp_serde::Serializer::new(bytes).with_struct_map();
     let value: &dyn erased_serde::Serialize = value;
     value.serialize(&mut writer).map_err(|error| error.to_string())

@@ -10,20 +10,20 @@ use openraft::errors::Fatal;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::network::Caller;
-use super::types::{Raft, Types};
+use crate::network::Caller;
+use crate::types::{Raft, Types};
 
 /// Who leads the council. A term alone says nothing: two voters may lead in the same one, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CouncilLeader {
+pub struct CouncilLeader {
     /// The term.
-    pub(crate) term: u64,
+    pub term: u64,
     /// Its node.
-    pub(crate) node: NodeId,
+    pub node: NodeId,
     /// Its voter.
-    pub(crate) voter: VoterId,
+    pub voter: VoterId,
     /// Whether it is this one.
-    pub(crate) is_me: bool,
+    pub is_me: bool,
 }
 
 /// The task, and what it finds out.

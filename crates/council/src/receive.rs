@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use openraft::errors::RaftError;
 use parking_lot::Mutex;
 
-use super::message::{Appended, Ask, Envelope, Piece, Reply, append_request};
-use super::record::{Cover, Place};
-use super::settings::SNAPSHOT_BYTES_MAX;
-use super::snapshot;
-use super::store::Identity;
-use super::types::{LogId, Raft, Snapshot, Types, Vote};
+use crate::message::{Appended, Ask, Envelope, Piece, Reply, append_request};
+use crate::record::{Cover, Place};
+use crate::settings::SNAPSHOT_BYTES_MAX;
+use crate::snapshot;
+use crate::store::Identity;
+use crate::types::{LogId, Raft, Snapshot, Types, Vote};
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::{TransferLeaderRequest, VoteResponse};
 
@@ -81,7 +81,7 @@ impl Receiver {
         }
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        let known = |voters: &super::types::StoredMembership| voters.get_node(&from).is_some();
+        let known = |voters: &crate::types::StoredMembership| voters.get_node(&from).is_some();
         let committed = &metrics.committed_membership_config;
         if known(committed) || known(&metrics.membership_config) {
             return response.into();
@@ -144,8 +144,8 @@ fn failed(error: &RaftError<Types>) -> Reply {
 
 /// The voters of a membership and the nodes that they run on.
 pub(super) fn voters_of(
-    membership: &super::types::StoredMembership,
-) -> BTreeMap<u64, super::types::VoterNode> {
+    membership: &crate::types::StoredMembership,
+) -> BTreeMap<u64, crate::types::VoterNode> {
     let node = |voter| (voter, membership.get_node(&voter).cloned().unwrap_or_default());
     membership.voter_ids().map(node).collect()
 }

@@ -16,13 +16,13 @@ use openraft::raft::{
 };
 use parking_lot::Mutex;
 
-use super::message::{Ask, Envelope, Piece, Reply};
-use super::record::{Place, decode, encode};
-use super::settings::{APPEND_TIMEOUT, INSTALL_TIMEOUT, PIECE_BYTES_MAX, PIECE_TIMEOUT};
-use super::types::{LogId, Snapshot, Types, Vote, VoterNode};
+use crate::message::{Ask, Envelope, Piece, Reply};
+use crate::record::{Place, decode, encode};
+use crate::settings::{APPEND_TIMEOUT, INSTALL_TIMEOUT, PIECE_BYTES_MAX, PIECE_TIMEOUT};
+use crate::types::{LogId, Snapshot, Types, Vote, VoterNode};
 
 /// Carries messages between the council services of nodes.
-pub(crate) trait RaftTransport: Send + Sync {
+pub trait RaftTransport: Send + Sync {
     /// Sends a message to a node and returns its answer.
     fn call<'a>(
         &'a self,
@@ -34,7 +34,7 @@ pub(crate) trait RaftTransport: Send + Sync {
 
 /// Why a call brought no answer. The message may have arrived all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum CallFailed {
+pub enum CallFailed {
     /// The node cannot be reached.
     Unreachable(String),
     /// No answer came in time.

@@ -11,11 +11,11 @@ use openraft::storage::IOFlushed;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::record::Place;
-use super::settings::{COMMITTED_FLUSH, WRITES_QUEUED_MAX};
-use super::store::{Kept, Store, Write};
-use super::types::Types;
-use crate::metrics::Histogram;
+use crate::record::Place;
+use crate::settings::{COMMITTED_FLUSH, WRITES_QUEUED_MAX};
+use crate::store::{Kept, Store, Write};
+use crate::types::Types;
+use isogrid_core::Histogram;
 
 /// Writes that are made durable with one sync, at most.
 const WRITES_AT_ONCE_MAX: usize = 256;

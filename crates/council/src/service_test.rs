@@ -7,8 +7,8 @@ use isogrid_cluster::council::{Command, Outcome};
 use isogrid_core::SessionId;
 use tokio::time::Instant;
 
-use super::testing::{Group, count, create, until};
-use super::*;
+use crate::testing::{Group, count, create, until};
+use crate::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_voter_forms_a_cluster_and_keeps_it() {
@@ -178,7 +178,7 @@ async fn a_leader_that_goes_with_its_service_gives_the_file_back() {
     // Not stopped, only dropped.
     drop(node);
     group.nodes.clear();
-    let deadline = Instant::now() + super::testing::PATIENCE;
+    let deadline = Instant::now() + crate::testing::PATIENCE;
     let again = loop {
         match CouncilService::start(group.settings("a"), group.transport("a")).await {
             Ok(again) => break again,

@@ -5,7 +5,7 @@ use std::io;
 
 use isogrid_cluster::Council;
 
-use super::record::{decode, encode};
+use crate::record::{decode, encode};
 
 /// What every snapshot begins with.
 const MARK: &[u8; 4] = b"IGCS";
