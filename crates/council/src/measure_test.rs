@@ -1,5 +1,5 @@
 //! The figures of docs/council.md:
-//! `cargo test -p isogrid-node --lib council::measure_test -- --ignored --nocapture --test-threads 1`
+//! `cargo test -p isogrid-council --lib measure_test -- --ignored --nocapture --test-threads 1`
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -249,3 +249,62 @@ fn parts_are_run_for_nodes_of_the_same_cluster_only() {
         }
     });
 }
+
+#[test]
+fn statements_see_one_moment() {
+    const RECORDS: i64 = 6_000;
+    const IN_RANGE: i64 = 1_000;
+    let cluster = Cluster::start();
+    for statement in [
+        "CREATE MAP moved (tenant TEXT, n BIGINT) PARTITION BY tenant",
+        "CREATE INDEX by_n ON moved USING ordered (n)",
+    ] {
+        assert_eq!(cluster.rows(0, statement).len(), 1, "{statement}");
+    }
+    runtime().block_on(async {
+        let grid = grid(&cluster.grpc[0]).await;
+        let map = grid.map::<String, Value>("moved");
+        let record = |i: i64, n: i64| (format!("{{t}}:{i}"), json!({"tenant": "t", "n": n}));
+        map.put_many((0..RECORDS).map(|i| record(i, i))).await.expect("it answers").all().unwrap();
+        // Records change their keys and the order in the index, so that a walk in pages meets them twice or not at all.
+        let moves = async |first: i64| {
+            for round in 0.. {
+                let i = (first + round * 8) % RECORDS;
+                let (here, there) = (format!("{{t}}:{i}"), format!("{{t}}:away-{i}"));
+                let moved = map.rename(&here, &there).await.expect("it answers");
+                let back = map.rename(&there, &here).await.expect("it answers");
+                assert!(moved.is_some() && back.is_some(), "{i}");
+                let in_range = (first + round * 8) % IN_RANGE;
+                let (key, value) = record(in_range, (in_range + round * 613) % IN_RANGE);
+                map.put(&key, &value).await.expect("it answers");
+            }
+        };
+        let reads = async {
+            for _ in 0..60 {
+                for (statement, expected) in [
+                    (
+                        "SELECT count(*) AS records, count(DISTINCT _key) AS different FROM moved",
+                        RECORDS,
+                    ),
+                    (
+                        "SELECT count(*) AS records, count(DISTINCT _key) AS different FROM moved
+                         WHERE tenant = 't' AND n < 1000",
+                        IN_RANGE,
+                    ),
+                ] {
+                    let rows = grid.sql(statement).fetch::<Value>().await.expect("it reads");
+                    // A key that is away has another name, and is there once all the same.
+                    let seen = json!([{"records": expected, "different": expected}]);
+                    assert_eq!(json!(rows), seen, "{statement}");
+                }
+            }
+        };
+        tokio::select! {
+            () = reads => {}
+            _ = futures::future::join_all((0..8).map(moves)) => unreachable!("they do not end"),
+        }
+    });
+    let sought: u64 = cluster.figure("isogrid_query_index_seeks_total").iter().sum();
+    assert!(sought > 60, "the index was not used: {sought}");
+    cluster.stop();
+}
