@@ -1,6 +1,6 @@
 //! What a command prints: data on standard output as a table or JSON, prose on standard error.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
@@ -82,6 +82,26 @@ pub(crate) fn table_within(
             return (text, count);
         }
         count += 1;
+    }
+}
+
+/// How wide the terminal is, if standard output is one.
+pub(crate) fn terminal_width() -> Option<usize> {
+    let is_terminal = io::stdout().is_terminal();
+    is_terminal.then(crossterm::terminal::size)?.ok().map(|(width, _)| usize::from(width))
+}
+
+/// Prints a table. On a terminal that is too narrow for all columns some are left out, in this order, and named below it.
+pub(crate) fn print_within(
+    columns: &[&str],
+    rows: &[Vec<String>],
+    left_out: &[&str],
+) -> Result<(), Failure> {
+    let (text, count) = table_within(columns, rows, left_out, terminal_width());
+    print(&text)?;
+    match count {
+        0 => Ok(()),
+        count => print(&format!("\nno room for: {}\n", left_out[..count].join(", "))),
     }
 }
 
