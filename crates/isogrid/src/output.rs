@@ -55,8 +55,9 @@ pub(crate) fn table(head: &[&str]) -> Table {
 
 /// A table as text, line by line.
 pub(crate) fn table_text(table: &Table) -> String {
-    let lines: Vec<String> =
-        table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();
+    // Each line begins with the one blank that surrounds cells; what else is blank belongs to a cell of several lines.
+    let line = |line: String| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned();
+    let lines: Vec<String> = table.lines().map(line).collect();
     format!("{}\n", lines.join("\n"))
 }
 
@@ -119,6 +120,16 @@ pub(crate) fn tell(text: impl AsRef<str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lines_of_a_cell_stand_below_each_other() {
+        let mut plan = table(&["type", "plan"]);
+        plan.add_row(["physical", "FilterExec\n  GridScan"]);
+        assert_eq!(
+            table_text(&plan),
+            "TYPE      PLAN\nphysical  FilterExec\n            GridScan\n"
+        );
+    }
 
     #[test]
     fn columns_are_left_out_until_the_rest_has_room() {

@@ -8,7 +8,7 @@ use isogrid_client::{Operator, PartitionList, PartitionStatus};
 use serde_json::{Value, json};
 
 use crate::exit::{CommandResult, Exit};
-use crate::output::{Format, print, print_json, print_table, table, table_text};
+use crate::output::{Format, print, print_json, print_table, table, table_text, tell};
 use crate::text::{percent, size, thousands};
 
 /// How many partitions stand in one line of the map.
@@ -61,6 +61,13 @@ pub(super) async fn run(
     };
     list.partitions.retain(is_wanted);
     let all = list.partitions.iter().filter_map(|one| one.operations_per_second).sum();
+    let is_unknown = |one: &&PartitionStatus| one.operations_per_second.is_none();
+    let unknown = list.partitions.iter().filter(is_unknown).count();
+    if args.by == Some(Figure::Ops) && unknown > 0 {
+        tell(format!(
+            "nothing is known yet of {unknown} partitions: they were taken over less than twenty seconds ago, or their node does not answer"
+        ));
+    }
     if let Some(figure) = args.by {
         sort(&mut list.partitions, figure);
         list.partitions.truncate(args.limit.unwrap_or(usize::MAX));

@@ -215,7 +215,7 @@ fn hot(frame: &mut Frame<'_>, model: &Model, area: Rect) {
         Constraint::Length(8),
         Constraint::Length(14),
     ];
-    let head = Row::new(["HOT KEY", "MAP", "SHARE", "NODE"]).style(HEAD);
+    let head = Row::new(["HOT KEY", "MAP", "   SHARE", "NODE"]).style(HEAD);
     listed(
         frame,
         area,
