@@ -101,22 +101,21 @@ fn a_bundle_has_what_helps_and_no_secret() {
     let with = ["support", "bundle", "--out", &keys, "--with-keys", "--endpoint", &node.endpoint];
     assert_eq!(isogrid(&with).code, 0);
     assert!(self::files(Path::new(&keys))["hot-keys.json"].contains(secrets[6]));
-    let name = cluster_name(&manifest);
     drop(node);
-    let told = isogrid(&["support", "analyze", &out]);
+    is_told_again(&out, &files);
+}
+
+/// What is in a bundle is told when the cluster is gone.
+fn is_told_again(bundle: &str, files: &BTreeMap<String, String>) {
+    let reread = |name: &str| -> Value { serde_json::from_str(&files[name]).expect("JSON") };
+    let manifest = reread("manifest.json");
+    let name = format!("cluster {}, as it was at", manifest["cluster"].as_str().expect("a name"));
+    let told = isogrid(&["support", "analyze", bundle]);
     for part in [&*name, "healthy, not safe", "D-21 health: healthy", "WARNING  D-22 safe"] {
         assert!(told.text().contains(part), "{part}: {} {}", told.text(), told.stderr);
     }
-    let object = isogrid(&["support", "analyze", &out, "-o", "json"]).json();
-    assert_eq!(object["doctor"].to_string(), reread(&files["doctor.json"]).to_string());
-}
-
-fn reread(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
-}
-
-fn cluster_name(manifest: &Value) -> String {
-    format!("cluster {}, as it was at", manifest["cluster"].as_str().expect("a name"))
+    let object = isogrid(&["support", "analyze", bundle, "-o", "json"]).json();
+    assert_eq!(object["doctor"].to_string(), reread("doctor.json").to_string());
 }
 
 #[test]

@@ -103,12 +103,8 @@ fn field(field: &Field) -> String {
     let kind = if field.is_declared { link(&field.kind) } else { format!("`{}`", field.kind) };
     let label = if field.label.is_empty() { String::new() } else { format!("{} ", field.label) };
     let one_of = field.one_of.as_ref().map(|name| format!("One of `{name}`. "));
-    format!(
-        "| {} | `{}` | {label}{kind} | {} |\n",
-        field.number,
-        field.name,
-        format!("{}{}", one_of.unwrap_or_default(), linked(&field.comment)).trim_end()
-    )
+    let what = one_of.unwrap_or_default() + &linked(&field.comment);
+    format!("| {} | `{}` | {label}{kind} | {} |\n", field.number, field.name, what.trim_end())
 }
 
 fn value(value: &Value) -> String {
