@@ -6,12 +6,14 @@
 //! | [`fix`] | formats, and mends what clippy can mend |
 //! | [`tidy`] | the rules of the house that no ready-made tool knows |
 //! | [`chart`] | the Helm chart: rendered, compared, held against schemas and the documentation |
+//! | [`api`] | docs/api.md, from the contract in proto/ |
 //! | [`bench_peers`] | redis and Isogrid side by side: a table of ratios |
 //! | [`observe`] | a real Prometheus, a real cluster, and whether dashboards and alerts say what is so |
 //! | [`step`] | runs one step and prints its line |
 
 #![allow(clippy::print_stdout, reason = "a command-line tool prints")]
 
+mod api;
 mod bench_peers;
 mod chart;
 mod fix;
@@ -43,6 +45,8 @@ enum Chore {
     Tidy,
     /// Check the Helm chart, or write what is rendered from it.
     Chart(chart::Options),
+    /// Check docs/api.md against the contract in proto/, or write it.
+    Api(api::Options),
     /// Measure redis and Isogrid side by side on this machine, and print a table of ratios.
     BenchPeers(bench_peers::Options),
     /// Let a Prometheus read a cluster through load and failures, and check every panel and alert. Needs a built binary.
@@ -56,6 +60,7 @@ fn main() -> Result<ExitCode> {
         Chore::Fix => fix::run(&root)?,
         Chore::Tidy => tidy::run(&root)?,
         Chore::Chart(options) => chart::run(&root, &options)?,
+        Chore::Api(options) => api::run(&root, &options)?,
         Chore::BenchPeers(options) => bench_peers::run(&root, &options)?,
         Chore::Observe(options) => observe::run(&root, &options)?,
     };

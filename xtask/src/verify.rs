@@ -6,13 +6,14 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::step::{self, Verdict, cargo, verdict_of};
-use crate::{chart, tidy};
+use crate::{api, chart, tidy};
 
 /// Runs all steps, also after one failed, and returns whether all were good.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     let mut all_good = true;
     all_good &= step::run("fmt", || verdict_of(&mut cargo(root, &["fmt", "--all", "--check"])))?;
     all_good &= step::run("tidy", || tidy::verdict(root))?;
+    all_good &= step::run("api", || api::verdict(root))?;
     all_good &= step::run("chart", || chart::verdict(root))?;
     all_good &= step::run("alerts", || chart::fire(root))?;
     all_good &= step::run("clippy", || verdict_of(&mut clippy(root)))?;

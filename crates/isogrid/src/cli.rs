@@ -39,7 +39,7 @@ Data goes to standard output, prose to standard error. `isogrid error IG-nnnn` e
 
 /// An in-memory data grid: run a node, look at it, work with its maps.
 #[derive(Debug, Parser)]
-#[command(name = "isogrid", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "isogrid", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The options all commands have.
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! What a command prints: data on standard output as a table or JSON, prose on standard error.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
@@ -55,8 +55,9 @@ pub(crate) fn table(head: &[&str]) -> Table {
 
 /// A table as text, line by line.
 pub(crate) fn table_text(table: &Table) -> String {
-    let lines: Vec<String> =
-        table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();
+    // Each line begins with the one blank that surrounds cells; what else is blank belongs to a cell of several lines.
+    let line = |line: String| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned();
+    let lines: Vec<String> = table.lines().map(line).collect();
     format!("{}\n", lines.join("\n"))
 }
 
@@ -85,6 +86,26 @@ pub(crate) fn table_within(
     }
 }
 
+/// How wide the terminal is, if standard output is one.
+pub(crate) fn terminal_width() -> Option<usize> {
+    let is_terminal = io::stdout().is_terminal();
+    is_terminal.then(crossterm::terminal::size)?.ok().map(|(width, _)| usize::from(width))
+}
+
+/// Prints a table. On a terminal that is too narrow for all columns some are left out, in this order, and named below it.
+pub(crate) fn print_within(
+    columns: &[&str],
+    rows: &[Vec<String>],
+    left_out: &[&str],
+) -> Result<(), Failure> {
+    let (text, count) = table_within(columns, rows, left_out, terminal_width());
+    print(&text)?;
+    match count {
+        0 => Ok(()),
+        count => print(&format!("\nno room for: {}\n", left_out[..count].join(", "))),
+    }
+}
+
 /// Prints a table.
 pub(crate) fn print_table(table: &Table) -> Result<(), Failure> {
     print(&table_text(table))
@@ -99,6 +120,16 @@ pub(crate) fn tell(text: impl AsRef<str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lines_of_a_cell_stand_below_each_other() {
+        let mut plan = table(&["type", "plan"]);
+        plan.add_row(["physical", "FilterExec\n  GridScan"]);
+        assert_eq!(
+            table_text(&plan),
+            "TYPE      PLAN\nphysical  FilterExec\n            GridScan\n"
+        );
+    }
 
     #[test]
     fn columns_are_left_out_until_the_rest_has_room() {

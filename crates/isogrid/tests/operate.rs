@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Node, isogrid};
+use common::{Node, Running, command, eventually, isogrid};
 use serde_json::Value;
 
 #[test]
@@ -80,6 +80,29 @@ fn members_and_partitions_are_listed() {
     );
     let map = node.run(&["cluster", "partitions", "--map"]);
     assert!(map.text().starts_with("    0  AAAAAAAAAAAAAAAA\n"), "{}", map.text());
+}
+
+#[test]
+fn the_partition_that_is_asked_most_comes_first() {
+    let node = Node::start(&["--name", "anna", "--set", "node.partitions=16"]);
+    // There is one key, so one partition has all the load. It ends with its handle.
+    let load = ["bench", "kv", "--keys", "1", "--reads", "50", "--callers", "4", "--rate", "500"];
+    let load = [&load[..], &["--seconds", "120", "--no-fill"]].concat();
+    let _load = Running(command(&node.with_endpoint(&load)).spawn().expect("the binary runs"));
+    let by_operations = ["cluster", "partitions", "--by", "ops", "--limit", "2", "-o", "json"];
+    let mut busiest = Value::Null;
+    eventually("the load is seen in one partition", || {
+        let listed = node.run(&by_operations).json();
+        let operations =
+            |place: usize| listed["partitions"][place]["operations_per_second"].as_u64();
+        busiest = listed["partitions"][0]["partition"].clone();
+        operations(0).is_some_and(|count| count >= 100) && operations(1) == Some(0)
+    });
+    let trace = node.run(&["trace", "key:000000000000", "-o", "json"]).json();
+    assert_eq!(trace["partition"], busiest);
+    let table = node.run(&["cluster", "partitions", "--by", "bytes", "--limit", "3"]);
+    assert!(table.text().starts_with("PARTITION  PRIMARY  OPS/S"), "{}", table.text());
+    assert_eq!(table.text().lines().count(), 4, "{}", table.text());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `isogrid support bundle`: everything is in it that should be, and no secret that lay about.
+//! `isogrid support bundle`: everything is in it that should be, and no secret that lay about; `analyze` tells what is in it.
 
 mod common;
 
@@ -101,6 +101,21 @@ fn a_bundle_has_what_helps_and_no_secret() {
     let with = ["support", "bundle", "--out", &keys, "--with-keys", "--endpoint", &node.endpoint];
     assert_eq!(isogrid(&with).code, 0);
     assert!(self::files(Path::new(&keys))["hot-keys.json"].contains(secrets[6]));
+    drop(node);
+    is_told_again(&out, &files);
+}
+
+/// What is in a bundle is told when the cluster is gone.
+fn is_told_again(bundle: &str, files: &BTreeMap<String, String>) {
+    let reread = |name: &str| -> Value { serde_json::from_str(&files[name]).expect("JSON") };
+    let manifest = reread("manifest.json");
+    let name = format!("cluster {}, as it was at", manifest["cluster"].as_str().expect("a name"));
+    let told = isogrid(&["support", "analyze", bundle]);
+    for part in [&*name, "healthy, not safe", "D-21 health: healthy", "WARNING  D-22 safe"] {
+        assert!(told.text().contains(part), "{part}: {} {}", told.text(), told.stderr);
+    }
+    let object = isogrid(&["support", "analyze", bundle, "-o", "json"]).json();
+    assert_eq!(object["doctor"].to_string(), reread("doctor.json").to_string());
 }
 
 #[test]
@@ -113,6 +128,17 @@ fn without_a_cluster_there_is_what_this_machine_knows() {
     assert!(ran.stderr.contains("not in it: the cluster: IG-0307"), "{}", ran.stderr);
     let files = files(&out);
     assert!(files.contains_key("doctor.json") && !files.contains_key("status.json"));
+    let told = isogrid(&["support", "analyze", out_text]);
+    assert_eq!(told.code, 1, "as doctor ended: {}", told.stderr);
+    for part in ["not in it: the cluster: IG-0307", "ERROR    D-20 reachable"] {
+        assert!(told.text().contains(part), "{part}: {}", told.text());
+    }
+    std::fs::write(folder.path().join("text"), "no bundle").expect("it is written");
+    for (name, why) in [("text", "cannot read"), ("nothing", "No such file")] {
+        let path = folder.path().join(name);
+        let ran = isogrid(&["support", "analyze", path.to_str().expect("text")]);
+        assert!(ran.code == 1 && ran.stderr.contains(why), "{} {}", ran.code, ran.stderr);
+    }
     let nowhere = isogrid(&["support", "bundle", "--out", "/proc/nowhere/b.tar.gz"]);
     assert_ne!(nowhere.code, 0, "{}", nowhere.text());
 }

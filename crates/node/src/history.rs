@@ -15,7 +15,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use isogrid_core::Timestamp;
+use isogrid_core::{PartitionId, Timestamp};
 use parking_lot::Mutex;
 use tracing::warn;
 
@@ -39,6 +39,8 @@ pub(crate) struct History {
     /// Held for a push or a copy.
     ring: Mutex<Ring>,
     balance: Mutex<Balance>,
+    /// Operations per second of each partition that the node leads, as last looked at.
+    rates: Mutex<Vec<(PartitionId, u64)>>,
     file: Option<PathBuf>,
 }
 
@@ -47,12 +49,18 @@ impl History {
     pub(crate) fn open(folder: Option<&Path>) -> Self {
         let file = folder.map(|folder| folder.join(FILE));
         let ring = file.as_deref().and_then(read).unwrap_or_default();
-        History { ring: Mutex::new(ring), balance: Mutex::default(), file }
+        let (balance, rates) = (Mutex::default(), Mutex::default());
+        History { ring: Mutex::new(ring), balance, rates, file }
     }
 
     /// How evenly partitions are used, as it was last looked at.
     pub(crate) fn balance(&self) -> Balance {
         *self.balance.lock()
+    }
+
+    /// Operations per second of each partition that the node leads, between the last two looks.
+    pub(crate) fn rates(&self) -> Vec<(PartitionId, u64)> {
+        self.rates.lock().clone()
     }
 
     /// The points since a moment, in seconds since the epoch: no more than so many, each the mean of those that it stands for.

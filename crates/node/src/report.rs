@@ -92,6 +92,8 @@ pub(crate) struct NodeReport {
     pub(crate) taken: Vec<CopyReport>,
     /// The bytes of each partition that it leads, where that was asked for.
     pub(crate) sizes: Vec<(PartitionId, u64)>,
+    /// And the operations per second of each.
+    pub(crate) rates: Vec<(PartitionId, u64)>,
     /// The entries and bytes of maps in what it leads, where that was asked for.
     pub(crate) map_sizes: Vec<(MapId, u64, u64)>,
     /// How the indexes of these maps stand there.
@@ -319,6 +321,9 @@ impl Shared {
         report.slow_threshold_ms = slow_log.threshold_ms();
         report.slow_total = slow_log.total();
         report.p99_us = (self.history.p99_seconds(clock::now()) * 1e6) as u64;
+        if question.sizes {
+            report.rates = self.history.rates();
+        }
         if question.slow {
             report.slow = slow_log.newest();
         }

@@ -90,6 +90,8 @@ pub struct PartitionStatus {
     pub state: String,
     /// How large the primary is, if that was asked for and known.
     pub bytes: Option<u64>,
+    /// How many operations it had in a second lately, if sizes were asked for and that is known.
+    pub operations_per_second: Option<u64>,
 }
 
 impl PartitionStatus {
@@ -224,6 +226,7 @@ impl From<pb::PartitionStatus> for PartitionStatus {
             learners: partition.learners,
             state: partition.state,
             bytes: partition.bytes,
+            operations_per_second: partition.operations_per_second,
         }
     }
 }

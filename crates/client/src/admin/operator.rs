@@ -86,7 +86,7 @@ impl Operator {
         Ok(self.call(request, call).await?.into())
     }
 
-    /// Who holds which partition, and how large each is. Changes nothing.
+    /// Who holds which partition, how large each is, and how often it is asked. Changes nothing.
     pub async fn partition_sizes(&self) -> Result<PartitionList> {
         let request = pb::PartitionsRequest { partitions: Vec::new(), sizes: true };
         let call = async |mut admin: Admin, request| admin.partitions(request).await;

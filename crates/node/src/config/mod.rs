@@ -14,6 +14,7 @@
 //! | [`rules`] | what must hold between keys |
 //! | [`suggest`] | "did you mean" |
 //! | [`mod@print`] | the defaults as commented TOML |
+//! | [`reference`] | every key as Markdown |
 
 pub mod cluster;
 pub mod disk;
@@ -26,6 +27,7 @@ pub mod log;
 pub mod memory;
 pub mod node;
 pub mod print;
+pub mod reference;
 pub mod rules;
 pub mod slow_log;
 pub mod source;
@@ -44,6 +46,7 @@ pub use log::{LogConfig, LogFormat};
 pub use memory::{MemoryConfig, MemoryLimit};
 pub use node::NodeConfig;
 pub use print::default_toml;
+pub use reference::reference_markdown;
 pub use slow_log::SlowLogConfig;
 pub use source::{FileSource, FlagSource, Origin, Setting, Sources};
 

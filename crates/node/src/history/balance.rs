@@ -32,12 +32,7 @@ impl Balance {
         loads: &BTreeMap<PartitionId, Load>,
         before: &BTreeMap<PartitionId, Load>,
     ) -> Self {
-        let asked = |(partition, load): (&PartitionId, &Load)| {
-            let before = before.get(partition)?;
-            // A partition that left and came back began anew.
-            Some(load.requests.checked_sub(before.requests).unwrap_or(load.requests))
-        };
-        let asked: Vec<u64> = loads.iter().filter_map(asked).collect();
+        let asked: Vec<u64> = asked(loads, before).map(|(_, requests)| requests).collect();
         let enough = OPERATIONS_PER_PARTITION_MIN * asked.len() as f64;
         let is_enough = asked.iter().sum::<u64>() as f64 >= enough;
         Balance {
@@ -47,6 +42,29 @@ impl Balance {
             moves_pending: None,
         }
     }
+}
+
+/// How often each partition was asked since the look before; one that was not there then says nothing yet.
+fn asked(
+    loads: &BTreeMap<PartitionId, Load>,
+    before: &BTreeMap<PartitionId, Load>,
+) -> impl Iterator<Item = (PartitionId, u64)> {
+    loads.iter().filter_map(|(partition, load)| {
+        let before = before.get(partition)?;
+        // A partition that left and came back began anew.
+        Some((*partition, load.requests.checked_sub(before.requests).unwrap_or(load.requests)))
+    })
+}
+
+/// How often each partition was asked in a second, between two looks.
+pub(super) fn rates(
+    loads: &BTreeMap<PartitionId, Load>,
+    before: &BTreeMap<PartitionId, Load>,
+    seconds: f64,
+) -> Vec<(PartitionId, u64)> {
+    asked(loads, before)
+        .map(|(partition, requests)| (partition, (requests as f64 / seconds).round() as u64))
+        .collect()
 }
 
 fn most_by_mean(values: impl Iterator<Item = u64>) -> f64 {
@@ -75,6 +93,12 @@ mod tests {
         let balance = Balance::of(&loads(&[1_100, 200, 400]), &loads(&[1_000, 100, 0]));
         assert!((balance.operations - 2.0).abs() < 1e-9, "{balance:?}");
         assert!((balance.entries - 1.0).abs() < 1e-9 && (balance.bytes - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn each_partition_has_its_rate() {
+        let rates = rates(&loads(&[1_100, 200, 40]), &loads(&[1_000, 500]), 10.0);
+        assert_eq!(rates, [(PartitionId(0), 10), (PartitionId(1), 20)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use isogrid_core::PartitionId;
 use tokio::time::MissedTickBehavior;
 
-use super::{Balance, Load, NAMES, Point};
+use super::{Balance, Load, NAMES, Point, balance};
 use crate::clock;
 use crate::metrics::{Buckets, quantile};
 use crate::node::Shared;
@@ -40,9 +40,11 @@ pub(crate) async fn run(shared: Arc<Shared>, worker: Arc<Worker>) {
         ticks.tick().await;
         worker.enter("taking a point");
         let now = Before::now(&shared);
-        let mut balance = Balance::of(&now.loads, &before.loads);
-        balance.moves_pending = shared.moves_pending();
-        *shared.history.balance.lock() = balance;
+        let mut evenness = Balance::of(&now.loads, &before.loads);
+        evenness.moves_pending = shared.moves_pending();
+        *shared.history.balance.lock() = evenness;
+        let seconds = now.at.saturating_duration_since(before.at).as_secs_f64().max(1e-3);
+        *shared.history.rates.lock() = balance::rates(&now.loads, &before.loads, seconds);
         let point = point(&shared, &before, &now);
         shared.history.ring.lock().push(point);
         before = now;

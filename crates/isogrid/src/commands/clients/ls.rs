@@ -7,8 +7,13 @@ use isogrid_client::{ClientInfo, Operator};
 use serde_json::{Value, json};
 
 use crate::exit::{CommandResult, Exit};
-use crate::output::{Format, print_json, print_table, table, tell};
+use crate::output::{Format, print_json, print_within, tell};
 use crate::text::{escaped, size};
+
+/// The columns, and those that are left out where a terminal is too narrow.
+const COLUMNS: [&str; 11] =
+    ["id", "door", "name", "library", "address", "age", "idle", "last", "in flight", "in", "out"];
+const LEFT_OUT: [&str; 5] = ["library", "age", "in", "out", "door"];
 
 /// Of which nodes, and which of them.
 #[derive(Debug, Args)]
@@ -33,23 +38,11 @@ pub(super) async fn run(operator: &Operator, args: &LsArgs, format: Format) -> C
         print_json(&list.clients.iter().map(object).collect::<Vec<Value>>())?;
         return Ok(exit);
     }
-    let mut rows = table(&[
-        "id",
-        "door",
-        "name",
-        "library",
-        "address",
-        "age",
-        "idle",
-        "last",
-        "in flight",
-        "in",
-        "out",
-    ]);
+    let mut rows = Vec::new();
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { escaped_text(text) };
     for client in &list.clients {
         let library = format!("{} {}", client.library, client.version);
-        rows.add_row([
+        rows.push(vec![
             client.id.clone(),
             client.door.clone(),
             or_dash(&client.name),
@@ -63,7 +56,7 @@ pub(super) async fn run(operator: &Operator, args: &LsArgs, format: Format) -> C
             size(client.bytes_out),
         ]);
     }
-    print_table(&rows)?;
+    print_within(&COLUMNS, &rows, &LEFT_OUT)?;
     Ok(exit)
 }
 

@@ -5,7 +5,14 @@ use serde_json::Value;
 
 use crate::commands::status::{json, table as status_table};
 use crate::exit::{CommandResult, Exit};
-use crate::output::{Format, print_json, print_table, table};
+use crate::output::{Format, print_json, print_within};
+
+/// The columns, and those that are left out where a terminal is too narrow.
+const COLUMNS: [&str; 13] = [
+    "node", "state", "life", "zone", "weight", "council", "leads", "backups", "learners", "grpc",
+    "gossip", "http", "version",
+];
+const LEFT_OUT: [&str; 7] = ["life", "weight", "gossip", "http", "version", "learners", "zone"];
 
 pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
     let status = operator.status(true).await?;
@@ -13,10 +20,7 @@ pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
         print_json(&status.members.iter().map(json::member).collect::<Vec<Value>>())?;
         return Ok(Exit::Ok);
     }
-    let mut rows = table(&[
-        "node", "state", "life", "zone", "weight", "council", "leads", "backups", "learners",
-        "grpc", "gossip", "http", "version",
-    ]);
+    let mut rows = Vec::new();
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     for member in &status.members {
         let role = match (member.node_id == status.council.leader, member.is_voter) {
@@ -24,7 +28,7 @@ pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
             (false, true) => "voter",
             (false, false) => "-",
         };
-        rows.add_row([
+        rows.push(vec![
             member.node_id.clone(),
             status_table::state(member),
             member.incarnation.to_string(),
@@ -40,6 +44,6 @@ pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
             or_dash(&member.version),
         ]);
     }
-    print_table(&rows)?;
+    print_within(&COLUMNS, &rows, &LEFT_OUT)?;
     Ok(Exit::Ok)
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::place::{StoreArgs, backup_or_newest};
 use crate::exit::{CommandResult, Exit, Failure, wrong_argument};
-use crate::output::{Format, print, print_json};
+use crate::output::{Format, print, print_json, tell};
 use crate::progress;
 use crate::text::thousands;
 
@@ -103,9 +103,10 @@ pub(super) async fn run(
             "expired": expired,
         }))?,
         Format::Table => print(&format!(
-            "restored {id}: {} entries in {} maps; {} had expired\n",
+            "restored {id}: {} entries in {} {}; {} had expired\n",
             thousands(written),
             maps.len(),
+            if maps.len() == 1 { "map" } else { "maps" },
             thousands(expired)
         ))?,
     }
@@ -151,7 +152,14 @@ async fn prepare(
     for map in maps {
         match there.get(map.name.as_str()) {
             None => {
-                operator.put_map(&map.name, change(map), MapExpect::Any, false).await?;
+                let made = operator.put_map(&map.name, change(map), MapExpect::Any, false).await;
+                if made.is_err() {
+                    tell(format!(
+                        "map {:?} cannot be made with the settings that it had; make it with others (isogrid map create), and restore again",
+                        map.name
+                    ));
+                }
+                made?;
                 created.push(map.name.clone());
             }
             Some(entries) if *entries > 0 => {

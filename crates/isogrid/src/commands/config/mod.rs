@@ -2,6 +2,7 @@
 
 mod explain;
 mod print_default;
+mod reference;
 mod validate;
 
 use clap::Subcommand;
@@ -18,6 +19,8 @@ pub(crate) use explain::origins;
 pub(crate) enum ConfigCommand {
     /// Print every key with its explanation and default, as a file to start from
     PrintDefault,
+    /// Print the tables of all keys as Markdown, as docs/configuration.md has them
+    Reference,
     /// Check a configuration and list everything that is wrong with it
     Validate(SettingArgs),
     /// Show a value and where it comes from; without a key, all of them
@@ -27,6 +30,7 @@ pub(crate) enum ConfigCommand {
 pub(crate) fn run(command: ConfigCommand, format: Format) -> CommandResult {
     match command {
         ConfigCommand::PrintDefault => print_default::run(format),
+        ConfigCommand::Reference => reference::run(format),
         ConfigCommand::Validate(args) => validate::run(&args, format),
         ConfigCommand::Explain(args) => explain::run(&args, format),
     }

@@ -343,7 +343,7 @@ pub(super) const CHECKS: &[Check] = &[
         cluster::partitions,
         (
             "A partition is served by one core and one node. One that is much larger than the others bounds them.",
-            "look for a {hash tag} that most keys share, and for big keys: `isogrid map big-keys MAP`",
+            "`isogrid cluster partitions --by bytes` names it; look for a {hash tag} that most keys share, and for big keys: `isogrid map big-keys MAP`",
         ),
     ),
     cluster(

@@ -74,6 +74,18 @@ pub(crate) async fn all(endpoint: &str, settings: &SettingArgs) -> Value {
     show::object(&check(&chosen, settings, endpoint).await)
 }
 
+/// What was found at another time, from its JSON: as text, and how the command ended then.
+pub(crate) fn retold(object: &Value) -> Option<(String, Exit)> {
+    let (checked, unknown) = show::of_object(object)?;
+    let mut text = show::text(&checked);
+    if unknown > 0 {
+        text.push_str(&format!(
+            "{unknown} findings are of checks that this version does not have\n"
+        ));
+    }
+    Some((text, exit_of(&checked)))
+}
+
 /// Errors fail the command, warnings do not.
 fn exit_of(checked: &[Checked]) -> Exit {
     let is_error =
@@ -126,6 +138,24 @@ mod tests {
         let host = codes(&["host"], &["D-01"]);
         assert!(host.contains(&"D-02") && !host.contains(&"D-01") && !host.contains(&"D-20"));
         assert!(chosen(&["D-99".to_owned()], &[]).is_err());
+    }
+
+    #[test]
+    fn what_was_found_can_be_told_again() {
+        let verdict = |turn: usize| match turn % 3 {
+            0 => Verdict::Found("bad".into()),
+            1 => Verdict::Skipped("no".into()),
+            _ => Verdict::Fine("good".into()),
+        };
+        let all = CHECKS.iter().enumerate();
+        let checked: Vec<Checked> =
+            all.map(|(turn, check)| Checked { check, verdict: verdict(turn) }).collect();
+        let mut object = show::object(&checked);
+        assert_eq!(retold(&object), Some((show::text(&checked), exit_of(&checked))));
+        object["checks"][0]["code"] = "D-99".into();
+        let (text, _) = retold(&object).expect("the others are known");
+        assert!(text.ends_with("\n1 findings are of checks that this version does not have\n"));
+        assert_eq!(retold(&Value::Null), None);
     }
 
     #[test]

@@ -108,6 +108,24 @@ pub(super) fn object(checked: &[Checked]) -> Value {
     })
 }
 
+/// Findings from their JSON, and of how many this version does not know the check.
+pub(super) fn of_object(object: &Value) -> Option<(Vec<Checked>, usize)> {
+    let told = object["checks"].as_array()?;
+    let one = |told: &Value| {
+        let check = CHECKS.iter().find(|check| Some(check.code) == told["code"].as_str())?;
+        let detail = told["detail"].as_str()?.to_owned();
+        let verdict = match told["state"].as_str()? {
+            "ok" => Verdict::Fine(detail),
+            "skipped" => Verdict::Skipped(detail),
+            _ => Verdict::Found(detail),
+        };
+        Some(Checked { check, verdict })
+    };
+    let checked: Vec<Checked> = told.iter().filter_map(one).collect();
+    let unknown = told.len() - checked.len();
+    Some((checked, unknown))
+}
+
 /// docs/operations/doctor.md has this table.
 pub(super) fn markdown() -> String {
     let mut text =

@@ -6,10 +6,25 @@ use serde_json::{Value, json};
 
 use crate::exit::CommandResult;
 use crate::exit::Exit;
-use crate::output::{Format, print_json, print_table, table, tell};
+use crate::output::{Format, print_json, print_within, tell};
 use crate::text::{size, thousands};
 
 use super::change::{settings_of, shown};
+
+/// The columns, and those that are left out where a terminal is too narrow.
+const COLUMNS: [&str; 10] = [
+    "map",
+    "entries",
+    "bytes",
+    "backups",
+    "acknowledge",
+    "read",
+    "durability",
+    "eviction",
+    "entries_max",
+    "bytes_max",
+];
+const LEFT_OUT: [&str; 5] = ["read", "acknowledge", "eviction", "entries_max", "bytes_max"];
 
 pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
     let list = operator.maps().await?;
@@ -20,18 +35,7 @@ pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
         print_json(&list.maps.iter().map(object).collect::<Vec<Value>>())?;
         return Ok(Exit::Ok);
     }
-    let mut rows = table(&[
-        "map",
-        "entries",
-        "bytes",
-        "backups",
-        "acknowledge",
-        "read",
-        "durability",
-        "eviction",
-        "entries_max",
-        "bytes_max",
-    ]);
+    let mut rows = Vec::new();
     for map in &list.maps {
         let limits = settings_of(map)
             .into_iter()
@@ -47,9 +51,9 @@ pub(super) async fn run(operator: &Operator, format: Format) -> CommandResult {
             map.eviction.clone(),
         ];
         row.extend(limits.map(|(name, value)| shown(name, &value)));
-        rows.add_row(row);
+        rows.push(row);
     }
-    print_table(&rows)?;
+    print_within(&COLUMNS, &rows, &LEFT_OUT)?;
     Ok(Exit::Ok)
 }
 

@@ -13,7 +13,7 @@ use crate::cli::Global;
 use crate::connect::{in_runtime, operator};
 use crate::duration;
 use crate::exit::{CommandResult, Exit, Failure};
-use crate::output::{Format, print, print_json, tell};
+use crate::output::{Format, print, print_json, tell, terminal_width};
 
 /// Clears the screen and goes to its first line.
 const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
@@ -59,7 +59,7 @@ fn exit_of(status: &ClusterStatus) -> Exit {
 fn show(status: &ClusterStatus, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => print_json(&json::object(status)),
-        Format::Table => print(&table::text(status, width())),
+        Format::Table => print(&table::text(status, terminal_width())),
     }
 }
 
@@ -73,12 +73,6 @@ async fn watch(args: &StatusArgs, global: &Global) -> CommandResult {
         }
         tokio::time::sleep(args.interval).await;
     }
-}
-
-/// How wide the terminal is, if it is one.
-fn width() -> Option<usize> {
-    let is_terminal = std::io::stdout().is_terminal();
-    is_terminal.then(crossterm::terminal::size)?.ok().map(|(width, _)| usize::from(width))
 }
 
 fn show_again(status: &ClusterStatus, format: Format) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use isogrid_client::{ClusterStatus, MemberStatus, MoveStatus, RecoveryStatus};
 
-use crate::output::{table, table_text, table_within};
+use crate::output::table_within;
 use crate::text::{size, thousands};
 
 /// Columns of members that are left out where a terminal is too narrow, the first of them first.
@@ -14,13 +14,13 @@ const LEFT_OUT: [&str; 11] =
 /// Everything: a headline, what is remarkable, the members, copies under way. On a terminal the members have as many columns as
 /// there is room for.
 pub(crate) fn text(status: &ClusterStatus, width: Option<usize>) -> String {
-    let mut text = headline(status);
-    text.push('\n');
+    let mut text = String::new();
     let recovering = status.members.iter().filter_map(|member| {
         let recovery = member.recovery.as_ref()?;
         Some(format!("recovering: {} {}", member.node_id, progress(recovery)))
     });
-    for line in recovering.chain(remarks(status)) {
+    let lines = std::iter::once(headline(status)).chain(recovering).chain(remarks(status));
+    for line in lines.flat_map(|line| broken(&line, width.unwrap_or(usize::MAX))) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -28,7 +28,7 @@ pub(crate) fn text(status: &ClusterStatus, width: Option<usize>) -> String {
     text.push_str(&members(status, width));
     if !status.moves.is_empty() {
         text.push('\n');
-        text.push_str(&moves(&status.moves));
+        text.push_str(&moves(&status.moves, width));
     }
     text
 }
@@ -36,19 +36,40 @@ pub(crate) fn text(status: &ClusterStatus, width: Option<usize>) -> String {
 /// The line that says most.
 pub(crate) fn headline(status: &ClusterStatus) -> String {
     let safe = if status.safe { "safe" } else { "not safe" };
-    let mut partitions = format!("{} partitions", status.partitions_total);
+    let mut parts = format!("{} partitions", status.partitions_total);
     for (count, what) in [
         (status.partitions_under_replicated, "under-replicated"),
         (status.partitions_without_primary, "without primary"),
+        (status.partitions_unassigned, "unassigned"),
     ] {
         if count > 0 {
-            partitions.push_str(&format!(", {count} {what}"));
+            parts.push_str(&format!(", {count} {what}"));
         }
     }
+    match status.members.iter().filter(|member| member.state == "down").count() {
+        0 => {}
+        1 => parts.push_str(", 1 node down"),
+        count => parts.push_str(&format!(", {count} nodes down")),
+    }
     format!(
-        "{}, {safe}: cluster {}, {partitions}, {} unassigned, table version {}",
-        status.health, status.cluster_name, status.partitions_unassigned, status.table_version,
+        "{}, {safe}: cluster {}, {parts}, table version {}",
+        status.health, status.cluster_name, status.table_version,
     )
+}
+
+/// A line as several that are no wider than this, if they can be broken behind a comma.
+pub(crate) fn broken(line: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for part in line.split_inclusive(", ") {
+        let last = lines.last_mut().expect("there is always one");
+        if !last.is_empty() && last.chars().count() + part.trim_end().chars().count() > width {
+            last.truncate(last.trim_end().len());
+            lines.push(format!("  {part}"));
+        } else {
+            last.push_str(part);
+        }
+    }
+    lines
 }
 
 /// How far a node is that reads its data back from disk.
@@ -178,10 +199,14 @@ pub(crate) fn state(member: &MemberStatus) -> String {
     state
 }
 
-fn moves(moves: &[MoveStatus]) -> String {
-    let mut rows = table(&["partition", "from", "to", "entries", "bytes", "done", "since", "eta"]);
-    for copy in moves {
-        rows.add_row([
+/// Columns of copies, and those that are left out where a terminal is too narrow.
+const MOVE_COLUMNS: [&str; 8] =
+    ["partition", "from", "to", "entries", "bytes", "done", "since", "eta"];
+const MOVE_LEFT_OUT: [&str; 3] = ["entries", "since", "bytes"];
+
+fn moves(moves: &[MoveStatus], width: Option<usize>) -> String {
+    let cells = |copy: &MoveStatus| {
+        vec![
             copy.partition.to_string(),
             copy.from.clone(),
             copy.to.clone(),
@@ -190,9 +215,10 @@ fn moves(moves: &[MoveStatus]) -> String {
             share(copy).map_or_else(|| "-".into(), |share| format!("{share} %")),
             short(copy.elapsed),
             copy.eta.map_or_else(|| "-".into(), short),
-        ]);
-    }
-    table_text(&rows)
+        ]
+    };
+    let rows: Vec<Vec<String>> = moves.iter().map(cells).collect();
+    table_within(&MOVE_COLUMNS, &rows, &MOVE_LEFT_OUT, width).0
 }
 
 /// How much of a copy is done, in hundredths; unknown while its size is.
@@ -307,13 +333,26 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_broken_behind_its_commas() {
+        assert_eq!(broken("one, two, three", 80), ["one, two, three"]);
+        assert_eq!(broken("one, two, three", 10), ["one, two,", "  three"]);
+        assert_eq!(broken("a-long-word, b", 4), ["a-long-word,", "  b"]);
+    }
+
+    #[test]
     fn a_headline_names_what_is_missing() {
         let mut status = ClusterStatus::default();
         (status.health, status.cluster_name) = ("degraded".into(), "blue".into());
         (status.partitions_total, status.partitions_under_replicated) = (256, 12);
         assert_eq!(
             headline(&status),
-            "degraded, not safe: cluster blue, 256 partitions, 12 under-replicated, 0 unassigned, table version 0"
+            "degraded, not safe: cluster blue, 256 partitions, 12 under-replicated, table version 0"
+        );
+        status.partitions_under_replicated = 0;
+        status.members = vec![member("active", "stay", true), member("down", "stay", false)];
+        assert_eq!(
+            headline(&status),
+            "degraded, not safe: cluster blue, 256 partitions, 1 node down, table version 0"
         );
     }
 }

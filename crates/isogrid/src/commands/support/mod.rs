@@ -2,11 +2,13 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`bundle`] | the command |
+//! | [`bundle`] | the command that writes it |
+//! | [`analyze`] | the command that reads it |
 //! | [`gather`] | what goes in, from the cluster and this machine |
 //! | [`redact`] | what must not |
 //! | [`http`] | one question over HTTP |
 
+mod analyze;
 mod bundle;
 mod gather;
 mod http;
@@ -22,10 +24,13 @@ use crate::exit::CommandResult;
 pub(crate) enum SupportCommand {
     /// Gather status, configuration, figures, slow operations and findings into one .tar.gz, without secrets
     Bundle(bundle::BundleArgs),
+    /// Read such a file and say what it found: the state of the cluster then, and the findings of doctor
+    Analyze(analyze::AnalyzeArgs),
 }
 
 pub(crate) fn run(command: &SupportCommand, global: &Global) -> CommandResult {
     match command {
         SupportCommand::Bundle(args) => bundle::run(args, global),
+        SupportCommand::Analyze(args) => analyze::run(args, global.output),
     }
 }

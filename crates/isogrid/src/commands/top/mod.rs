@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`model`] | what is shown, from one look to the next: pure |
 //! | [`draw`] | how |
+//! | [`columns`] | the columns of the members, as many as there is room for |
 //! | [`poll`] | asks the cluster |
 //! | [`terminal`] | the terminal's other screen |
 
+mod columns;
 mod draw;
 mod model;
 mod poll;

@@ -12,6 +12,9 @@ use crate::text::key_start;
 /// How many rates are kept for the line.
 const HISTORY_MAX: usize = 300;
 
+/// From which share of a map's operations on a key is shown.
+const HOT_RATIO_MIN: f64 = 0.01;
+
 /// One look at the cluster.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Look {
@@ -257,7 +260,7 @@ impl Model {
         self.look.as_ref().map_or(&[], |look| &look.status.moves)
     }
 
-    /// The hottest keys of all maps, those first that are asked for most.
+    /// The hottest keys of all maps, those first that are asked for most. What is asked for as often as any other is not hot.
     pub(super) fn hot(&self) -> Vec<HotRow> {
         let mut rows = Vec::new();
         for map in self.look.iter().flat_map(|look| &look.hot.maps) {
@@ -269,6 +272,7 @@ impl Model {
                 samples: key.samples,
             }));
         }
+        rows.retain(|row| row.ratio >= HOT_RATIO_MIN);
         rows.sort_by(|one, other| {
             other.samples.cmp(&one.samples).then_with(|| one.key.cmp(&other.key))
         });

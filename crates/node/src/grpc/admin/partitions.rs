@@ -10,7 +10,7 @@ use isogrid_proto::pb;
 use crate::control::ClusterFacts;
 use crate::control::view::View;
 use crate::node::Shared;
-use crate::report::ReportQuestion;
+use crate::report::{NodeReport, ReportQuestion};
 
 /// Who holds these partitions; none: all.
 pub(super) async fn partitions(
@@ -18,7 +18,7 @@ pub(super) async fn partitions(
     request: &pb::PartitionsRequest,
 ) -> pb::PartitionsReply {
     let wanted = &request.partitions;
-    let sizes = if request.sizes { sizes(shared).await } else { BTreeMap::new() };
+    let loads = if request.sizes { loads(shared).await } else { BTreeMap::new() };
     let view = shared.control.now_known();
     if view.cluster.is_none() {
         return pb::PartitionsReply::default();
@@ -30,18 +30,33 @@ pub(super) async fn partitions(
         partitions_total: view.table.partitions().get().into(),
         partitions: listed
             .map(|(partition, entry)| pb::PartitionStatus {
-                bytes: sizes.get(&partition).copied(),
+                bytes: loads.get(&partition).map(|load| load.bytes),
+                operations_per_second: loads.get(&partition).and_then(|load| load.rate),
                 ..status(&view, partition, entry)
             })
             .collect(),
     }
 }
 
-/// How large each partition is, as those say who lead.
-async fn sizes(shared: &Shared) -> BTreeMap<PartitionId, u64> {
+/// What a partition has, and how often it is asked in a second.
+struct Load {
+    bytes: u64,
+    /// Unknown of one that was taken over just now.
+    rate: Option<u64>,
+}
+
+/// What each partition has and does, as those say who lead.
+async fn loads(shared: &Shared) -> BTreeMap<PartitionId, Load> {
     let question = ReportQuestion { sizes: true, ..ReportQuestion::default() };
     let reports = shared.reports(&question, shared.control.facts().live_members()).await;
-    reports.into_values().flat_map(|report| report.sizes).collect()
+    let of_report = |report: NodeReport| {
+        let rates: BTreeMap<PartitionId, u64> = report.rates.into_iter().collect();
+        let load = move |(partition, bytes)| {
+            (partition, Load { bytes, rate: rates.get(&partition).copied() })
+        };
+        report.sizes.into_iter().map(load)
+    };
+    reports.into_values().flat_map(of_report).collect()
 }
 
 /// Where a key lives.
@@ -90,6 +105,7 @@ fn status(view: &View, partition: PartitionId, entry: &PartitionEntry) -> pb::Pa
         learners: names(&entry.learners),
         state: state(view, entry).to_owned(),
         bytes: None,
+        operations_per_second: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use isogrid_client::{ClusterStatus, MemberStatus};
 
 use crate::commands::dev::is_well;
-use crate::commands::status::table::{headline, share, state};
+use crate::commands::status::table::{broken, headline, share, state};
 use crate::output::table_within;
 use crate::text::{size, thousands};
 
@@ -15,7 +15,7 @@ const COLUMNS: [&str; 12] = [
     ".", "node", "process", "pid", "state", "leads", "backups", "lag", "entries", "data", "ops/s",
     "grpc",
 ];
-const LEFT_OUT: [&str; 5] = ["pid", "entries", "backups", "data", "state"];
+const LEFT_OUT: [&str; 5] = ["entries", "data", "backups", "pid", "state"];
 
 /// What the keys do, and in few words.
 const KEYS: &str = "up/down choose   k kill -9   r restart   p pause/continue   c cut off/connect   a add a node   q quit";
@@ -67,7 +67,10 @@ pub(super) struct Frame<'a> {
 impl Frame<'_> {
     /// The lines, cut to a screen of this size.
     pub(super) fn lines(&self, width: usize, height: usize) -> Vec<(Look, String)> {
-        let mut lines = self.head();
+        let mut lines: Vec<(Look, String)> = Vec::new();
+        for (look, line) in self.head() {
+            lines.extend(broken(&line, width).into_iter().map(|line| (look, line)));
+        }
         lines.push((Look::Plain, String::new()));
         lines.extend(self.nodes(width));
         lines.push((Look::Plain, String::new()));
@@ -221,6 +224,13 @@ mod tests {
             assert!(lines.iter().all(|(_, line)| line.chars().count() <= width));
             assert!(lines.iter().all(|(_, line)| !line.contains('\u{1b}')));
         }
+        let narrow = frame.lines(80, 24);
+        assert!(
+            narrow.iter().any(|(_, line)| line.contains("PID")),
+            "somebody wants to kill -9 it"
+        );
+        let second = frame.lines(60, 24)[2].clone();
+        assert_eq!(second, (Look::Bad, "  table version 0".to_owned()), "nothing is cut");
         let lines = frame.lines(160, 30);
         let text: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
         assert!(text[1].starts_with("degraded, not safe"), "{text:?}");
