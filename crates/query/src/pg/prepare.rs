@@ -22,6 +22,7 @@ use super::{DATABASE, PgSession, functions, names, parameters, routing as of_rou
 use crate::routing;
 use crate::sql::{Answer, Sql, too_long};
 use crate::table::GridSchema;
+use crate::unvalued::unvalued;
 use crate::write::{Plan, Writing};
 
 /// For how long a plan is good.
@@ -41,6 +42,8 @@ pub struct Prepared {
     parameters: Vec<DataType>,
     /// Whether it is asked where it goes.
     is_routing: bool,
+    /// As its client wrote it, without values.
+    unvalued: Arc<str>,
 }
 
 impl Prepared {
@@ -68,6 +71,11 @@ impl Prepared {
         self.writing.as_ref().is_some_and(|plan| !plan.writing.returns_rows())
     }
 
+    /// The statement as its client wrote it, with `?` for the values in it.
+    pub fn unvalued(&self) -> &str {
+        &self.unvalued
+    }
+
     /// The name of a column as clients see it.
     pub fn shown(name: &str) -> &str {
         names::shown(name)
@@ -90,10 +98,12 @@ impl Sql {
         given: Vec<Option<DataType>>,
         session: &PgSession,
     ) -> Result<Prepared, Refused> {
+        let unvalued = unvalued(statement).into();
         let mut statement = statement.clone();
         names::give(&mut statement);
         rewrite::rewrite(&mut statement, &given)?;
-        self.plan(Arc::new(statement), given.into(), session).await
+        let plan = self.plan(Arc::new(statement), given.into(), session).await?;
+        Ok(Prepared { unvalued, ..plan })
     }
 
     /// Runs a prepared statement with values for its parameters.
@@ -153,7 +163,7 @@ impl Sql {
             let error = Error::new(ErrorCode::QueryInvalid, detail);
             return Err(Refused { state: "0A000", error });
         }
-        Ok(anew)
+        Ok(Prepared { unvalued: Arc::clone(&prepared.unvalued), ..anew })
     }
 
     async fn plan(
@@ -198,6 +208,7 @@ impl Sql {
             planned,
             parameters,
             is_routing,
+            unvalued: Arc::default(),
         };
         Ok(prepared)
     }

@@ -127,6 +127,7 @@ impl Walk {
             let page = page.map_err(fault::of_grid)?;
             if self.cursor == 0 {
                 self.grid.counts.scans_partition();
+                self.budget.iter().for_each(|budget| budget.enters_partition());
             }
             self.count(page.rows.len())?;
             self.advise(&page.rows);
