@@ -103,7 +103,7 @@ mod tests {
         (slow.operation, slow.statement) = ("statement".into(), "SELECT x ".repeat(20));
         (slow.rows, slow.entries_scanned, slow.partitions_scanned) = (3, 600, 16);
         let cells = cells("node-1", &slow);
-        assert!(cells[5].ends_with("SELEC… (rows: 3, scanned: 600 in 16)"), "{}", cells[5]);
+        assert!(cells[5].ends_with("SELECT … (rows: 3, scanned: 600 in 16)"), "{}", cells[5]);
         assert_eq!((cells[3].as_str(), cells[6].as_str()), ("statement", "-"));
         let object = object("node-1", &slow);
         assert_eq!((&object["statement"], &object["rows"]), (&slow.statement.into(), &3.into()));
