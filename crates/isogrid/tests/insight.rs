@@ -93,10 +93,10 @@ fn a_write_that_waited_for_a_backup_stands_in_the_slow_log_of_its_node() {
     cluster.stop();
 }
 
-/// A statement that takes its time: a thousand rows of no map, one after the other.
+/// A statement that takes its time: a hundred rows of no map, one after the other.
 fn slow_statement(name: &str) -> String {
     format!(
-        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 1000) \
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 100) \
          SELECT o.n AS {name} FROM orders o WHERE o.name <> 'a-secret' AND o.n < 40 + 0 * (SELECT max(n) FROM t)"
     )
 }
@@ -128,7 +128,7 @@ fn slow_statements_of_every_door_stand_in_the_log_without_their_values() {
     let reply = ask(&node.http, "POST", "/v1/sql", &headers, body.as_bytes());
     assert_eq!((reply.status, &reply.json()["row_count"]), (200, &json!(40)), "{}", reply.text());
     // One that is not done in time is told as well.
-    let endless = slow_statement("not_done").replace("1000", "1000000000");
+    let endless = slow_statement("not_done").replace("n < 100)", "n < 1000000000)");
     let sql = node.run(&["sql", "--time-max", "50ms", &endless]);
     assert!(sql.code == 1 && sql.stderr.contains("IG-0117"), "{}", sql.stderr);
 
