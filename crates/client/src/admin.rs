@@ -13,6 +13,7 @@
 mod clients;
 mod cluster;
 mod dump;
+mod history;
 mod insight;
 mod maps;
 mod operator;
@@ -35,6 +36,7 @@ pub use cluster::{
     StopBlocker, StopProof, StopVerdict,
 };
 pub use dump::{Dump, DumpAsk, DumpPiece, NodeClock};
+pub use history::{History, HistoryPoint, NodeHistory};
 pub use insight::{BigKey, BigKeys, HotKey, HotKeys, HotMap, NodeSlowLog, SlowLog, SlowOperation};
 pub use maps::{IndexInfo, MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
 pub use operator::Operator;

@@ -101,10 +101,11 @@ pub use arrow;
 
 pub use admin::{
     BigKey, BigKeys, ClientInfo, ClientList, ClusterStatus, CouncilStatus, Dump, DumpAsk,
-    DumpPiece, Holder, HotKey, HotKeys, HotMap, IndexInfo, Intent, KeyPlace, LagStatus, LogPoint,
-    LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus, MoveStatus, NodeClock,
-    NodeSlowLog, Operator, PartitionList, PartitionStatus, Plan, PlannedMove, PutMapOutcome,
-    RecoveryStatus, SlowLog, SlowOperation, StopBlocker, StopProof, StopVerdict, WorkerStatus,
+    DumpPiece, History, HistoryPoint, Holder, HotKey, HotKeys, HotMap, IndexInfo, Intent, KeyPlace,
+    LagStatus, LogPoint, LossStatus, MapChange, MapExpect, MapInfo, MapList, MemberStatus,
+    MoveStatus, NodeClock, NodeHistory, NodeSlowLog, Operator, PartitionList, PartitionStatus,
+    Plan, PlannedMove, PutMapOutcome, RecoveryStatus, SlowLog, SlowOperation, StopBlocker,
+    StopProof, StopVerdict, WorkerStatus,
 };
 pub use aggregate::{Aggregate, Group};
 pub use builder::GridBuilder;

@@ -56,10 +56,19 @@ pub(crate) fn key_start(start: &[u8], key_bytes: usize) -> String {
         return format!("({key_bytes} bytes)");
     }
     let shown = escaped(start);
-    if start.len() == key_bytes && shown.chars().count() <= KEY_SHOWN_CHARS {
-        return shown;
+    if start.len() == key_bytes {
+        return shortened(&shown, KEY_SHOWN_CHARS);
     }
     let kept: String = shown.chars().take(KEY_SHOWN_CHARS - 1).collect();
+    format!("{kept}…")
+}
+
+/// A text, or its beginning if it has more letters than this.
+pub(crate) fn shortened(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(chars_max - 1).collect();
     format!("{kept}…")
 }
 

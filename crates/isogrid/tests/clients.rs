@@ -7,6 +7,7 @@ use common::web::{Events, ask, connect, get, put_json};
 use common::{Node, Running, eventually, isogrid};
 use isogrid_client::Grid;
 use serde_json::Value;
+use tokio_postgres::NoTls;
 
 /// Those of a list that are as wanted.
 fn find(list: &Value, is_wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
@@ -78,6 +79,37 @@ fn streams_are_in_the_list_and_end_when_they_are_ended() {
     eventually("it is not there", || find(&get(http, "/v1/clients").json(), is_it).is_empty());
     let none = node.run(&["clients", "kill", "nobody-9"]);
     assert_eq!((none.code, none.stderr.contains("no client nobody-9")), (1, true));
+}
+
+#[test]
+fn clients_of_postgresql_are_there_with_their_name_and_end_when_they_are_ended() {
+    let node = Node::start(&["--pg-addr", "127.0.0.1:0", "--set", "node.partitions=8"]);
+    let (host, port) = node.pg.as_deref().and_then(|pg| pg.rsplit_once(':')).expect("it is open");
+    let settings = format!("host={host} port={port} user=ann dbname=any application_name=reports");
+    let listed = || {
+        let list = ok(node.run(&["clients", "ls", "-o", "json"]));
+        find(&list, |client| client["door"] == "postgres")
+    };
+    runtime().block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(&settings, NoTls).await.expect("it listens");
+        let connection = tokio::spawn(connection);
+        client.batch_execute("SELECT 1").await.expect("it answers");
+        let found = listed();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0]["name"], "reports", "{found:?}");
+        assert_eq!(found[0]["last_operation"], "statement", "{found:?}");
+        assert!(
+            found[0]["bytes_in"].as_u64() > Some(0) && found[0]["bytes_out"].as_u64() > Some(0)
+        );
+        let id = found[0]["id"].as_str().expect("text").to_owned();
+        assert_eq!(node.run(&["clients", "kill", &id]).code, 0);
+        assert!(client.batch_execute("SELECT 1").await.is_err(), "it was ended");
+        assert!(client.is_closed());
+        // It may end in an error or without.
+        let _ = connection.await.expect("it ends");
+    });
+    eventually("it is not there", || listed().is_empty());
 }
 
 #[test]

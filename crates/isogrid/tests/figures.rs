@@ -170,6 +170,11 @@ fn the_history_is_there_after_a_restart() {
     assert!(node.process.wait().success());
     let again = Node::start(&arguments);
     assert_eq!(points(&again)[..before.len()], before[..], "the old points are there");
+    // Nothing is asked of it now: what the line shows was before.
+    let frame = again.run(&["top", "--once", "--interval", "50ms"]);
+    let scale = frame.text().lines().nth(2).and_then(|line| line.split_whitespace().next());
+    let most = scale.and_then(|most| most.replace(',', "").parse::<u64>().ok());
+    assert!(most > Some(0), "{} {}", frame.text(), frame.stderr);
     let wrong = http_get(&again.http, "/v1/history?points=0").expect("it listens");
     assert!(wrong.starts_with("HTTP/1.1 400"), "{wrong}");
 }

@@ -8,8 +8,10 @@ use std::process::Stdio;
 use bytes::Bytes;
 use common::data::{grid, ok, put, runtime};
 use common::local::Local;
+use common::web::ask;
 use common::{Node, Running, command, eventually, http_get, isogrid, signal};
 use serde_json::{Value, json};
+use tokio_postgres::NoTls;
 
 /// A figure of a node's page.
 fn figure(http: &str, name: &str) -> Option<f64> {
@@ -89,6 +91,75 @@ fn a_write_that_waited_for_a_backup_stands_in_the_slow_log_of_its_node() {
     );
     drop(tail);
     cluster.stop();
+}
+
+/// A statement that takes its time: a hundred rows of no map, one after the other.
+fn slow_statement(name: &str) -> String {
+    format!(
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 100) \
+         SELECT o.n AS {name} FROM orders o WHERE o.name <> 'a-secret' AND o.n < 40 + 0 * (SELECT max(n) FROM t)"
+    )
+}
+
+#[test]
+fn slow_statements_of_every_door_stand_in_the_log_without_their_values() {
+    let settings = ["node.partitions=16", "slow_log.threshold_ms=5"];
+    let mut arguments = vec!["--pg-addr", "127.0.0.1:0"];
+    settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    let node = Node::start(&arguments);
+    runtime().block_on(async {
+        let map = grid(&node.endpoint).await.map::<String, Value>("orders");
+        let order = |n: i64| (format!("o{n:04}"), json!({"n": n, "name": format!("order {n}")}));
+        map.put_many((0..500).map(order)).await.expect("it answers").all().expect("all");
+    });
+    let sql = node.run(&["sql", "--format", "csv", &slow_statement("by_grpc")]);
+    assert_eq!((sql.code, sql.text().lines().count()), (0, 41), "{}", sql.stderr);
+    let (host, port) = node.pg.as_deref().and_then(|pg| pg.rsplit_once(':')).expect("it is open");
+    let settings = format!("host={host} port={port} user=ann dbname=any");
+    runtime().block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(&settings, NoTls).await.expect("it listens");
+        tokio::spawn(connection);
+        let rows = client.query(&slow_statement("by_pg"), &[]).await.expect("rows");
+        assert_eq!(rows.len(), 40);
+    });
+    let body = json!({"statement": slow_statement("by_http")}).to_string();
+    let headers = [("Content-Type", "application/json")];
+    let reply = ask(&node.http, "POST", "/v1/sql", &headers, body.as_bytes());
+    assert_eq!((reply.status, &reply.json()["row_count"]), (200, &json!(40)), "{}", reply.text());
+    // One that is not done in time is told as well.
+    let endless = slow_statement("not_done").replace("n < 100)", "n < 1000000000)");
+    let sql = node.run(&["sql", "--time-max", "50ms", &endless]);
+    assert!(sql.code == 1 && sql.stderr.contains("IG-0117"), "{}", sql.stderr);
+
+    let listed = || ok(node.run(&["slowlog", "ls", "-o", "json"]));
+    let find = |name: &str| {
+        let listed = listed();
+        let is_it = |slow: &&Value| slow["statement"].as_str().is_some_and(|it| it.contains(name));
+        let found = listed.as_array().into_iter().flatten().find(is_it).cloned();
+        found.unwrap_or_else(|| panic!("{name} in {listed}"))
+    };
+    for name in ["by_grpc", "by_pg", "by_http"] {
+        let slow = find(name);
+        let statement = text(&slow["statement"]);
+        assert!(statement.ends_with("o.n < ? + ? * (SELECT max(n) FROM t)"), "{statement}");
+        assert!(statement.contains("o.name <> ?"), "{statement}");
+        assert_eq!(
+            (&slow["operation"], &slow["rows"]),
+            (&json!("statement"), &json!(40)),
+            "{slow}"
+        );
+        assert_eq!(
+            (&slow["entries_scanned"], &slow["partitions_scanned"]),
+            (&json!(500), &json!(16))
+        );
+        assert!(text(&slow["client"]).starts_with("127.0.0.1:"), "{slow}");
+        assert!(slow["took_us"].as_u64() >= Some(5_000), "{slow}");
+    }
+    assert!(find("not_done")["took_us"].as_u64() >= Some(50_000));
+    assert!(!listed().to_string().contains("secret"), "values are nobody's business");
+    let shown = node.run(&["slowlog", "ls"]);
+    assert!(shown.text().contains("WITH RECURSIVE"), "{}", shown.text());
 }
 
 #[test]

@@ -109,8 +109,13 @@ impl Entrance {
         tokio::spawn(async move {
             tokio::select! { () = accepting => {}, () = closing.cancelled() => {} }
         });
-        let serving = http::serve(Arc::clone(shared), http_listener, stopping.clone());
-        tokio::spawn(serving);
+        let site = http::Site {
+            shared: Arc::clone(shared),
+            #[cfg(feature = "sql")]
+            statements: Arc::clone(&self.pg_door.statements),
+            stopping: stopping.clone(),
+        };
+        tokio::spawn(http::serve(site, http_listener));
         #[cfg(feature = "sql")]
         if let Some(listener) = self.listeners.pg {
             match TcpListener::from_std(listener) {

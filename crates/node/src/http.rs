@@ -22,11 +22,20 @@ use crate::node::Shared;
 use crate::recovering::Recovering;
 use crate::{VERSION, metrics};
 
+/// What is served.
+pub(crate) struct Site {
+    pub(crate) shared: Arc<Shared>,
+    #[cfg(feature = "sql")]
+    pub(crate) statements: Arc<crate::sql::Statements>,
+    pub(crate) stopping: CancellationToken,
+}
+
 /// Serves HTTP until the node stops.
-pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: CancellationToken) {
+pub(crate) async fn serve(site: Site, listener: TcpListener) {
+    let api = v1::router(&site);
+    let Site { shared, stopping, .. } = site;
     let clients = Arc::clone(&shared.clients);
     let limits = shared.engine.limits().clone();
-    let api = v1::router(&shared, &stopping);
     let history = Router::new().route("/v1/history", get(history::figures));
     let history = history.with_state(Arc::clone(&shared));
     let router = Router::new()

@@ -2,6 +2,7 @@
 //! backups are behind. Any node asks the others for theirs, and adds them up.
 
 mod clock_offset;
+mod stands_out;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,10 +16,15 @@ use isogrid_core::{LogPosition, MapId, NodeId, PartitionId, Result};
 use serde::{Deserialize, Serialize};
 
 use self::clock_offset::clock_offset_ms;
+pub(crate) use self::stands_out::{
+    BigKeyReport, BigKeysReport, BigQuestion, HotKeyReport, HotMapReport, HotQuestion, PointReport,
+    SlowReport,
+};
 use crate::control::ClusterFacts;
 use crate::control::health::Health;
 use crate::control::question::{pack, unpack};
 use crate::engine::Led;
+use crate::history::Point;
 use crate::node::Shared;
 use crate::peers::message::AskKind;
 use crate::{VERSION, clock};
@@ -43,28 +49,12 @@ pub(crate) struct ReportQuestion {
     pub(crate) hot: Option<HotQuestion>,
     /// The largest records.
     pub(crate) big: Option<BigQuestion>,
-}
-
-/// Which keys are asked for most?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct HotQuestion {
-    /// Of this map; none: of all.
-    pub(crate) map: Option<MapId>,
-    /// How many of each.
-    pub(crate) keys_max: u32,
-}
-
-/// Which records of a map are the largest?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct BigQuestion {
-    pub(crate) map: MapId,
-    pub(crate) keys_max: u32,
-    /// How many records the node looks at.
-    pub(crate) entries_max: u64,
+    /// The key figures since this moment, in seconds since the epoch.
+    pub(crate) history_since_s: Option<u64>,
 }
 
 /// A node in figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct NodeReport {
     pub(crate) version: String,
@@ -114,68 +104,8 @@ pub(crate) struct NodeReport {
     pub(crate) hot: Vec<HotMapReport>,
     /// Where that was asked for.
     pub(crate) big: Option<BigKeysReport>,
-}
-
-/// A slow operation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct SlowReport {
-    /// Counted since the node started.
-    pub(crate) number: u64,
-    /// When it was answered, in milliseconds since the epoch.
-    pub(crate) at_ms: u64,
-    pub(crate) operation: String,
-    /// Empty if it is gone.
-    pub(crate) map: String,
-    /// The beginning of the key.
-    pub(crate) key: Vec<u8>,
-    pub(crate) key_bytes: u32,
-    pub(crate) partition: u16,
-    pub(crate) took_us: u64,
-    /// How many other operations were executed together with it.
-    pub(crate) beside: u32,
-    /// Empty if it is not known.
-    pub(crate) client: String,
-}
-
-/// The keys of a map that are asked for most.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct HotMapReport {
-    pub(crate) map: MapId,
-    /// Of how many samples.
-    pub(crate) samples: u64,
-    pub(crate) keys: Vec<HotKeyReport>,
-}
-
-/// A key that is asked for often.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct HotKeyReport {
-    /// Its beginning.
-    pub(crate) key: Vec<u8>,
-    pub(crate) key_bytes: u32,
-    pub(crate) samples: u64,
-}
-
-/// The largest records of a map.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct BigKeysReport {
-    /// How many records were looked at, and how many there are.
-    pub(crate) looked_at: u64,
-    pub(crate) entries: u64,
-    /// The largest first.
-    pub(crate) keys: Vec<BigKeyReport>,
-}
-
-/// A large record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct BigKeyReport {
-    /// The beginning of its key.
-    pub(crate) key: Vec<u8>,
-    pub(crate) key_bytes: u32,
-    pub(crate) value_bytes: u64,
-    pub(crate) partition: u16,
+    /// Where that was asked for.
+    pub(crate) history: Vec<PointReport>,
 }
 
 /// How an index stands.
@@ -326,6 +256,11 @@ impl Shared {
         }
         if question.slow {
             report.slow = slow_log.newest();
+        }
+        if let Some(since_s) = question.history_since_s {
+            let points = self.history.since(since_s, usize::MAX).into_iter();
+            let told = |Point { at_s, figures }| PointReport { at_s, figures: figures.to_vec() };
+            report.history = points.map(told).collect();
         }
         if let Some(hot) = &question.hot {
             report.hot = engine.hot_keys(hot.map, hot.keys_max as usize);

@@ -11,6 +11,7 @@ use isogrid_core::{Error, ErrorCode, Result};
 use tonic::codegen::http::{HeaderMap, HeaderValue};
 
 use crate::limits::QueryLimits;
+use crate::walked::Walked;
 
 const STATEMENT: &str = "isogrid-statement";
 const MEMORY_BYTES: &str = "isogrid-memory-bytes";
@@ -21,11 +22,13 @@ const SCANNED_MAX: &str = "isogrid-scanned-max";
 pub(crate) struct Budget {
     scanned: AtomicU64,
     scanned_max: Option<u64>,
+    /// Who is told what it walks over, at the node that was asked.
+    walked: Option<Arc<Walked>>,
 }
 
 impl Budget {
-    pub(crate) fn new(scanned_max: Option<u64>) -> Self {
-        Budget { scanned: AtomicU64::new(0), scanned_max }
+    pub(crate) fn new(scanned_max: Option<u64>, walked: Option<Arc<Walked>>) -> Self {
+        Budget { scanned: AtomicU64::new(0), scanned_max, walked }
     }
 
     /// That of the statement whose plan runs.
@@ -40,6 +43,9 @@ impl Budget {
     /// They are more than the statement may walk over here.
     pub(crate) fn take(&self, entries: usize) -> Result<()> {
         let entries = entries as u64;
+        if let Some(walked) = &self.walked {
+            walked.over_entries(entries);
+        }
         let scanned = self.scanned.fetch_add(entries, Ordering::Relaxed) + entries;
         match self.scanned_max {
             Some(most) if scanned > most => {
@@ -47,6 +53,13 @@ impl Budget {
                 Err(Error::new(ErrorCode::QueryTooManyScanned, detail))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Counts a partition in which something is looked at.
+    pub(crate) fn enters_partition(&self) {
+        if let Some(walked) = &self.walked {
+            walked.over_partition();
         }
     }
 }
@@ -65,12 +78,12 @@ impl Budgets {
     }
 
     /// The budget of a statement: one for all of its parts here.
-    fn of(&self, statement: &str, scanned_max: Option<u64>) -> Arc<Budget> {
+    fn of(&self, statement: &str, fresh: impl FnOnce() -> Budget) -> Arc<Budget> {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(budget) = named.get(statement).and_then(Weak::upgrade) {
             return budget;
         }
-        let budget = Arc::new(Budget::new(scanned_max));
+        let budget = Arc::new(fresh());
         named.retain(|_, budget| budget.strong_count() > 0);
         named.insert(statement.to_owned(), Arc::downgrade(&budget));
         budget
@@ -91,7 +104,8 @@ impl Budgets {
         let asked = number(SCANNED_MAX);
         let scanned_max = [asked, own.scanned_max].into_iter().flatten().min();
         let limits = QueryLimits { memory_bytes, scanned_max, ..own };
-        OfStatement::begin(text(STATEMENT).map(|name| (name, self)), limits).enter(config);
+        let named = text(STATEMENT).map(|name| (name, self));
+        OfStatement::begin(named, limits, None).enter(config);
         memory_bytes
     }
 }
@@ -105,11 +119,16 @@ pub(crate) struct OfStatement {
 }
 
 impl OfStatement {
-    /// That of a statement which begins, with its name if it is counted with others.
-    pub(crate) fn begin(named: Option<(&str, &Budgets)>, limits: QueryLimits) -> Self {
+    /// That of a statement which begins, with its name if it is counted with others, and with who is told what it walks over.
+    pub(crate) fn begin(
+        named: Option<(&str, &Budgets)>,
+        limits: QueryLimits,
+        walked: Option<Arc<Walked>>,
+    ) -> Self {
+        let fresh = || Budget::new(limits.scanned_max, walked);
         let budget = match named {
-            Some((name, budgets)) => budgets.of(name, limits.scanned_max),
-            None => Arc::new(Budget::new(limits.scanned_max)),
+            Some((name, budgets)) => budgets.of(name, fresh),
+            None => Arc::new(fresh()),
         };
         let name = named.map(|(name, _)| name.to_owned()).unwrap_or_default();
         OfStatement { name, limits, budget }
@@ -150,7 +169,9 @@ mod tests {
         let limits = QueryLimits { scanned_max: Some(10), ..QueryLimits::default() };
         let mut asked = SessionConfig::new();
         let name = budgets.name("n1");
-        OfStatement::begin(Some((&name, &budgets)), limits).enter(&mut asked);
+        let told = Arc::new(Walked::default());
+        OfStatement::begin(Some((&name, &budgets)), limits, Some(Arc::clone(&told)))
+            .enter(&mut asked);
         let headers = OfStatement::headers(&asked);
         let there = Budgets::default();
         let (mut one, mut other) = (SessionConfig::new(), SessionConfig::new());
@@ -165,6 +186,7 @@ mod tests {
         let error = second.take(1).unwrap_err();
         assert_eq!(error.code(), ErrorCode::QueryTooManyScanned);
         assert!(budget(&asked).unwrap().take(10).is_ok(), "each node counts its own");
+        assert_eq!(told.entries(), 10);
         assert_ne!(budgets.name("n1"), name);
     }
 
@@ -176,7 +198,7 @@ mod tests {
             ..QueryLimits::default()
         };
         let mut asked = SessionConfig::new();
-        OfStatement::begin(None, limits).enter(&mut asked);
+        OfStatement::begin(None, limits, None).enter(&mut asked);
         let headers = OfStatement::headers(&asked);
         let own = QueryLimits { scanned_max: Some(3), ..QueryLimits::default() };
         let mut part = SessionConfig::new();

@@ -44,16 +44,19 @@ impl Answer {
 
 /// One batch, cut into pieces.
 fn write(writer: &mut StreamWriter<Vec<u8>>, batch: &RecordBatch) -> Result<Vec<(Bytes, bool)>> {
+    let written = cut(batch).map(|piece| {
+        writer.write(&piece).map_err(|error| unwritten(&error))?;
+        Ok((std::mem::take(writer.get_mut()).into(), false))
+    });
+    written.collect()
+}
+
+/// The same rows in batches of about a megabyte at the most.
+pub(crate) fn cut(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let rows = batch.num_rows();
     let pieces = batch.get_array_memory_size().div_ceil(PIECE_BYTES).clamp(1, rows.max(1));
     let step = rows.div_ceil(pieces).max(1);
-    let mut written = Vec::with_capacity(pieces);
-    for from in (0..rows).step_by(step) {
-        let cut = batch.slice(from, step.min(rows - from));
-        writer.write(&cut).map_err(|error| unwritten(&error))?;
-        written.push((std::mem::take(writer.get_mut()).into(), false));
-    }
-    Ok(written)
+    (0..rows).step_by(step).map(move |from| batch.slice(from, step.min(rows - from)))
 }
 
 fn end(mut writer: StreamWriter<Vec<u8>>) -> Result<Vec<(Bytes, bool)>> {

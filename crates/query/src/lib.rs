@@ -31,9 +31,10 @@
 //! | `ddl` | statements that make, change, drop and show maps and indexes |
 //! | `write` | statements that write |
 //! | `guard` | what is refused before it is parsed |
-//! | `ipc` | answers on the wire |
+//! | `ipc`, `text` | answers on the wire, and as text |
+//! | `unvalued` | statements without the values in them |
 //! | [`pg`] | PostgreSQL's dialect and catalogue |
-//! | `limits`, `budget` | what a statement may use, and what it has walked over |
+//! | `limits`, `budget`, `walked` | what a statement may use, and what it has walked over |
 //! | `counts` | what statements did, in figures |
 //! | `fault` | from DataFusion's errors to those of the grid |
 
@@ -74,6 +75,9 @@ mod subscribe;
 mod table;
 #[cfg(test)]
 mod testing;
+mod text;
+mod unvalued;
+mod walked;
 mod write;
 
 pub use counts::QueryCounts;
@@ -88,6 +92,9 @@ pub use source::{
 pub use spread::{PeerNode, Peers};
 pub use sql::{Answer, Sql};
 pub use subscribe::{Subscription, Watched};
+pub use text::{RowText, ShownColumn};
+pub use unvalued::unvalued;
+pub use walked::Walked;
 pub use write::Progress;
 
 /// Batches in Arrow's format, and single values.

@@ -192,7 +192,10 @@ impl GridScan {
         let left = if is_sought { Vec::new() } else { part.iter().rev().copied().collect() };
         let keys = self.access.keys_in(part, self.grid.source.partitions());
         let asked: BTreeSet<PartitionId> = keys.iter().map(|(partition, _)| *partition).collect();
-        asked.iter().for_each(|_| self.grid.counts.scans_partition());
+        for _ in &asked {
+            self.grid.counts.scans_partition();
+            budget.iter().for_each(|budget| budget.enters_partition());
+        }
         if partition == 0 {
             self.grid.counts.prunes(self.pruned);
         }

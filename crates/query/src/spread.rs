@@ -36,6 +36,7 @@ use crate::nested;
 use crate::scan::GridScan;
 use crate::sql::Begun;
 use crate::table::Grid;
+use crate::walked::Walked;
 
 /// How much of a part's rows waits for who takes them. It counts as memory of the statement.
 const BUFFER_BYTES: usize = 2 << 20;
@@ -113,9 +114,9 @@ impl Spread {
     }
 
     /// What a statement is run with that begins here.
-    pub(crate) fn begin(&self, limits: QueryLimits) -> OfStatement {
+    pub(crate) fn begin(&self, limits: QueryLimits, walked: Option<Arc<Walked>>) -> OfStatement {
         let name = self.budgets.name(&self.peers.own());
-        OfStatement::begin(Some((&name, &self.budgets)), limits)
+        OfStatement::begin(Some((&name, &self.budgets)), limits, walked)
     }
 
     /// What runs parts of statements.

@@ -38,6 +38,7 @@ use crate::source::Source;
 use crate::spread::{self, Peers, Spread};
 use crate::subscribe;
 use crate::table::Grid;
+use crate::walked::Walked;
 use crate::write::{Progress, Writing};
 
 /// How many bytes a parameter of a small statement has at the most.
@@ -53,6 +54,8 @@ pub struct Sql {
     /// The same for plans that read one partition.
     in_one_part: Arc<SessionState>,
     pub(crate) plans: Arc<Plans>,
+    /// Who is told what statements walk over here.
+    walked: Option<Arc<Walked>>,
 }
 
 /// The rows of an answer as they come.
@@ -85,7 +88,7 @@ impl Sql {
         let common = Arc::new(session::common());
         let in_one_part = Arc::new(session::in_one_part(&common));
         let grid = Grid { source, counts };
-        Sql { grid, limits, spread: None, common, in_one_part, plans: Arc::default() }
+        Sql { grid, limits, spread: None, common, in_one_part, plans: Arc::default(), walked: None }
     }
 
     /// The same, and parts of statements run at these nodes.
@@ -98,6 +101,12 @@ impl Sql {
     #[must_use]
     pub fn with(&self, wishes: Wishes) -> Self {
         Sql { limits: self.limits.lowered(wishes), ..self.clone() }
+    }
+
+    /// The same, and this is told what statements walk over here.
+    #[must_use]
+    pub fn telling(&self, walked: &Arc<Walked>) -> Self {
+        Sql { walked: Some(Arc::clone(walked)), ..self.clone() }
     }
 
     /// What runs parts of statements of other nodes, if statements are spread over nodes.
@@ -288,8 +297,8 @@ impl Sql {
     /// What a statement is run with that begins now.
     fn of_statement(&self) -> OfStatement {
         match &self.spread {
-            Some(spread) => spread.begin(self.limits),
-            None => OfStatement::begin(None, self.limits),
+            Some(spread) => spread.begin(self.limits, self.walked.clone()),
+            None => OfStatement::begin(None, self.limits, self.walked.clone()),
         }
     }
 }

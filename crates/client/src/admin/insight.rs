@@ -55,6 +55,14 @@ pub struct SlowOperation {
     pub beside: u32,
     /// Who asked; empty if it is not known.
     pub client: String,
+    /// A statement of SQL, with `?` for the values in it; empty for all else. Map, key and partition are of those.
+    pub statement: String,
+    /// Rows that the statement gave, or wrote.
+    pub rows: u64,
+    /// Entries that it walked over at the node that was asked.
+    pub entries_scanned: u64,
+    /// Partitions that it walked over there.
+    pub partitions_scanned: u64,
 }
 
 /// The keys that are asked for most.
@@ -151,6 +159,10 @@ impl From<pb::SlowOperation> for SlowOperation {
             took: Duration::from_micros(slow.took_us),
             beside: slow.beside,
             client: slow.client,
+            statement: slow.statement,
+            rows: slow.rows,
+            entries_scanned: slow.entries_scanned,
+            partitions_scanned: slow.partitions_scanned,
         }
     }
 }

@@ -9,6 +9,7 @@ use isogrid_proto::pb::admin_client::AdminClient;
 use tonic::transport::Channel;
 
 use super::cluster::{Intent, KeyPlace, PartitionList, Plan, StopVerdict};
+use super::history::History;
 use super::insight::{BigKeys, HotKeys, SlowLog};
 use super::maps::{MapChange, MapExpect, MapInfo, MapList, PutMapOutcome};
 use super::status::ClusterStatus;
@@ -202,6 +203,12 @@ impl Operator {
         let request = pb::BigKeysRequest { map: map.to_owned(), keys_max, entries_max };
         let call = async |mut admin: Admin, request| admin.big_keys(request).await;
         Ok(self.call_within(WALK_TIMEOUT, request, call).await?.into())
+    }
+
+    /// The key figures of all nodes, as far back as this. Changes nothing.
+    pub async fn history(&self, back: Duration) -> Result<History> {
+        let call = async |mut admin: Admin, request| admin.history(request).await;
+        Ok(self.call(pb::HistoryRequest { seconds: back.as_secs().max(1) }, call).await?.into())
     }
 
     /// Makes one call, with its deadline in its metadata and on this side.

@@ -206,8 +206,8 @@ pub const KEYS: &[Key] = &[
     key(
         "slow_log.threshold_ms",
         Kind::Integer { min: 0, max: 3_600_000 },
-        "How long an operation takes that is slow, in milliseconds, until it can be answered: waiting for backups and \
-         disk included. 0 for none.",
+        "How long an operation or a statement of SQL takes that is slow, in milliseconds, until it can be answered: \
+         waiting for backups and disk included. 0 for none.",
     ),
     key(
         "slow_log.entries_max",

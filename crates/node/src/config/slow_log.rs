@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlowLogConfig {
-    /// How long an operation takes that is slow, in milliseconds, until it can be answered: waiting for backups and disk included. 0
-    /// for none.
+    /// How long an operation or a statement of SQL takes that is slow, in milliseconds, until it can be answered: waiting for backups
+    /// and disk included. 0 for none.
     pub threshold_ms: u64,
     /// How many slow operations are kept, the newest; `isogrid slowlog` shows them.
     pub entries_max: usize,

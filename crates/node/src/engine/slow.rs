@@ -95,6 +95,19 @@ impl SlowLog {
         threshold_ms != 0 && now.0.saturating_sub(begun.0) >= threshold_ms * 1_000
     }
 
+    /// A statement of SQL took so long.
+    #[cfg(feature = "sql")]
+    pub(crate) fn note_statement(
+        &self,
+        took: std::time::Duration,
+        report: impl FnOnce() -> SlowReport,
+    ) {
+        let took = Ticks(took.as_micros() as u64);
+        if self.is_slow(Ticks(0), took) {
+            self.push(SlowReport { took_us: took.0, ..report() });
+        }
+    }
+
     fn push(&self, mut report: SlowReport) {
         if !self.settings.keys {
             report.key.clear();
@@ -174,6 +187,7 @@ impl Engine {
             took_us: now.ticks.0.saturating_sub(trace.begun.0),
             beside,
             client: late.client().map(|client| client.to_string()).unwrap_or_default(),
+            ..SlowReport::default()
         });
     }
 }

@@ -2,35 +2,26 @@
 
 pub(crate) mod definition;
 
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, Stream, StreamExt};
-use isogrid_core::{Error, ErrorCode, Outcome, Result};
+use futures::{Stream, StreamExt};
+use isogrid_core::{Error, ErrorCode, Result};
 use isogrid_proto::pb;
 use isogrid_proto::pb::sql_route::By;
 use isogrid_proto::pb::sql_server::{Sql as SqlDoor, SqlServer};
 use isogrid_proto::pb::sql_value::Value;
 use isogrid_proto::status::error_to_status;
-use isogrid_query::{Parameter, Route, Sql, Subscription, Watched, Wishes};
+use isogrid_query::{Parameter, Route, Sql, Subscription, Watched, Wishes, unvalued};
 use isogrid_value::{Field, Order};
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
 use super::admitted;
 use crate::clients::Did;
-use crate::sql::Statements;
-
-/// How many pieces of an answer wait for their client.
-const PIECES_WAITING: usize = 2;
-
-/// For how long a piece waits for a client that does not read: statements that wait keep others out.
-const TAKEN_MAX: Duration = Duration::from_secs(30);
-
-/// For how much longer than a statement may take a piece is waited for. Threads that are busy notice late that its time is over.
-const LATE_MAX: Duration = Duration::from_secs(1);
+use crate::sql::sending::{self, LATE_MAX, PIECES_WAITING, TAKEN_MAX};
+use crate::sql::{Statements, Timed};
 
 /// How often a client hears of a statement that goes on. It gives up after ten seconds of silence.
 const WORD_INTERVAL: Duration = Duration::from_secs(3);
@@ -59,27 +50,24 @@ impl SqlDoor for SqlService {
         &self,
         request: Request<pb::SqlRequest>,
     ) -> Result<Response<Self::RunStream>, Status> {
-        admitted(&request, Did::Statement)?;
+        let connection = admitted(&request, Did::Statement)?;
         let permit = self.0.admit().map_err(|error| error_to_status(&error))?;
+        let client = connection.client.address;
         let request = request.into_inner();
-        let sql = self.0.sql.with(wishes(&request));
+        let wishes = wishes(&request);
         let pb::SqlRequest { statement, parameters, .. } = request;
+        let statement: Arc<str> = statement.into();
         let values: Vec<Parameter> = parameters.into_iter().map(parameter).collect();
+        let shown = Arc::clone(&statement);
+        let timed = self.0.time(client, move || unvalued(&*shown));
+        let sql = self.0.sql.with(wishes).telling(timed.walked());
         let (sender, receiver) = mpsc::channel(PIECES_WAITING);
         let patience = sql.patience() + LATE_MAX;
         let is_small = sql.is_small(&statement, &values);
         let answering = async move {
             let _permit = permit;
-            let answered = AssertUnwindSafe(answer(&sql, &statement, values, &sender));
-            tokio::select! {
-                answered = answered.catch_unwind() => {
-                    if answered.is_err() {
-                        let broken = Error::new(ErrorCode::Internal, "a statement panicked");
-                        let _ = sender.send_timeout(Err(error_to_status(&broken)), TAKEN_MAX).await;
-                    }
-                }
-                () = sender.closed() => {}
-            }
+            let answering = answer((&sql, timed), &statement, values, &sender);
+            sending::until_gone(answering, &sender, error_to_status).await;
         };
         let mut answering = Box::pin(answering);
         if !(is_small && ends_here(answering.as_mut()).await) {
@@ -176,19 +164,19 @@ fn pieces(
             Err(_) if wait < left => {
                 Some((Ok(pb::SqlReply::default()), Some((receiver, left - wait))))
             }
-            Err(_) => {
-                let detail = format!("no row came for {} ms", patience.as_millis());
-                let late = Error::new(ErrorCode::QueryTooLong, detail);
-                let late = late.with_outcome(Outcome::Unknown);
-                Some((Err(error_to_status(&late)), None))
-            }
+            Err(_) => Some((Err(error_to_status(&sending::late(patience))), None)),
         }
     })
 }
 
 /// Answers a statement, piece by piece.
-async fn answer(sql: &Sql, statement: &str, values: Vec<Parameter>, sender: &mpsc::Sender<Piece>) {
-    let answer = sql.run(statement, values).await;
+async fn answer(
+    (sql, timed): (&Sql, Timed),
+    statement: &str,
+    values: Vec<Parameter>,
+    sender: &mpsc::Sender<Piece>,
+) {
+    let answer = timed.answer(sql.run(statement, values)).await;
     let mut route = answer.as_ref().ok().and_then(|answer| answer.route).map(told);
     let mut pieces = match answer.and_then(isogrid_query::Answer::into_ipc) {
         Ok(pieces) => std::pin::pin!(pieces),

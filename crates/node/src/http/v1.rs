@@ -8,6 +8,7 @@
 //! | `entries` | one entry: read, written, removed |
 //! | `listing`, `batch` | many entries: page by page, and several operations at once |
 //! | `watch`, `sse`, `websocket` | what changes, as a stream |
+//! | `sql` | statements |
 //! | `ask`, `answer` | a request taken apart, and replies |
 //! | `value`, `filter` | values and filters, as JSON |
 //! | `openapi` | the description of all this |
@@ -22,6 +23,11 @@ mod filter;
 mod listing;
 mod maps;
 mod openapi;
+#[cfg(feature = "sql")]
+mod sql;
+#[cfg(not(feature = "sql"))]
+#[path = "v1/without_sql.rs"]
+mod sql;
 mod sse;
 mod value;
 mod watch;
@@ -38,10 +44,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::answer::Failure;
 pub(super) use self::answer::failed;
+use super::Site;
 use crate::clients::Did;
 use crate::grpc::gather::Owners;
 use crate::node::Shared;
 use crate::recovering::Recovering;
+#[cfg(feature = "sql")]
+use crate::sql::Statements;
 
 /// What all answers need.
 #[derive(Clone)]
@@ -49,6 +58,8 @@ struct Api {
     shared: Arc<Shared>,
     /// The ways to the nodes that are watched.
     owners: Arc<Owners>,
+    #[cfg(feature = "sql")]
+    statements: Arc<Statements>,
     stopping: CancellationToken,
 }
 
@@ -56,7 +67,7 @@ struct Api {
 type Route = (&'static str, &'static [&'static str], MethodRouter<Api>);
 
 /// All addresses. `openapi.json` describes them, and a test holds the two together.
-fn routes() -> [Route; 13] {
+fn routes() -> [Route; 14] {
     [
         ("/v1/openapi.json", &["get"], get(openapi::document)),
         ("/v1/cluster", &["get"], get(cluster::cluster)),
@@ -75,13 +86,19 @@ fn routes() -> [Route; 13] {
         ("/v1/maps/{map}/batch", &["post"], post(batch::batch)),
         ("/v1/maps/{map}/watch", &["get"], get(sse::watch)),
         ("/v1/maps/{map}/watch/ws", &["get"], get(websocket::watch)),
+        ("/v1/sql", &["post"], post(sql::run)),
     ]
 }
 
 /// The API of a node.
-pub(super) fn router(shared: &Arc<Shared>, stopping: &CancellationToken) -> Router {
-    let api =
-        Api { shared: Arc::clone(shared), owners: Arc::default(), stopping: stopping.clone() };
+pub(super) fn router(site: &Site) -> Router {
+    let api = Api {
+        shared: Arc::clone(&site.shared),
+        owners: Arc::default(),
+        #[cfg(feature = "sql")]
+        statements: Arc::clone(&site.statements),
+        stopping: site.stopping.clone(),
+    };
     let mut router = Router::new();
     for (path, methods, answers) in routes() {
         let wrong = move |request: Request| async move { wrong_method(&request, methods) };

@@ -5,7 +5,7 @@ use super::page::{Labels, Page};
 use crate::engine::Engine;
 
 pub(super) fn show(page: &mut Page, engine: &Engine) {
-    let help = "Operations that took as long as slow_log.threshold_ms or longer.";
+    let help = "Operations and statements that took as long as slow_log.threshold_ms or longer.";
     page.counter("isogrid_slow_operations_total", help, engine.slow_log().total());
     let help = "The share of a map's operations that are on its hottest key, of those that were sampled lately.";
     let (maps, _) = shown_maps(engine);

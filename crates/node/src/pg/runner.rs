@@ -58,7 +58,9 @@ impl Runner for StatementRunner {
     async fn define(&self, definition: &PgDefinition) -> Result<Answer, Refused> {
         let _call = self.client.begins(Did::Statement);
         let _permit = self.statements.admit()?;
-        let defining = AssertUnwindSafe(self.statements.sql.define(definition));
+        let tag = definition.tag();
+        let timed = self.statements.time(self.client.address, move || tag.to_owned());
+        let defining = AssertUnwindSafe(timed.answer(self.statements.sql.define(definition)));
         defining.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))
     }
 
@@ -71,7 +73,11 @@ impl Runner for StatementRunner {
         self.meets(session);
         let call = self.client.begins(Did::Statement);
         let permit = self.statements.admit()?;
-        let running = AssertUnwindSafe(self.statements.sql.run_prepared(prepared, values, session));
+        let shown = Arc::clone(prepared);
+        let address = self.client.address;
+        let timed = self.statements.time(address, move || shown.unvalued().to_owned());
+        let sql = self.statements.sql.telling(timed.walked());
+        let running = AssertUnwindSafe(timed.answer(sql.run_prepared(prepared, values, session)));
         let answer = running.catch_unwind().await.unwrap_or_else(|_| Err(panicked().into()))?;
         let Answer { schema, batches, progress, route } = answer;
         let batches = AssertUnwindSafe(batches).catch_unwind().map(move |batch| {

@@ -3,8 +3,10 @@
 mod asking;
 mod door;
 mod peers;
+pub(crate) mod sending;
 mod source;
 mod threads;
+mod timed;
 mod write;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use self::peers::GridPeers;
 use crate::node::Shared;
 use source::GridSource;
 use threads::Threads;
+pub(crate) use timed::Timed;
 
 /// What runs statements.
 pub(crate) struct Statements {

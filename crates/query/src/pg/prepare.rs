@@ -23,6 +23,7 @@ use super::{DATABASE, PgSession, functions, names, parameters, routing as of_rou
 use crate::routing;
 use crate::sql::{Answer, Sql, too_long};
 use crate::table::GridSchema;
+use crate::unvalued::unvalued;
 use crate::write::{Plan, Writing};
 
 /// For how long a plan is good.
@@ -42,6 +43,8 @@ pub struct Prepared {
     parameters: Vec<DataType>,
     /// Whether it is asked where it goes.
     is_routing: bool,
+    /// As its client wrote it, without values.
+    unvalued: Arc<str>,
 }
 
 impl Prepared {
@@ -69,6 +72,11 @@ impl Prepared {
         self.writing.as_ref().is_some_and(|plan| !plan.writing.returns_rows())
     }
 
+    /// The statement as its client wrote it, with `?` for the values in it.
+    pub fn unvalued(&self) -> &str {
+        &self.unvalued
+    }
+
     /// The name of a column as clients see it.
     pub fn shown(name: &str) -> &str {
         names::shown(name)
@@ -91,11 +99,13 @@ impl Sql {
         given: Vec<Option<DataType>>,
         session: &'a PgSession,
     ) -> BoxFuture<'a, Result<Prepared, Refused>> {
+        let unvalued = unvalued(statement).into();
         let mut statement = statement.clone();
         Box::pin(async move {
             names::give(&mut statement);
             rewrite::rewrite(&mut statement, &given)?;
-            self.plan(Arc::new(statement), given.into(), session).await
+            let plan = self.plan(Arc::new(statement), given.into(), session).await?;
+            Ok(Prepared { unvalued, ..plan })
         })
     }
 
@@ -165,7 +175,7 @@ impl Sql {
             let error = Error::new(ErrorCode::QueryInvalid, detail);
             return Err(Refused { state: "0A000", error });
         }
-        Ok(anew)
+        Ok(Prepared { unvalued: Arc::clone(&prepared.unvalued), ..anew })
     }
 
     async fn plan(
@@ -210,6 +220,7 @@ impl Sql {
             planned,
             parameters,
             is_routing,
+            unvalued: Arc::default(),
         };
         Ok(prepared)
     }

@@ -119,6 +119,7 @@ impl Walk {
             (None, None) => return Ok(false),
             (None, Some(partition)) => {
                 self.grid.counts.scans_partition();
+                self.budget.iter().for_each(|budget| budget.enters_partition());
                 Reading::new(Arc::clone(&self.grid.source), Arc::clone(&self.map), *partition)
             }
         };

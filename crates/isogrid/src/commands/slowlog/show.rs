@@ -4,11 +4,14 @@ use chrono::DateTime;
 use isogrid_client::SlowOperation;
 use serde_json::{Map, Value};
 
-use crate::text::{key_start, put_bytes};
+use crate::text::{escaped, key_start, put_bytes, shortened};
+
+/// How much of a statement a table has.
+const STATEMENT_SHOWN_CHARS: usize = 80;
 
 /// The columns of [`cells`].
 pub(super) const COLUMNS: [&str; 8] =
-    ["time (utc)", "node", "took", "operation", "map", "key", "partition", "client"];
+    ["time (utc)", "node", "took", "operation", "map", "key or statement", "partition", "client"];
 
 /// A slow operation, cell by cell.
 pub(super) fn cells(node: &str, slow: &SlowOperation) -> [String; 8] {
@@ -17,16 +20,27 @@ pub(super) fn cells(node: &str, slow: &SlowOperation) -> [String; 8] {
         0 => slow.operation.clone(),
         beside => format!("{} +{beside}", slow.operation),
     };
+    let (what, partition) = match slow.statement.as_str() {
+        "" => (key_start(&slow.key, slow.key_bytes as usize), slow.partition.to_string()),
+        statement => (of_statement(statement, slow), "-".to_owned()),
+    };
     [
         time(slow.at_ms),
         node.to_owned(),
         took(slow),
         operation,
         or_dash(&slow.map),
-        or_dash(&key_start(&slow.key, slow.key_bytes as usize)),
-        slow.partition.to_string(),
+        or_dash(&what),
+        partition,
         or_dash(&slow.client),
     ]
+}
+
+/// The beginning of a statement, what it gave, and what it looked at for that.
+fn of_statement(statement: &str, slow: &SlowOperation) -> String {
+    let SlowOperation { rows, entries_scanned, partitions_scanned, .. } = slow;
+    let shown = shortened(&escaped(statement.as_bytes()), STATEMENT_SHOWN_CHARS);
+    format!("{shown} (rows: {rows}, scanned: {entries_scanned} in {partitions_scanned})")
 }
 
 /// A slow operation as JSON.
@@ -43,6 +57,12 @@ pub(crate) fn object(node: &str, slow: &SlowOperation) -> Value {
     object.insert("key_bytes".into(), slow.key_bytes.into());
     object.insert("partition".into(), slow.partition.into());
     object.insert("client".into(), slow.client.as_str().into());
+    if !slow.statement.is_empty() {
+        object.insert("statement".into(), slow.statement.as_str().into());
+        object.insert("rows".into(), slow.rows.into());
+        object.insert("entries_scanned".into(), slow.entries_scanned.into());
+        object.insert("partitions_scanned".into(), slow.partitions_scanned.into());
+    }
     Value::Object(object)
 }
 
@@ -75,5 +95,17 @@ mod tests {
         assert_eq!(cells.each_ref().map(String::as_str), expected);
         let object = object("node-1", &slow);
         assert_eq!((object["took_us"].as_u64(), &object["key"]), (Some(150_250), &"a\nb".into()));
+    }
+
+    #[test]
+    fn a_slow_statement_is_shown_in_short_and_told_whole() {
+        let mut slow = SlowOperation::default();
+        (slow.operation, slow.statement) = ("statement".into(), "SELECT x ".repeat(20));
+        (slow.rows, slow.entries_scanned, slow.partitions_scanned) = (3, 600, 16);
+        let cells = cells("node-1", &slow);
+        assert!(cells[5].ends_with("SELECT … (rows: 3, scanned: 600 in 16)"), "{}", cells[5]);
+        assert_eq!((cells[3].as_str(), cells[6].as_str()), ("statement", "-"));
+        let object = object("node-1", &slow);
+        assert_eq!((&object["statement"], &object["rows"]), (&slow.statement.into(), &3.into()));
     }
 }

@@ -77,16 +77,22 @@ pub(crate) fn run(args: &TopArgs, global: &Global) -> CommandResult {
             return Err(wrong_argument("top needs a terminal; --once prints one frame as text"));
         }
         // Whoever mistypes an address is told so in a line, not on another screen.
-        let mut model = Model::default();
-        model.take(poll.look().await?, Instant::now());
+        let model = begin(&mut poll).await?;
         attend(model, poll, args.interval).await
     })
 }
 
-/// One frame as text.
-async fn once(args: &TopArgs, poll: &mut Poll) -> CommandResult {
+/// The first look, and what was before it.
+async fn begin(poll: &mut Poll) -> Result<Model, Failure> {
     let mut model = Model::default();
     model.take(poll.look().await?, Instant::now());
+    model.begin_with(&poll.history().await);
+    Ok(model)
+}
+
+/// One frame as text.
+async fn once(args: &TopArgs, poll: &mut Poll) -> CommandResult {
+    let mut model = begin(poll).await?;
     tokio::time::sleep(args.interval).await;
     model.take(poll.look().await?, Instant::now());
     print(&text(&model, args.size.unwrap_or(SIZE_DEFAULT)))?;

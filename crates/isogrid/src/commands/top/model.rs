@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use isogrid_client::{ClusterStatus, HotKeys, MemberStatus, MoveStatus};
+use isogrid_client::{ClusterStatus, History, HotKeys, MemberStatus, MoveStatus};
 
 use crate::commands::status::table::state;
 use crate::text::key_start;
@@ -14,6 +14,11 @@ const HISTORY_MAX: usize = 300;
 
 /// From which share of a map's operations on a key is shown.
 const HOT_RATIO_MIN: f64 = 0.01;
+/// For how long one rate stands of the time before it was started, in seconds.
+const PAST_EACH_S: u64 = 60;
+
+/// The figure of the nodes' history that the line shows.
+const OPERATIONS: &str = "operations_per_second";
 
 /// One look at the cluster.
 #[derive(Clone, Debug, Default)]
@@ -157,6 +162,27 @@ impl Model {
             self.history.drain(..surplus);
         }
         self.chosen = self.chosen.min(self.members_len().saturating_sub(1));
+    }
+
+    /// How many operations there were before it was started: of each piece of time what the nodes did together.
+    pub(super) fn begin_with(&mut self, history: &History) {
+        let Some(place) = history.names.iter().position(|name| name == OPERATIONS) else { return };
+        let mut all: BTreeMap<u64, f64> = BTreeMap::new();
+        for node in &history.nodes {
+            let mut own: BTreeMap<u64, (f64, u32)> = BTreeMap::new();
+            for point in &node.points {
+                let Some(operations) = point.figures.get(place) else { continue };
+                let (sum, points) = own.entry(point.at_s / PAST_EACH_S).or_default();
+                (*sum, *points) = (*sum + f64::from(*operations), *points + 1);
+            }
+            for (at, (sum, points)) in own {
+                *all.entry(at).or_default() += sum / f64::from(points);
+            }
+        }
+        let Some((&first, &last)) = all.keys().next().zip(all.keys().next_back()) else { return };
+        let rate = |at| all.get(&at).copied().unwrap_or_default().round() as u64;
+        self.history = (first..=last).rev().take(HISTORY_MAX).map(rate).collect();
+        self.history.make_contiguous().reverse();
     }
 
     /// Nobody has answered.

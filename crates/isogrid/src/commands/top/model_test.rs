@@ -1,6 +1,6 @@
 //! What `top` shows after which looks and keys; and a cluster to show, for the frames.
 
-use isogrid_client::{HotKey, HotMap, LagStatus};
+use isogrid_client::{HistoryPoint, HotKey, HotMap, LagStatus, NodeHistory};
 
 use super::*;
 
@@ -73,6 +73,36 @@ fn rates_need_two_looks_and_add_up() {
     assert!(ops("node-1").is_some());
     assert_eq!(ops("node-2"), None, "it does not answer");
     assert!(rows.iter().any(|row| row.node == "node-2" && row.is_bad));
+}
+
+#[test]
+fn the_line_begins_with_what_the_nodes_did_together_before() {
+    let node = |points: &[(u64, f32)]| {
+        let mut node = NodeHistory::default();
+        for (at_s, operations) in points {
+            let mut point = HistoryPoint::default();
+            (point.at_s, point.figures) = (*at_s, vec![9.0, *operations]);
+            node.points.push(point);
+        }
+        node
+    };
+    let mut history = History::default();
+    history.names = vec!["errors_per_second".into(), "operations_per_second".into()];
+    // A minute of which nobody knows anything, and one that one of them was not there.
+    history.nodes = vec![
+        node(&[(600, 100.0), (610, 300.0), (720, 50.0), (780, 7.0)]),
+        node(&[(605, 1_000.0), (730, 50.0)]),
+    ];
+    let mut model = Model::default();
+    model.begin_with(&history);
+    assert_eq!(*model.history(), [1_200, 0, 100, 7]);
+    let begun = Instant::now();
+    model.take(look([0, 0, 0]), begun);
+    model.take(look([10, 0, 0]), begun + Duration::from_secs(1));
+    assert_eq!(*model.history(), [1_200, 0, 100, 7, 10], "and goes on with what it sees");
+    history.nodes = vec![node(&[(0, 1.0), (86_400, 2.0)])];
+    model.begin_with(&history);
+    assert_eq!((model.history().len(), model.history().back()), (HISTORY_MAX, Some(&2)));
 }
 
 #[test]

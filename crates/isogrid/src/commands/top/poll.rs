@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use isogrid_client::Operator;
+use isogrid_client::{History, Operator};
 use tokio::sync::mpsc;
 
 use super::model::Look;
@@ -11,6 +11,9 @@ use crate::exit::Failure;
 
 /// How long one node may take to answer before another is asked.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// How much of the time before it was started is shown.
+const PAST: Duration = Duration::from_secs(3_600);
 
 /// How many hot keys of each map are looked at.
 const HOT_KEYS: u32 = 5;
@@ -33,6 +36,13 @@ pub(super) struct Poll {
 impl Poll {
     pub(super) fn new(endpoint: &str) -> Poll {
         Poll { addresses: vec![endpoint.to_owned()], asked: None }
+    }
+
+    /// What the nodes know of the time before, from whoever answered last; nothing from one of an older version.
+    pub(super) async fn history(&self) -> History {
+        let Some(operator) = &self.asked else { return History::default() };
+        let answer = tokio::time::timeout(ANSWER_WAIT_MAX, operator.history(PAST)).await;
+        answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Looks again and again until nobody wants to know.

@@ -1,4 +1,4 @@
-//! What stands out: slow operations, keys that are asked for most, records that are large. Of all nodes that answer in time.
+//! What stands out: slow operations, keys that are asked for most, records that are large; and how it was. Of all nodes that answer in time.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -7,10 +7,14 @@ use isogrid_core::limits::check_map_name;
 use isogrid_core::{Error, ErrorCode, MapId, NodeId};
 use isogrid_proto::pb;
 
+use crate::clock;
 use crate::control::ClusterFacts;
 use crate::engine::SAMPLED_ONE_OF;
+use crate::history::NAMES;
 use crate::node::Shared;
-use crate::report::{BigKeyReport, BigQuestion, HotQuestion, ReportQuestion, Reports, SlowReport};
+use crate::report::{
+    BigKeyReport, BigQuestion, HotQuestion, PointReport, ReportQuestion, Reports, SlowReport,
+};
 
 /// How many keys are told if nobody says.
 const KEYS_DEFAULT: u32 = 10;
@@ -48,7 +52,29 @@ fn slow(report: SlowReport) -> pb::SlowOperation {
         took_us: report.took_us,
         beside: report.beside,
         client: report.client,
+        statement: report.statement,
+        rows: report.rows,
+        entries_scanned: report.entries_scanned,
+        partitions_scanned: report.partitions_scanned,
     }
+}
+
+/// The key figures as they were.
+pub(super) async fn history(shared: &Shared, request: &pb::HistoryRequest) -> pb::HistoryReply {
+    let since_s = match request.seconds {
+        0 => 0,
+        seconds => (clock::now().0 / 1_000).saturating_sub(seconds),
+    };
+    let question = ReportQuestion { history_since_s: Some(since_s), ..ReportQuestion::default() };
+    let (facts, reports) = ask_all(shared, &question).await;
+    let missing = missing(&facts, &reports);
+    let point = |point: PointReport| pb::HistoryPoint { at_s: point.at_s, figures: point.figures };
+    let nodes = reports.into_iter().map(|(node, report)| pb::NodeHistory {
+        node_id: node.to_string(),
+        points: report.history.into_iter().map(point).collect(),
+    });
+    let names = NAMES.iter().map(|name| (*name).to_owned()).collect();
+    pb::HistoryReply { names, nodes: nodes.collect(), missing }
 }
 
 /// The keys that are asked for most.

@@ -207,4 +207,12 @@ impl pb::admin_server::Admin for AdminService {
         admitted(&request, Did::Admin)?;
         reply(insight::big_keys(&self.shared, request.get_ref()).await)
     }
+
+    async fn history(
+        &self,
+        request: Request<pb::HistoryRequest>,
+    ) -> Result<Response<pb::HistoryReply>, Status> {
+        admitted(&request, Did::Admin)?;
+        Ok(Response::new(insight::history(&self.shared, request.get_ref()).await))
+    }
 }

@@ -121,6 +121,11 @@ impl Ask {
 
     /// Until when the caller waits.
     pub(super) fn deadline(&self) -> Result<Deadline, Failure> {
+        Ok(Deadline::after_ms(self.timeout_ms()?.unwrap_or(TIMEOUT_MS)))
+    }
+
+    /// How long the caller says that it waits.
+    pub(super) fn timeout_ms(&self) -> Result<Option<u32>, Failure> {
         let wrong = |text: &str| {
             let why = format!("{TIMEOUT} = {text:?}: milliseconds from 1 to {TIMEOUT_MS_MAX}");
             Failure::malformed(why)
@@ -129,14 +134,11 @@ impl Ask {
             Some(text) => Some(text),
             None => self.header(TIMEOUT_HEADER)?,
         };
-        let ms = match text {
-            Some(text) => text.parse().map_err(|_| wrong(text))?,
-            None => TIMEOUT_MS,
+        let read = |text: &str| {
+            let ms = text.parse().ok().filter(|ms| (1..=TIMEOUT_MS_MAX).contains(ms));
+            ms.ok_or_else(|| wrong(text))
         };
-        match ms {
-            1..=TIMEOUT_MS_MAX => Ok(Deadline::after_ms(ms)),
-            other => Err(wrong(&other.to_string())),
-        }
+        text.map(read).transpose()
     }
 
     /// Counts as an operation in flight of its client, until it is dropped.
