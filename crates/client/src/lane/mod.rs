@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, Limits, TableVersion};
+use isogrid_core::{Error, ErrorCode, Limits, TableVersion, Traces};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -70,6 +70,8 @@ pub(crate) struct LaneShared {
     pub(crate) routing_misses: AtomicU64,
     /// Whether nodes are to forward what is not theirs.
     pub(crate) is_gateway: bool,
+    /// Whether this client decides which operations are traced.
+    pub(crate) decides_traces: bool,
     /// What the replies of all lanes have shown of the nodes' clocks.
     seen: Arc<Seen>,
 }
@@ -82,6 +84,7 @@ impl LaneShared {
             table_version: AtomicU64::new(0),
             routing_misses: AtomicU64::new(0),
             is_gateway,
+            decides_traces: false,
             seen: Arc::default(),
         }
     }
@@ -198,11 +201,14 @@ impl Lane {
         self.state.lock().begin()
     }
 
-    /// The next frame of a connection.
-    fn take_frame(&self, connection: u64, waker: &Waker) -> Poll<Option<Bytes>> {
+    /// The next frame of a connection, and which of its operations are traced.
+    fn take_frame(&self, connection: u64, waker: &Waker) -> Poll<Option<(Bytes, Traces)>> {
         let now_ms = self.shared.clock.now_ms();
         let table = TableVersion(self.shared.table_version.load(Ordering::Relaxed));
-        self.step(|state, wakers| state.take_frame(connection, waker, (now_ms, table), wakers))
+        self.step(|state, wakers| {
+            let frame = state.take_frame(connection, waker, (now_ms, table), wakers);
+            frame.map(|frame| frame.map(|bytes| (bytes, state.pending.take_traces())))
+        })
     }
 
     /// The handshake is done.

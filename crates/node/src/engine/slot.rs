@@ -15,6 +15,7 @@ use super::Engine;
 use super::hands::{Hands, Replies};
 use super::late::Waiters;
 use super::routed::Asked;
+use super::traced::Marks;
 use super::watching::Signals;
 
 /// A slot behind its lock, on cache lines of its own. A mutex and not a channel: the lock covers one synchronous call and
@@ -41,6 +42,8 @@ pub(super) struct Held {
     pub(super) closed_since: Option<Millis>,
     pub(super) waiters: Waiters,
     pub(super) on_disk: OnDisk,
+    /// Entries that are expected from the primary and belong to traces.
+    pub(super) marks: Marks,
     /// In the order of their tickets.
     deferred: Vec<Deferred>,
     /// The deferred requests are presented again once the batch has ended: before, it is not known who waits.
@@ -73,6 +76,7 @@ impl Held {
             closed_since: None,
             waiters: Waiters::default(),
             on_disk: OnDisk::default(),
+            marks: Marks::default(),
             deferred: Vec::new(),
             resume_is_due: false,
         }
