@@ -62,10 +62,7 @@ impl Link {
     pub(crate) async fn connect(settings: Settings) -> Result<Arc<Link>, Error> {
         let clock = Arc::new(Clock::default());
         let budget = Arc::new(Budget::new(&settings.retry));
-        let mut shared =
-            LaneShared::new(Arc::clone(&clock), Arc::clone(&budget), settings.is_gateway);
-        shared.decides_traces = settings.tracer.is_on();
-        let lanes = Arc::new(shared);
+        let lanes = Arc::new(LaneShared::of(&settings, &clock, &budget));
         let routes = Routes::new(Arc::clone(&lanes));
         let mut addresses = Addresses::new(&settings.seeds);
         let first = routes.take_lane().expect("there are no lanes yet");

@@ -36,6 +36,7 @@ use isogrid_core::{Error, ErrorCode, Limits, TableVersion, Traces};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::builder::Settings;
 use crate::clock::Clock;
 use crate::retry::Budget;
 pub(crate) use operations::{Item, Operations};
@@ -77,6 +78,12 @@ pub(crate) struct LaneShared {
 }
 
 impl LaneShared {
+    /// What the lanes of a client share that was set up so.
+    pub(crate) fn of(settings: &Settings, clock: &Arc<Clock>, budget: &Arc<Budget>) -> Self {
+        let shared = Self::new(Arc::clone(clock), Arc::clone(budget), settings.is_gateway);
+        Self { decides_traces: settings.tracer.is_on(), ..shared }
+    }
+
     pub(crate) fn new(clock: Arc<Clock>, budget: Arc<Budget>, is_gateway: bool) -> Self {
         Self {
             clock,

@@ -214,9 +214,9 @@ async fn without_an_exporter_the_owner_is_a_part_of_the_callers_step() -> Result
     let (collector, endpoint) = Collector::start().await;
     let cluster = cluster(1, &endpoint, 0).await?;
     let grid = Grid::builder().seeds(cluster.endpoints()).trace_parent(here).build().await?;
-    grid.map::<u64, u64>("visits").get(&1).await?;
+    grid.map::<u64, u64>("visits").put(&1, &1).await?;
     let told = collector.until(1).await;
-    assert_eq!(called(&told, "get visits").parent, CALLER);
+    assert_eq!(called(&told, "put visits").parent, CALLER);
     Ok(())
 }
 
@@ -254,17 +254,17 @@ async fn a_node_begins_traces_for_clients_that_have_none() -> Result<()> {
     let grid = cluster.grid().await?;
     let map = grid.map::<u64, u64>("visits");
     for key in 0..30 {
-        map.get(&key).await?;
+        map.put(&key, &key).await?;
     }
     // Whoever decides himself decides for himself.
     let decided = traced(&cluster, &endpoint, || TraceParent::NotSampled).await?;
     for key in 0..30 {
-        decided.map::<u64, u64>("others").get(&key).await?;
+        decided.map::<u64, u64>("others").put(&key, &key).await?;
     }
     cluster.stop(0).await?;
     let told = collector.0.lock().clone();
     assert_eq!(told.len(), 3, "{told:#?}");
-    assert!(told.iter().all(|one| one.parent.is_empty() && one.name == "get visits"));
+    assert!(told.iter().all(|one| one.parent.is_empty() && one.name == "put visits"));
     Ok(())
 }
 
