@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::Engine;
 use super::hands::{Hands, Replies};
-use super::late::Waiters;
+use super::late::{Waiters, index_in_batch};
 use super::routed::Asked;
 use super::traced::Marks;
 use super::watching::Signals;
@@ -185,12 +185,20 @@ impl Held {
         for deferred in std::mem::take(&mut self.deferred) {
             let Some(waiter) = self.waiters.get_mut(deferred.ticket) else { continue };
             waiter.is_deferred = false;
+            let traced = waiter.late.in_traces();
             let mut frame = RequestFrame::parse(&deferred.frame).expect("this node wrote it");
             let (_, op, _) = frame.next_op().expect("this node wrote it");
             let mut request = Request::new(deferred.ticket, deferred.map, deferred.hash, op);
             deferred.asked.apply(&mut request);
             request.over_mark = place.engine.memory().is_over();
+            let last = self.replica.log().last();
             self.request(place, request, None);
+            if let Some(traced) = traced
+                && self.replica.log().last() != last
+            {
+                let index = index_in_batch(deferred.ticket);
+                place.engine.mark_entry(place, self, &traced, index);
+            }
         }
         self.step(place, Event::Flush, None);
     }

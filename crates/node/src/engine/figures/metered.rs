@@ -50,6 +50,11 @@ impl Metered {
         self
     }
 
+    /// Those of its operations that are traced, if any are.
+    pub(in crate::engine) fn in_traces(&self) -> Option<Arc<TracedBatch>> {
+        self.traced.clone()
+    }
+
     /// Who takes them.
     pub(in crate::engine) fn inner(&self) -> &dyn Late {
         &*self.late
