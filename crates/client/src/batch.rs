@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use isogrid_core::PartitionId;
+use isogrid_core::{PartitionId, TraceContext};
 
 use crate::attempts::{Attempts, Failed, Pause, Verdict};
 use crate::call::unexpected;
@@ -31,6 +31,8 @@ pub(crate) enum Maps<'a> {
 pub(crate) struct Work<'a> {
     pub(crate) maps: Maps<'a>,
     pub(crate) operations: &'a [Prepared<'a>],
+    /// Where they belong in a trace, if they are traced.
+    pub(crate) trace: Option<&'a TraceContext>,
 }
 
 impl Work<'_> {
@@ -85,6 +87,7 @@ impl Operations for ChunkWork<'_, '_> {
                 op: &prepared.op(),
                 options: prepared.options(tag),
                 session: tag.map(|tag| tag.session),
+                trace: self.work.trace,
                 bytes: prepared.bytes(),
             });
         }

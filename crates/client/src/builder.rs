@@ -1,14 +1,18 @@
 //! [`GridBuilder`]: how a client is set up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use isogrid_core::ErrorCode;
+use isogrid_core::{ErrorCode, TraceParent};
 
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::link::Link;
 use crate::retry::Retry;
 use crate::session::Welcome;
+#[cfg(feature = "otel")]
+use crate::trace_export::TraceExport;
+use crate::tracer::Tracer;
 use crate::url;
 
 /// How long a call may take that does not say otherwise.
@@ -29,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) client_name: String,
     pub(crate) zone: String,
     pub(crate) is_gateway: bool,
+    pub(crate) tracer: Tracer,
 }
 
 impl Default for Settings {
@@ -43,6 +48,7 @@ impl Default for Settings {
             client_name: String::new(),
             zone: String::new(),
             is_gateway: false,
+            tracer: Tracer::default(),
         }
     }
 }
@@ -64,6 +70,8 @@ impl Settings {
 #[must_use = "nothing happens before `build`"]
 pub struct GridBuilder {
     settings: Settings,
+    #[cfg(feature = "otel")]
+    trace_export: Option<TraceExport>,
     /// The first thing that was wrong; told by `build`.
     fault: Option<Error>,
 }
@@ -71,7 +79,7 @@ pub struct GridBuilder {
 impl GridBuilder {
     /// A builder with the options of a URL: see [`Grid::connect`].
     pub(crate) fn from_url(url: &str) -> Result<Self> {
-        Ok(Self { settings: url::parse(url)?, fault: None })
+        Ok(Self { settings: url::parse(url)?, ..Self::default() })
     }
 
     /// Adds addresses to begin with, each `HOST:PORT` or `HOST` (port 7700). One that answers is enough: the others are
@@ -136,6 +144,38 @@ impl GridBuilder {
         self
     }
 
+    /// Makes operations parts of the trace that their caller is in: `parent` is asked for it when an operation begins, within the
+    /// operation's own span of `tracing` if there is one. The nodes' steps are then parts of that trace, wherever it is recorded.
+    ///
+    /// With `tracing-opentelemetry`, whatever its version:
+    ///
+    /// ```text
+    /// let grid = Grid::builder().seeds(seeds).trace_parent(|| {
+    ///     let context = tracing::Span::current().context();
+    ///     let context = context.span().span_context().clone();
+    ///     let here = TraceContext::new(context.trace_id().to_bytes(), context.span_id().to_bytes());
+    ///     match here {
+    ///         Some(here) if context.is_sampled() => TraceParent::Sampled(here),
+    ///         Some(_) => TraceParent::NotSampled,
+    ///         None => TraceParent::None,
+    ///     }
+    /// });
+    /// ```
+    pub fn trace_parent(
+        mut self,
+        parent: impl Fn() -> TraceParent + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.tracer.parent = Some(Arc::new(parent));
+        self
+    }
+
+    /// Tells the client's own steps of traces to a collector of OpenTelemetry. Nothing waits for it: what it does not take is dropped.
+    #[cfg(feature = "otel")]
+    pub fn export_traces(mut self, export: TraceExport) -> Self {
+        self.trace_export = Some(export);
+        self
+    }
+
     /// Connects. The connections are driven by tasks on the runtime that calls this, until the last handle is dropped or
     /// [`Grid::close`] is called.
     ///
@@ -146,13 +186,20 @@ impl GridBuilder {
     ///
     /// `EndpointInvalid` for a seed that cannot be read, `CannotConnect` if no seed answers. Dropping the future closes
     /// what was opened.
-    pub async fn build(self) -> Result<Grid> {
+    #[cfg_attr(not(feature = "otel"), allow(unused_mut, reason = "traces are told nowhere"))]
+    pub async fn build(mut self) -> Result<Grid> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         if self.settings.seeds.is_empty() {
             let detail = "no endpoint was given; try 127.0.0.1:7700";
             return Err(Error::new(ErrorCode::EndpointInvalid, detail));
+        }
+        #[cfg(feature = "otel")]
+        if let Some(export) = &self.trace_export {
+            let task = export.apply(&mut self.settings.tracer)?;
+            // It ends with the last handle of the client, once it has sent what was left.
+            tokio::spawn(task.run());
         }
         Ok(Grid::new(Link::connect(self.settings).await?))
     }

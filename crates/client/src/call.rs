@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use isogrid_core::{ErrorCode, PartitionId, limits};
-use tracing::Span;
+use isogrid_core::{ErrorCode, PartitionId, TraceContext, limits};
 
 use crate::attempts::{Attempts, Failed, Pause, Verdict};
 use crate::error::{Error, Result};
@@ -16,7 +15,7 @@ use crate::lane::{Answer, Item, Operations, OwnedReply, Room, SlotKey, was_taken
 use crate::link::Link;
 use crate::numbers::{Begun, Tag};
 use crate::prepared::Prepared;
-use crate::span;
+use crate::span::{self, Seen};
 
 /// How long a write waits for others before it asks again for a number, should nobody wake it.
 const NUMBER_WAIT: Duration = Duration::from_millis(10);
@@ -46,6 +45,7 @@ struct Single<'a> {
     map: &'a Arc<str>,
     prepared: &'a Prepared<'a>,
     tag: Option<&'a Tag>,
+    trace: Option<&'a TraceContext>,
 }
 
 impl Operations for Single<'_> {
@@ -67,6 +67,7 @@ impl Operations for Single<'_> {
             op: &self.prepared.op(),
             options: self.prepared.options(self.tag),
             session: self.tag.map(|tag| tag.session),
+            trace: self.trace,
             bytes: self.prepared.bytes(),
         });
     }
@@ -98,7 +99,7 @@ pub(crate) struct Call<'a> {
     /// The name of a write.
     tag: Option<Tag>,
     attempts: Option<Box<Attempts>>,
-    span: Option<Box<Span>>,
+    seen: Option<Box<Seen>>,
 }
 
 impl<'a> Call<'a> {
@@ -111,7 +112,7 @@ impl<'a> Call<'a> {
             stage: Stage::New,
             tag: None,
             attempts: None,
-            span: None,
+            seen: None,
         }
     }
 
@@ -142,7 +143,7 @@ impl<'a> Call<'a> {
     /// The reply, once it is there.
     #[inline]
     pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<OwnedReply>> {
-        let polled = if self.span.is_some() { self.poll_in_span(cx) } else { self.poll_steps(cx) };
+        let polled = if self.seen.is_some() { self.poll_in_span(cx) } else { self.poll_steps(cx) };
         if polled.is_ready() {
             self.end();
         }
@@ -159,12 +160,13 @@ impl<'a> Call<'a> {
 
     #[cold]
     fn poll_in_span(&mut self, cx: &mut Context<'_>) -> Poll<Result<OwnedReply>> {
-        let Some(span) = self.span.take() else { return self.poll_steps(cx) };
+        let Some(seen) = &self.seen else { return self.poll_steps(cx) };
+        let span = seen.span.clone();
         let polled = span.in_scope(|| self.poll_steps(cx));
-        match &polled {
-            Poll::Pending => self.span = Some(span),
-            Poll::Ready(Err(error)) => span::failed(&span, error),
-            Poll::Ready(Ok(_)) => {}
+        if let Poll::Ready(result) = &polled
+            && let Some(seen) = self.seen.take()
+        {
+            seen.answered(result.as_ref().err());
         }
         polled
     }
@@ -186,6 +188,7 @@ impl<'a> Call<'a> {
                         map: &self.map.name,
                         prepared: &self.prepared,
                         tag: self.tag.as_ref(),
+                        trace: self.seen.as_deref().and_then(Seen::trace),
                     };
                     let answer = ready!(link.routes.lane(index).poll(slot, &single, cx));
                     self.stage = Stage::Done;
@@ -227,7 +230,8 @@ impl<'a> Call<'a> {
             self.prepared.check(&routes.limits(), routes.partitions())?;
             let timeout = self.timeout.unwrap_or(link.settings.request_timeout);
             self.deadline_ms = link.clock.deadline(timeout);
-            self.span = span::of(self.prepared.name(), &self.map.name, 1);
+            let tracer = &link.settings.tracer;
+            self.seen = span::of(tracer, self.prepared.name(), &self.map.name, 1);
         } else if let Some(attempts) = &mut self.attempts {
             if attempts.is_over()
                 && let Some(error) = attempts.last.take()
@@ -246,7 +250,8 @@ impl<'a> Call<'a> {
         let is_first = self.attempts.is_none();
         let index = routes.index_for(&self.prepared, partition, is_first);
         let (map, prepared) = (&self.map.name, &self.prepared);
-        let single = Single { map, prepared, tag: self.tag.as_ref() };
+        let trace = self.seen.as_deref().and_then(Seen::trace);
+        let single = Single { map, prepared, tag: self.tag.as_ref(), trace };
         let slot = routes.lane(index).submit(&single, self.deadline_ms, cx.waker())?;
         self.stage = Stage::Waiting { lane: index, slot };
         Ok(())

@@ -171,6 +171,10 @@ impl Grid {
         let mut tasks = link.take_tasks();
         // A task that was cancelled with its runtime has ended too.
         while tasks.join_next().await.is_some() {}
+        if let Some(sink) = &link.settings.tracer.sink {
+            // A collector that is gone keeps nobody.
+            let _ = tokio::time::timeout(link.settings.request_timeout, sink.flush()).await;
+        }
         Ok(())
     }
 

@@ -91,6 +91,9 @@ mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod topology;
+#[cfg(feature = "otel")]
+mod trace_export;
+mod tracer;
 mod url;
 mod value;
 mod watch;
@@ -114,7 +117,7 @@ pub use error::{Error, Result};
 pub use grid::{Grid, Stats};
 pub use isogrid_core::{
     Durability, ErrorCode, ErrorKind, LogPosition, NextStep, NumberFormat, Outcome, Receipt,
-    Timestamp, Version,
+    Timestamp, TraceContext, TraceParent, Version,
 };
 pub use isogrid_value::{Constant, Field, Filter, col};
 pub use key::{Decimal, Key, KeyBytes, OwnedKey};
@@ -126,6 +129,8 @@ pub use retry::Retry;
 pub use scan::{Scan, ScanKeys, ScanPage, ScanPages, ScanStream, ScanToken};
 #[cfg(feature = "sql")]
 pub use sql::{Answer, Sql, SqlValue, Subscription};
+#[cfg(feature = "otel")]
+pub use trace_export::TraceExport;
 pub use value::{Delete, Previous, Put, ReadFrom, Receipted, Rename, Versioned};
 pub use watch::{
     Event, Live, LiveEvent, LiveStream, LiveTop, RemovalCause, Watch, WatchStream, WatchToken,

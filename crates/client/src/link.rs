@@ -62,8 +62,7 @@ impl Link {
     pub(crate) async fn connect(settings: Settings) -> Result<Arc<Link>, Error> {
         let clock = Arc::new(Clock::default());
         let budget = Arc::new(Budget::new(&settings.retry));
-        let shared = LaneShared::new(Arc::clone(&clock), Arc::clone(&budget), settings.is_gateway);
-        let lanes = Arc::new(shared);
+        let lanes = Arc::new(LaneShared::of(&settings, &clock, &budget));
         let routes = Routes::new(Arc::clone(&lanes));
         let mut addresses = Addresses::new(&settings.seeds);
         let first = routes.take_lane().expect("there are no lanes yet");

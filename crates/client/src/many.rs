@@ -18,7 +18,7 @@ use crate::lane::OwnedReply;
 use crate::map::Map;
 use crate::ops::duration_ms;
 use crate::prepared::{Action, Prepared};
-use crate::span;
+use crate::span::{self, Seen};
 use crate::value::ReadFrom;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -163,12 +163,12 @@ impl<K: Key, V, C: Codec<V>> Map<K, V, C> {
         let link = self.target.grid.link();
         let map: &Arc<str> = &self.target.name;
         let timeout = timeout.unwrap_or(link.settings.request_timeout);
-        let span = span::of(name, map, operations.len());
-        let results = batch::run(link, Work { maps: Maps::All(map), operations }, timeout).await;
-        if let Some(span) = span
-            && let Some(error) = results.iter().find_map(|result| result.as_ref().err())
-        {
-            span::failed(&span, error);
+        let seen = span::of(&link.settings.tracer, name, map, operations.len());
+        let trace = seen.as_deref().and_then(Seen::trace);
+        let work = Work { maps: Maps::All(map), operations, trace };
+        let results = batch::run(link, work, timeout).await;
+        if let Some(seen) = seen {
+            seen.answered(results.iter().find_map(|result| result.as_ref().err()));
         }
         Ok(results)
     }

@@ -12,7 +12,7 @@ use crate::grid::Grid;
 use crate::lane::OwnedReply;
 use crate::ops::{Decode, Operation, Received};
 use crate::prepared::Prepared;
-use crate::span;
+use crate::span::{self, Seen};
 
 /// Operations to be sent together, each answered by itself. There is no order among them and no transaction around them.
 ///
@@ -103,14 +103,16 @@ impl<'a> Pipeline<'a> {
     pub async fn send(self) -> Result<Replies> {
         let link = self.grid.link();
         let timeout = self.timeout.unwrap_or(link.settings.request_timeout);
-        let work = Work { maps: Maps::Each(&self.maps), operations: &self.operations };
-        let span = self.maps.first().and_then(|map| span::of("pipeline", map, self.maps.len()));
+        let tracer = &link.settings.tracer;
+        let first = self.maps.first();
+        let seen = first.and_then(|map| span::of(tracer, "pipeline", map, self.maps.len()));
+        let trace = seen.as_deref().and_then(Seen::trace);
+        let work = Work { maps: Maps::Each(&self.maps), operations: &self.operations, trace };
         let mut results: Vec<Option<Result<OwnedReply>>> =
             batch::run(link, work, timeout).await.into_iter().map(Some).collect();
-        if let Some(span) = span
-            && let Some(Err(error)) = results.iter().flatten().find(|result| result.is_err())
-        {
-            span::failed(&span, error);
+        if let Some(seen) = seen {
+            let mut errors = results.iter().flatten().filter_map(|result| result.as_ref().err());
+            seen.answered(errors.next());
         }
         let reply = |place: Result<usize>| match place {
             Ok(place) => results[place].take(),

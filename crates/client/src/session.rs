@@ -115,6 +115,7 @@ async fn shake_hands(
         frame_version: u32::from(FRAME_VERSION),
         client_name: client_name.to_owned(),
         library: LIBRARY.to_owned(),
+        decides_traces: false,
     };
     let outgoing = Outgoing::new(Arc::clone(lane), hello);
     let response = client.session(outgoing).await.map_err(|s| call_error(address, &s))?;

@@ -1,23 +1,55 @@
-//! Tracing: one span per operation, named after OpenTelemetry's conventions for databases, and made only when somebody
-//! listens (target `isogrid_client::operation`, level DEBUG).
+//! What is seen of an operation from outside: one span of `tracing`, named after OpenTelemetry's conventions for databases, made only
+//! when somebody listens (target `isogrid_client::operation`, level DEBUG); and its part of a distributed trace, if it has one.
 
 use std::sync::Arc;
 
+use isogrid_core::TraceContext;
 use tracing::{Level, Span};
 
 use crate::error::Error;
+use crate::tracer::{Traced, Tracer};
 
 /// The target to switch on.
 const TARGET: &str = "isogrid_client::operation";
 
-/// The span of an operation, if anybody wants it. Boxed, since most operations have none.
+/// What is seen of an operation.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) span: Span,
+    traced: Option<Traced>,
+}
+
+impl Seen {
+    /// Where the operation belongs in a trace, if it is traced.
+    pub(crate) fn trace(&self) -> Option<&TraceContext> {
+        self.traced.as_ref().map(|traced| &traced.context)
+    }
+
+    /// The operation was answered.
+    pub(crate) fn answered(mut self: Box<Self>, error: Option<&Error>) {
+        if let Some(traced) = &mut self.traced {
+            traced.answered(error);
+        }
+        if let Some(error) = error {
+            failed(&self.span, error);
+        }
+    }
+}
+
+/// What is to be seen of an operation, if anybody looks. Boxed, since nobody does at most operations.
 #[inline]
-pub(crate) fn of(operation: &'static str, map: &Arc<str>, operations: usize) -> Option<Box<Span>> {
-    tracing::enabled!(target: TARGET, Level::DEBUG).then(|| new(operation, map, operations))
+pub(crate) fn of(
+    tracer: &Tracer,
+    operation: &'static str,
+    map: &Arc<str>,
+    operations: usize,
+) -> Option<Box<Seen>> {
+    let is_wanted = tracing::enabled!(target: TARGET, Level::DEBUG);
+    (is_wanted || tracer.is_on()).then(|| new(tracer, operation, map, operations))
 }
 
 #[cold]
-fn new(operation: &'static str, map: &Arc<str>, operations: usize) -> Box<Span> {
+fn new(tracer: &Tracer, operation: &'static str, map: &Arc<str>, operations: usize) -> Box<Seen> {
     let span = tracing::debug_span!(
         target: TARGET,
         "operation",
@@ -34,12 +66,14 @@ fn new(operation: &'static str, map: &Arc<str>, operations: usize) -> Box<Span> 
     if operations > 1 {
         span.record("db.operation.batch.size", operations as u64);
     }
-    Box::new(span)
+    // Within the span, so that who is asked for the parent can name the span itself.
+    let traced = if tracer.is_on() { span.in_scope(|| tracer.begin(operation, map)) } else { None };
+    Box::new(Seen { span, traced })
 }
 
 /// Notes in the span how the operation failed.
 #[cold]
-pub(crate) fn failed(span: &Span, error: &Error) {
+fn failed(span: &Span, error: &Error) {
     span.record("error.type", tracing::field::display(error.code()));
     span.record("isogrid.attempts", error.attempts());
     if let Some(node) = error.node() {

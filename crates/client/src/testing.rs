@@ -66,6 +66,10 @@ pub struct ClusterOptions {
     pub memory_limit_bytes: Option<u64>,
     /// The zone of each node; those without one have none.
     pub zones: Vec<String>,
+    /// Where the nodes tell traces, if they do; the feature `otel` is for that.
+    pub traces_to: Option<String>,
+    /// Of so many operations without a trace context one begins a trace; none if zero.
+    pub trace_one_of: u64,
 }
 
 impl Cluster {
@@ -194,6 +198,8 @@ fn config(options: &ClusterOptions, gossip: &[String], node: usize) -> Result<Co
     config.node.zone = options.zones.get(node).cloned().or(config.node.zone);
     config.node.cores = if options.cores == 0 { CORES } else { options.cores };
     config.limits = options.limits.clone();
+    config.tracing.endpoint.clone_from(&options.traces_to);
+    config.tracing.sample_one_of = options.trace_one_of;
     if let Some(bytes) = options.memory_limit_bytes {
         config.memory.limit = MemoryLimit::Bytes(bytes);
     }

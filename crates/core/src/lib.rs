@@ -18,6 +18,7 @@
 //! | [`members`] | who is in the cluster |
 //! | [`table`] | who owns which partition, as a versioned value |
 //! | [`placement`] | who *should* own which partition |
+//! | [`trace`] | where an operation belongs in a distributed trace |
 
 pub mod catalog;
 pub mod error;
@@ -34,6 +35,7 @@ pub mod reply;
 pub mod schema;
 pub mod slot;
 pub mod table;
+pub mod trace;
 
 pub use error::{Error, ErrorCode, ErrorKind, NextStep, Outcome, Result};
 pub use histogram::Histogram;
@@ -53,3 +55,4 @@ pub use reply::{Entry, Page, PageEntry, Reply, Sought};
 pub use schema::{ColumnType, MapColumn, MapSchema};
 pub use slot::PartitionCount;
 pub use table::{PartitionEntry, Replica, Table, TableDelta};
+pub use trace::{TraceContext, TraceParent, Traces};

@@ -12,6 +12,12 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(since_epoch.as_millis() as u64)
 }
 
+/// The present time in nanoseconds since 1970, as steps of traces have it.
+pub(crate) fn unix_ns() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The monotonic clock. It counts the time that the machine was suspended: leases depend on it.
 pub(crate) fn ticks() -> Ticks {
     let time = clock_gettime(ClockId::Boottime);

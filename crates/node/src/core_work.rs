@@ -24,6 +24,9 @@ use crate::{grpc, history, http};
 /// How long a stopping node waits for requests in progress.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it waits then for a collector to take what is left of traces.
+const TRACES_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The node's listeners; the first core looks after them.
 pub(crate) struct Entrance {
     pub(crate) acceptor: Acceptor,
@@ -56,6 +59,11 @@ impl CoreWork {
         if self.core == 0 {
             let worker = self.shared.workers.register("history");
             tokio::spawn(history::run(Arc::clone(&self.shared), worker));
+            if let Some(telling) = self.shared.engine.tracer().take_task() {
+                let worker = self.shared.workers.register("traces");
+                worker.enter("tells what gathers");
+                tokio::spawn(telling);
+            }
         }
         tokio::spawn(Arc::clone(&self.shared.peers).run_core(self.core, self.stopping.clone()));
         let connections = self.connections;
@@ -90,6 +98,9 @@ impl CoreWork {
             if self.core == 0 {
                 self.shared.gossip.stop().await;
                 self.shared.council.stop().await;
+                let told = self.shared.engine.tracer().flush();
+                // A collector that is gone keeps nobody.
+                let _ = tokio::time::timeout(TRACES_PATIENCE, told).await;
             }
         });
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use isogrid_core::{Error, NodeId, Replica};
+use isogrid_core::{Error, NodeId, Replica, Traces};
 
 use crate::control::Control;
 use crate::engine::{Engine, Wire};
@@ -43,9 +43,13 @@ impl PeerHandler for Handler {
             AskKind::Raft => self.council.handle(&from.node, body).await,
             AskKind::Status => self.shared.answer_status(&body).await,
             AskKind::Clients => self.shared.answer_clients(&body),
-            AskKind::Forward => self.relay.serve(CORE, &body).await,
+            AskKind::Forward => self.forward(from, body, Traces::default()).await,
             _ => self.control.answer(&from.node, kind, &body).await,
         }
+    }
+
+    async fn forward(&self, _from: &Replica, frame: Bytes, traces: Traces) -> Result<Bytes, Error> {
+        self.relay.serve(CORE, &frame, traces).await
     }
 }
 
@@ -63,16 +67,17 @@ impl Wire for Peers {
 pub(crate) struct Questions(pub(crate) Arc<Peers>);
 
 impl Asker for Questions {
-    fn ask(
+    fn forward(
         &self,
         to: NodeId,
-        kind: AskKind,
-        body: Bytes,
+        frame: Bytes,
+        traces: Traces,
         timeout: Duration,
     ) -> BoxFuture<'static, Result<Bytes, Unanswered>> {
         let peers = Arc::clone(&self.0);
         Box::pin(async move {
-            let answer = peers.ask(&to, kind, body, timeout).await;
+            let body = (frame, traces);
+            let answer = peers.ask_traced(&to, AskKind::Forward, body, timeout).await;
             answer.map_err(|failed| match failed {
                 AskFailed::Unreachable(_) => Unanswered::NotSent,
                 AskFailed::Refused(_) | AskFailed::Unknown(_) => Unanswered::Unknown,

@@ -29,6 +29,7 @@
 //! | `memory` | how much memory there is, and when to refuse more |
 //! | `identity` | the node's name and its data folder |
 //! | `recovering` | reads the data back from disk, and tells how far it is |
+//! | `traces` | what is told of distributed traces |
 //! | `worker` | background work that can be seen |
 //! | [`logging`] | log lines, as text or JSON |
 //!
@@ -69,6 +70,7 @@ mod restart;
 #[cfg(feature = "sql")]
 mod sql;
 mod storage;
+mod traces;
 mod worker;
 
 pub use config::Config;

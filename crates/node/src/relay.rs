@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use isogrid_core::{
-    Error, ErrorCode, NodeId, Op, Outcome, PageEntry, Receipt, Reply, Result, Target,
+    Error, ErrorCode, NodeId, Op, Outcome, PageEntry, Receipt, Reply, Result, Target, Traces,
 };
 use isogrid_proto::frame::{
     FrameHead, OpOptions, ReplyFrame, ReplyWriter, RequestFrame, RequestWriter,
@@ -24,7 +24,7 @@ use self::sift::{Moved, Sift};
 use crate::clock;
 use crate::engine::{Batch, Deadline, Engine, Late};
 use crate::grpc::maps::{Maps, Wanted};
-use crate::peers::message::AskKind;
+use crate::traces::at_places;
 
 /// How long an owner is asked when the client set no deadline, in milliseconds.
 const DEFAULT_TIMEOUT_MS: u32 = 10_000;
@@ -53,12 +53,12 @@ pub(crate) enum Unanswered {
 
 /// Questions to other nodes.
 pub(crate) trait Asker: Send + Sync {
-    /// Asks a node.
-    fn ask(
+    /// Asks a node to execute a frame, some of whose operations may belong to traces.
+    fn forward(
         &self,
         to: NodeId,
-        kind: AskKind,
-        body: Bytes,
+        frame: Bytes,
+        traces: Traces,
         timeout: Duration,
     ) -> BoxFuture<'static, Result<Bytes, Unanswered>>;
 }
@@ -79,10 +79,19 @@ struct Asked<'a> {
     options: OpOptions,
 }
 
+/// Operations of a frame, its maps, and which of its operations belong to traces.
+type Frame<'a> = (&'a [Arc<str>], &'a [Asked<'a>], &'a Traces);
+
 impl Relay {
     /// Brings every operation of a frame to its owner and its answer to `late`. An error means that the frame cannot be
     /// understood; then nothing was answered.
-    pub(crate) async fn run(&self, core: usize, bytes: &Bytes, late: Arc<dyn Late>) -> Result<()> {
+    pub(crate) async fn run(
+        &self,
+        core: usize,
+        bytes: &Bytes,
+        traces: Traces,
+        late: Arc<dyn Late>,
+    ) -> Result<()> {
         if let Some(wanted) = Wanted::of_frame(&self.engine, bytes)? {
             self.maps.provide(wanted).await?;
         }
@@ -103,7 +112,7 @@ impl Relay {
         let mut doubtful = BTreeSet::new();
         loop {
             let sift = Arc::new(Sift::new(Arc::clone(&late), doubtful.clone()));
-            self.round(core, head, (&maps, &left), deadline, &sift).await;
+            self.round(core, head, (&maps, &left, &traces), deadline, &sift).await;
             let again = sift.take();
             if again.is_empty() {
                 return Ok(());
@@ -138,7 +147,7 @@ impl Relay {
         &self,
         core: usize,
         head: FrameHead,
-        (maps, asked): (&[Arc<str>], &[Asked<'_>]),
+        (maps, asked, traces): Frame<'_>,
         deadline: Deadline,
         sift: &Arc<Sift>,
     ) {
@@ -153,9 +162,9 @@ impl Relay {
             }
         }
         let others = of_owners.iter().map(|(owner, asked)| {
-            self.ask_owner(owner.clone(), head, (maps, asked), deadline, sift)
+            self.ask_owner(owner.clone(), head, (maps, asked, traces), deadline, sift)
         });
-        let here = self.execute_here(core, head, (maps, &own), deadline, sift);
+        let here = self.execute_here(core, head, (maps, &own, traces), deadline, sift);
         futures::join!(join_all(others), here);
     }
 
@@ -173,7 +182,7 @@ impl Relay {
         &self,
         core: usize,
         head: FrameHead,
-        (maps, asked): (&[Arc<str>], &[Asked<'_>]),
+        (maps, asked, traces): Frame<'_>,
         deadline: Deadline,
         sift: &Arc<Sift>,
     ) {
@@ -183,7 +192,9 @@ impl Relay {
         let places: Arc<[usize]> = asked.iter().map(|one| one.index).collect();
         {
             let names = maps.iter().map(|name| &**name);
-            let mut batch = Batch::new(&self.engine, head, names, asked.len());
+            let traces = at_places(traces, places.iter().copied());
+            let batch = Batch::new(&self.engine, head, names, asked.len());
+            let mut batch = batch.traced(traces);
             for one in asked {
                 batch.push(one.map, one.op, one.options);
             }
@@ -209,7 +220,7 @@ impl Relay {
         &self,
         owner: NodeId,
         mut head: FrameHead,
-        (maps, asked): (&[Arc<str>], &[Asked<'_>]),
+        (maps, asked, traces): Frame<'_>,
         deadline: Deadline,
         sift: &Arc<Sift>,
     ) {
@@ -228,8 +239,9 @@ impl Relay {
         let left_ms = deadline.left_ms().unwrap_or(u64::from(DEFAULT_TIMEOUT_MS));
         let timeout = Duration::from_millis(left_ms + 100);
         let frame = writer.finish(&head);
+        let traces = at_places(traces, asked.iter().map(|one| one.index));
         let answer = tokio::select! {
-            answer = self.asker.ask(owner.clone(), AskKind::Forward, frame, timeout) => answer,
+            answer = self.asker.forward(owner.clone(), frame, traces, timeout) => answer,
             // A node that hangs would be waited for until the deadline.
             () = self.until_moved(&owner, asked) => Err(Unanswered::Unknown),
         };
@@ -260,7 +272,7 @@ impl Relay {
     }
 
     /// A frame that another node forwards: only what this node leads, answered when all of it is.
-    pub(crate) async fn serve(&self, core: usize, bytes: &Bytes) -> Result<Bytes> {
+    pub(crate) async fn serve(&self, core: usize, bytes: &Bytes, traces: Traces) -> Result<Bytes> {
         if let Some(wanted) = Wanted::of_frame(&self.engine, bytes)? {
             self.maps.provide(wanted).await?;
         }
@@ -274,6 +286,7 @@ impl Relay {
                 let (map, op, options) = frame.next_op()?;
                 batch.push(map, op, options);
             }
+            let batch = batch.traced(traces);
             gathered.state.lock().left = batch.len();
             let late = || Arc::clone(&gathered) as Arc<dyn Late>;
             self.engine.execute(core, batch, deadline, &late, |index, reply, receipt| {

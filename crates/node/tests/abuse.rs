@@ -46,7 +46,7 @@ async fn a_garbage_frame_ends_its_session_with_a_reason() {
 async fn a_session_must_begin_with_a_hello() {
     let node = start(config());
     let mut client = isogrid_proto::pb::grid_client::GridClient::new(channel(&node).await);
-    let rude = isogrid_proto::pb::SessionRequest { frame: frame("m", &[]), hello: None };
+    let rude = isogrid_proto::pb::SessionRequest { frame: frame("m", &[]), ..Default::default() };
     let mut replies =
         client.session(tokio_stream::iter([rude])).await.expect("a session").into_inner();
     let reply = replies.message().await.expect("a message").expect("a last word");

@@ -7,11 +7,13 @@
 //! | [`operation`] | typed operations and replies to and from core |
 //! | [`scalar`] | fields and groups to and from value |
 //! | [`status`] | errors to and from their wire forms |
+//! | [`trace`] | which operations are traced, to and from their wire forms |
 
 pub mod frame;
 pub mod operation;
 pub mod scalar;
 pub mod status;
+pub mod trace;
 
 /// Code generated from the contract in `proto/isogrid/v1`.
 #[allow(

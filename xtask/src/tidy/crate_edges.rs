@@ -16,8 +16,12 @@ const EDGES: &[(&str, &[&str])] = &[
     // The entries that a backup is made of are encoded by the replica.
     ("isogrid-backup", &["isogrid-replica", "isogrid-core"]),
     ("isogrid-proto", &["isogrid-value", "isogrid-core"]),
+    ("isogrid-otlp", &["isogrid-core"]),
     // The node only for the client's feature `testing`: docs/adr/0004-testing-cluster-in-the-client.md.
-    ("isogrid-client", &["isogrid-proto", "isogrid-value", "isogrid-core", "isogrid-node"]),
+    (
+        "isogrid-client",
+        &["isogrid-proto", "isogrid-otlp", "isogrid-value", "isogrid-core", "isogrid-node"],
+    ),
     ("isogrid-value", &["isogrid-core"]),
     ("isogrid-query", &["isogrid-value", "isogrid-core"]),
     ("isogrid-pg", &["isogrid-query", "isogrid-core"]),
@@ -38,6 +42,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "isogrid-wal",
             "isogrid-persist",
             "isogrid-proto",
+            "isogrid-otlp",
             "isogrid-core",
         ],
     ),

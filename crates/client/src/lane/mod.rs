@@ -32,10 +32,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use isogrid_core::{Error, ErrorCode, Limits, TableVersion};
+use isogrid_core::{Error, ErrorCode, Limits, TableVersion, Traces};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::builder::Settings;
 use crate::clock::Clock;
 use crate::retry::Budget;
 pub(crate) use operations::{Item, Operations};
@@ -70,11 +71,19 @@ pub(crate) struct LaneShared {
     pub(crate) routing_misses: AtomicU64,
     /// Whether nodes are to forward what is not theirs.
     pub(crate) is_gateway: bool,
+    /// Whether this client decides which operations are traced.
+    pub(crate) decides_traces: bool,
     /// What the replies of all lanes have shown of the nodes' clocks.
     seen: Arc<Seen>,
 }
 
 impl LaneShared {
+    /// What the lanes of a client share that was set up so.
+    pub(crate) fn of(settings: &Settings, clock: &Arc<Clock>, budget: &Arc<Budget>) -> Self {
+        let shared = Self::new(Arc::clone(clock), Arc::clone(budget), settings.is_gateway);
+        Self { decides_traces: settings.tracer.is_on(), ..shared }
+    }
+
     pub(crate) fn new(clock: Arc<Clock>, budget: Arc<Budget>, is_gateway: bool) -> Self {
         Self {
             clock,
@@ -82,6 +91,7 @@ impl LaneShared {
             table_version: AtomicU64::new(0),
             routing_misses: AtomicU64::new(0),
             is_gateway,
+            decides_traces: false,
             seen: Arc::default(),
         }
     }
@@ -198,11 +208,14 @@ impl Lane {
         self.state.lock().begin()
     }
 
-    /// The next frame of a connection.
-    fn take_frame(&self, connection: u64, waker: &Waker) -> Poll<Option<Bytes>> {
+    /// The next frame of a connection, and which of its operations are traced.
+    fn take_frame(&self, connection: u64, waker: &Waker) -> Poll<Option<(Bytes, Traces)>> {
         let now_ms = self.shared.clock.now_ms();
         let table = TableVersion(self.shared.table_version.load(Ordering::Relaxed));
-        self.step(|state, wakers| state.take_frame(connection, waker, (now_ms, table), wakers))
+        self.step(|state, wakers| {
+            let frame = state.take_frame(connection, waker, (now_ms, table), wakers);
+            frame.map(|frame| frame.map(|bytes| (bytes, state.pending.take_traces())))
+        })
     }
 
     /// The handshake is done.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use isogrid_core::{Op, SessionId};
+use isogrid_core::{Op, SessionId, TraceContext};
 use isogrid_proto::frame::OpOptions;
 
 use super::slots::Room;
@@ -16,6 +16,8 @@ pub(crate) struct Item<'a> {
     pub(crate) options: OpOptions,
     /// The session of its tag.
     pub(crate) session: Option<SessionId>,
+    /// Where it belongs in a trace, if it is traced.
+    pub(crate) trace: Option<&'a TraceContext>,
     /// About how many bytes it takes.
     pub(crate) bytes: usize,
 }

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures::Stream;
 use isogrid_proto::pb;
+use isogrid_proto::trace::traces_to_pb;
 
 use super::Lane;
 
@@ -21,8 +21,9 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// Begins a connection of the lane.
-    pub(crate) fn new(lane: Arc<Lane>, hello: pb::Hello) -> Self {
+    pub(crate) fn new(lane: Arc<Lane>, mut hello: pb::Hello) -> Self {
         let connection = lane.begin();
+        hello.decides_traces = lane.shared.decides_traces;
         Self { lane, connection, hello: Some(hello) }
     }
 }
@@ -33,10 +34,15 @@ impl Stream for Outgoing {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let outgoing = self.get_mut();
         if let Some(hello) = outgoing.hello.take() {
-            let first = pb::SessionRequest { frame: Bytes::new(), hello: Some(hello) };
+            let first = pb::SessionRequest { hello: Some(hello), ..pb::SessionRequest::default() };
             return Poll::Ready(Some(first));
         }
         let frame = outgoing.lane.take_frame(outgoing.connection, cx.waker());
-        frame.map(|frame| frame.map(|frame| pb::SessionRequest { frame, hello: None }))
+        frame.map(|frame| {
+            frame.map(|(frame, traces)| {
+                let traces = traces_to_pb(&traces);
+                pb::SessionRequest { frame, hello: None, traces }
+            })
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use isogrid_core::{SessionId, TableVersion};
+use isogrid_core::{SessionId, TableVersion, TraceContext, Traces};
 use isogrid_proto::frame::{FrameHead, RequestFrame, RequestWriter};
 
 use super::operations::Item;
@@ -41,9 +41,29 @@ pub(super) struct Frame {
     pub(super) is_slow: bool,
     /// The longest deadline among its operations.
     deadline_ms: u64,
+    /// The traces that its parts belong to, of those that belong to any, in the order of the parts.
+    traces: Vec<(SlotKey, TraceContext)>,
 }
 
 impl Frame {
+    /// Which of its operations are traced; told once.
+    #[inline]
+    fn take_traces(&mut self) -> Traces {
+        if self.traces.is_empty() { Traces::default() } else { self.list_traces() }
+    }
+
+    #[cold]
+    fn list_traces(&mut self) -> Traces {
+        let mut traces = Traces::default();
+        let mut left = std::mem::take(&mut self.traces).into_iter().peekable();
+        for part in &self.parts {
+            if let Some((_, context)) = left.next_if(|(slot, _)| *slot == part.slot) {
+                traces.push(part.at, part.count, context);
+            }
+        }
+        traces
+    }
+
     /// Notes the answer to an operation; returns false if there is no such operation, or it was answered before.
     #[inline]
     pub(super) fn note_answer(&mut self, index: usize) -> bool {
@@ -91,6 +111,10 @@ pub(super) struct Pending {
     parts: Vec<Part>,
     /// The longest deadline among the open frame's operations.
     deadline_ms: u64,
+    /// The traces that the open frame's parts belong to, in the order of the parts.
+    traces: Vec<(SlotKey, TraceContext)>,
+    /// Which operations are traced of the frame that was taken last.
+    taken: Traces,
     next_id: u32,
     sealed: VecDeque<(Bytes, Frame)>,
     sealed_bytes: usize,
@@ -114,6 +138,8 @@ impl Pending {
             writer: RequestWriter::new(),
             parts: Vec::new(),
             deadline_ms: 0,
+            traces: Vec::new(),
+            taken: Traces::default(),
             next_id: 1,
             sealed: VecDeque::new(),
             sealed_bytes: 0,
@@ -153,6 +179,9 @@ impl Pending {
         if item.session.is_some() {
             self.session = item.session;
         }
+        if let Some(context) = item.trace {
+            self.trace(entry.slot, context);
+        }
         self.deadline_ms = self.deadline_ms.max(entry.deadline_ms);
         match self.parts.last_mut() {
             Some(part) if part.slot == entry.slot => part.count += 1,
@@ -160,6 +189,14 @@ impl Pending {
                 let at = (self.writer.ops() - 1) as u32;
                 self.parts.push(Part { slot: entry.slot, at, first: item.index, count: 1 });
             }
+        }
+    }
+
+    /// The operations of a caller belong to a trace.
+    #[cold]
+    fn trace(&mut self, slot: SlotKey, context: &TraceContext) {
+        if self.traces.last().is_none_or(|(last, _)| *last != slot) {
+            self.traces.push((slot, context.clone()));
         }
     }
 
@@ -178,6 +215,7 @@ impl Pending {
             sent_ms: now_ms,
             is_slow: false,
             deadline_ms,
+            traces: std::mem::take(&mut self.traces),
         };
         let left_ms = deadline_ms.saturating_sub(now_ms).clamp(1, u64::from(u32::MAX));
         let head = FrameHead {
@@ -201,11 +239,21 @@ impl Pending {
 
     /// The next frame to send.
     pub(super) fn take(&mut self, now_ms: u64) -> Option<(Bytes, Frame)> {
-        if let Some((bytes, frame)) = self.sealed.pop_front() {
-            self.sealed_bytes -= bytes.len();
-            return Some((bytes, frame));
-        }
-        (!self.writer.is_empty()).then(|| self.close(now_ms))
+        let (bytes, mut frame) = match self.sealed.pop_front() {
+            Some((bytes, frame)) => {
+                self.sealed_bytes -= bytes.len();
+                (bytes, frame)
+            }
+            None if self.writer.is_empty() => return None,
+            None => self.close(now_ms),
+        };
+        self.taken = frame.take_traces();
+        Some((bytes, frame))
+    }
+
+    /// Which operations are traced of the frame that was taken last.
+    pub(super) fn take_traces(&mut self) -> Traces {
+        std::mem::take(&mut self.taken)
     }
 
     /// Keeps the lists of an answered frame for the next one.
@@ -266,6 +314,8 @@ impl Pending {
             if kept {
                 let at = self.writer.ops() as u32 - part.count;
                 self.parts.push(Part { at, ..*part });
+                let traced = frame.traces.iter().find(|(slot, _)| *slot == part.slot);
+                self.traces.extend(traced.cloned());
             } else {
                 removed.push(*part);
             }

@@ -37,7 +37,7 @@ pub(super) type Wakers = Vec<Waker>;
 #[derive(Debug)]
 pub(super) struct State {
     slots: Slots,
-    pending: Pending,
+    pub(super) pending: Pending,
     in_flight: VecDeque<Frame>,
     /// How many of them count against the limit of frames.
     window: usize,

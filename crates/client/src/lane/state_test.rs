@@ -7,7 +7,7 @@ use std::task::{Poll, Wake, Waker};
 use bytes::Bytes;
 use isogrid_core::{
     Error, ErrorCode, Hlc, Limits, Op, Outcome, Reply, Result, SessionId, TableVersion, Timestamp,
-    Version,
+    TraceContext, Version,
 };
 use isogrid_proto::frame::{OpOptions, ReplyWriter, RequestFrame};
 
@@ -37,9 +37,17 @@ impl Operations for Gets<'_> {
                 Some(session) => (OpOptions::tagged(1, 0), session.parse().ok().map(SessionId)),
                 None => (OpOptions::NONE, None),
             };
-            show(&Item { index: index as u32, map: &map, op: &op, options, session, bytes: 100 });
+            let (index, bytes) = (index as u32, 100);
+            let trace = key.strip_prefix("trace").and_then(|number| number.parse().ok().map(trace));
+            let trace = trace.as_ref();
+            show(&Item { index, map: &map, op: &op, options, session, trace, bytes });
         }
     }
+}
+
+/// The trace of this number.
+fn trace(number: u8) -> TraceContext {
+    TraceContext::root([number; 16]).expect("not nought")
 }
 
 #[derive(Default)]
@@ -399,4 +407,27 @@ fn what_was_not_sent_goes_back_when_its_partitions_move() {
     assert_eq!(texts(bench.poll(sent, &["sent"])), ["sent"]);
     bench.submit(&["1", "2", "3"], 1_000);
     assert_eq!(bench.sent().expect("all room is free again").1.len(), 3);
+}
+
+#[test]
+fn traces_go_along_with_their_operations() {
+    let mut bench = Bench::connected(&Limits::default());
+    let traced = |bench: &mut Bench| -> Vec<(u32, u32, u8)> {
+        let traces = bench.state.pending.take_traces();
+        traces.iter().map(|one| (one.first, one.ops, one.context.trace()[0])).collect()
+    };
+    bench.submit(&["a"], 1_000);
+    bench.submit(&["trace1", "trace1"], 1_000);
+    let late = bench.submit(&["trace2"], 10);
+    bench.submit(&["b"], 1_000);
+    bench.submit(&["trace3"], 1_000);
+    // What is taken back before it was sent takes its trace with it, and the others move up.
+    bench.sweep(20);
+    assert_eq!(failure(bench.poll(late, &["trace2"])).1, Outcome::NotApplied);
+    let (_, keys, _) = bench.sent().expect("a frame");
+    assert_eq!(keys, ["a", "trace1", "trace1", "b", "trace3"]);
+    assert_eq!(traced(&mut bench), [(1, 2, 1), (4, 1, 3)]);
+    bench.submit(&["c"], 1_000);
+    bench.sent().expect("a frame");
+    assert_eq!(traced(&mut bench), [], "another frame has none of them");
 }

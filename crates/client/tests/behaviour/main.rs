@@ -20,3 +20,4 @@ mod reconnect;
 mod retries;
 mod scan;
 mod spans;
+mod traces;

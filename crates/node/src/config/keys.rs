@@ -216,6 +216,17 @@ pub const KEYS: &[Key] = &[
     ),
     key("slow_log.keys", Kind::Flag, "Whether the beginning of a slow operation's key is kept."),
     key(
+        "tracing.endpoint",
+        Kind::HttpUrl,
+        "Where a collector of OpenTelemetry takes traces (OTLP over gRPC). Without it none are told.",
+    ),
+    key(
+        "tracing.sample_one_of",
+        Kind::Integer { min: 0, max: UNLIMITED },
+        "Of so many operations that come without a trace context one begins a trace. 0 for none: then only those of callers that are traced are told.",
+    ),
+    key("tracing.service", Kind::Text, "The service that traces are looked up by."),
+    key(
         "limits.key_bytes_max",
         Kind::Bytes { min: 1, max: KEY_BYTES_HARD_MAX as u64 },
         "The longest key.",
@@ -381,6 +392,7 @@ mod tests {
             ("disk", include_str!("disk.rs")),
             ("log", include_str!("log.rs")),
             ("slow_log", include_str!("slow_log.rs")),
+            ("tracing", include_str!("tracing.rs")),
         ] {
             let fields = field_docs(source);
             assert!(!fields.is_empty());

@@ -51,6 +51,8 @@ pub enum Kind {
     Host,
     /// An address to listen on.
     Address,
+    /// Where a service is reached: `http://HOST:PORT`.
+    HttpUrl,
     /// Addresses of others: a list in the file, text with commas elsewhere.
     Addresses,
     /// A whole number in a range.
@@ -90,6 +92,7 @@ impl Kind {
             Kind::Text | Kind::Path => texted(is_plain),
             Kind::Host => texted(is_host),
             Kind::Address => texted(is_address),
+            Kind::HttpUrl => texted(is_http_url),
             Kind::Addresses => addresses(raw),
             Kind::Filter => texted(is_filter),
             Kind::OneOf(words) => words
@@ -130,6 +133,7 @@ impl Kind {
             Kind::Path => "a path".into(),
             Kind::Host => "a host name or an address, without a port".into(),
             Kind::Address => "HOST:PORT, such as \"0.0.0.0:7700\" or \"[::1]:7700\"".into(),
+            Kind::HttpUrl => "http://HOST:PORT, such as \"http://127.0.0.1:4317\"".into(),
             Kind::Addresses => "HOST:PORT, several separated by commas, or a list of them".into(),
             Kind::Filter => "off, error, warn, info, debug or trace, and TARGET=LEVEL for parts, \
                              separated by commas"
@@ -168,6 +172,12 @@ fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let port_ok = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     port_ok && is_host_before_port(host)
+}
+
+/// Whether this is http://HOST:PORT. There is no TLS to it: a collector runs beside the node, or behind one that does.
+fn is_http_url(text: &str) -> bool {
+    let address = text.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    address.is_some_and(|address| is_address(address) && !address.ends_with(":0"))
 }
 
 /// A name, an address, or an IPv6 address in brackets.
@@ -231,6 +241,19 @@ mod tests {
             ["", "7700", ":7700", "host:", "host:65536", "::1:7700", "a b:1", "h:+1", "[x]:1"]
         {
             assert!(text(Kind::Address, bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_collector_is_reached_over_http() {
+        for good in
+            ["http://127.0.0.1:4317", "http://otel-collector.observe:4317/", "http://[::1]:1"]
+        {
+            assert!(text(Kind::HttpUrl, good).is_some(), "{good}");
+        }
+        for bad in ["", "127.0.0.1:4317", "https://a:1", "http://a", "http://a:0", "http://a:1/v1"]
+        {
+            assert!(text(Kind::HttpUrl, bad).is_none(), "{bad}");
         }
     }
 

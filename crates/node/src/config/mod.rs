@@ -5,7 +5,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`node`], [`cluster`], [`memory`], [`disk`], [`log`], [`slow_log`] | the sections as types |
+//! | [`node`], [`cluster`], [`memory`], [`disk`], [`log`], [`slow_log`], [`tracing`] | the sections as types |
 //! | [`keys`] | every key with its kind and explanation: the one list that all layers are checked against |
 //! | [`kind`] | what a key may hold, and reading it from TOML or text |
 //! | [`source`] | the layers as plain data, read by the caller |
@@ -32,12 +32,14 @@ pub mod rules;
 pub mod slow_log;
 pub mod source;
 pub mod suggest;
+pub mod tracing;
 
 use std::collections::BTreeMap;
 
 use isogrid_core::{Limits, MapSettings};
 use serde::{Deserialize, Serialize};
 
+pub use self::tracing::TracingConfig;
 pub use cluster::ClusterConfig;
 pub use disk::DiskConfig;
 pub use keys::{KEYS, Key};
@@ -69,6 +71,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Which operations it calls slow.
     pub slow_log: SlowLogConfig,
+    /// To whom it tells the steps of distributed traces.
+    pub tracing: TracingConfig,
     /// The limits it enforces.
     pub limits: Limits,
     /// The settings of maps, by name.

@@ -9,7 +9,8 @@ pub const FRAME_SPARE_BYTES: usize = 1 << 10;
 
 /// What breaks a rule.
 pub fn broken(loaded: &Loaded) -> Vec<Error> {
-    [frame_holds_an_entry(loaded), addresses_differ(loaded)].into_iter().flatten().collect()
+    let rules = [frame_holds_an_entry, addresses_differ, traces_can_be_told];
+    rules.into_iter().filter_map(|rule| rule(loaded)).collect()
 }
 
 /// A frame must hold the largest entry, or such an entry could never be written.
@@ -42,6 +43,13 @@ fn addresses_differ(loaded: &Loaded) -> Option<Error> {
     None
 }
 
+/// Traces are told by builds that can.
+fn traces_can_be_told(loaded: &Loaded) -> Option<Error> {
+    let is_wanted = loaded.config.tracing.endpoint.is_some();
+    let how = "nothing: this isogrid was built without OpenTelemetry. Build it with the feature otel, which is on by default";
+    (is_wanted && !cfg!(feature = "otel")).then(|| invalid(loaded, "tracing.endpoint", how))
+}
+
 fn invalid(loaded: &Loaded, key: &str, allowed: &str) -> Error {
     let setting = loaded.setting(key).expect("rules name known keys: the tests break each one");
     let detail =
@@ -67,6 +75,18 @@ mod tests {
                 "`limits.frame_bytes_max` = \"4194304\" from default; allowed: 8393728"
             )
         );
+    }
+
+    #[test]
+    fn a_build_that_cannot_tell_traces_says_so() {
+        let text = "tracing.endpoint = \"http://127.0.0.1:4317\"";
+        if cfg!(feature = "otel") {
+            let file = FileSource { path: "a.toml".into(), text: text.into() };
+            assert!(load(&Sources { file: Some(file), ..Sources::default() }).is_ok());
+        } else {
+            let detail = refused(text);
+            assert!(detail.contains("Build it with the feature otel"), "{detail}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use isogrid_core::{Error, ErrorCode, MapId, Op, Result, Target, Timestamp};
+use isogrid_core::{Error, ErrorCode, MapId, Op, Result, Target, Timestamp, Traces};
 use isogrid_proto::frame::{self, FrameHead, OpOptions};
 use isogrid_replica::{Now, ReadMode, Ticks};
 use isogrid_store::KeyHash;
@@ -72,6 +72,8 @@ pub(crate) struct Batch<'a> {
     pub(super) maps: Vec<NamedMap>,
     /// Whether an operation may change data. Reads never do, so a batch of reads leaves the accounts alone.
     pub(super) may_change: bool,
+    /// Which of its operations belong to traces.
+    pub(super) traces: Traces,
 }
 
 pub(super) struct NamedMap {
@@ -96,6 +98,7 @@ impl<'a> Batch<'a> {
             refused: Vec::new(),
             maps: maps.into_iter().map(resolve).collect(),
             may_change: false,
+            traces: Traces::default(),
         }
     }
 
@@ -125,6 +128,12 @@ impl<'a> Batch<'a> {
             }
         };
         self.ops.push(Routed { op, options, mode, hash, map, partition });
+    }
+
+    /// Says which of its operations belong to traces.
+    pub(crate) fn traced(mut self, traces: Traces) -> Self {
+        self.traces = traces;
+        self
     }
 
     /// How a read is done: as it says itself, else as its map says.

@@ -22,6 +22,7 @@ use super::hands::Replies;
 use super::late::{Late, Waiter};
 use super::slot::{Place, Slot};
 use super::slow::Trace;
+use super::traced::TracedBatch;
 use super::{Engine, ahead, causal};
 use crate::clock;
 
@@ -37,6 +38,7 @@ struct Counted<'a, F> {
     count: usize,
     /// A bit for each operation.
     answered: Vec<u64>,
+    traced: Option<Arc<TracedBatch>>,
 }
 
 impl<F> Counted<'_, F> {
@@ -50,6 +52,9 @@ impl<F: FnMut(usize, &Reply<'_>, Option<&Receipt>) -> usize> Replies for Counted
     fn put(&mut self, index: usize, reply: &Reply<'_>, receipt: Option<&Receipt>) {
         self.bytes = (self.sink)(index, reply, receipt);
         self.tally.answered(&self.ops[index], reply);
+        if let Some(traced) = &self.traced {
+            traced.answered(index, reply, receipt);
+        }
         self.count += 1;
         self.answered[index / 64] |= 1 << (index % 64);
     }
@@ -92,8 +97,8 @@ impl Engine {
         let now = clock::both();
         let answered = vec![0; batch.len().div_ceil(64)];
         let tally = Tally::new(&self.figures, core, &batch.maps);
-        let ops = &batch.ops;
-        let mut replies = Counted { sink: reply, ops, tally, bytes: 0, count: 0, answered };
+        let (ops, traced) = (&batch.ops, self.trace_batch(&batch));
+        let mut replies = Counted { sink: reply, ops, tally, bytes: 0, count: 0, answered, traced };
         for (index, error) in refused {
             replies.put(index, &Reply::Failed(error), None);
         }
@@ -245,7 +250,14 @@ impl Engine {
         batch.asked(routed, conditions.deadline_wall).apply(&mut request);
         request.over_mark = conditions.over_mark;
         let place = self.place(batch, index, conditions);
+        let last = replies.traced.is_some().then(|| held.replica.log().last());
         held.request(place, request, Some(replies));
+        if let Some(last) = last
+            && let Some(traced) = &replies.traced
+            && held.replica.log().last() != last
+        {
+            self.mark_entry(place, held, traced, index);
+        }
         if returns_old(&routed.op) {
             // Its reply may be large: where it can be given at once, it counts before the next is executed.
             held.step(place, Event::Flush, Some(replies));
@@ -296,7 +308,8 @@ impl Engine {
             let late = conditions.late.made.get_or_init(|| {
                 let (late, figures) = ((conditions.late.make)(), Arc::clone(&self.figures));
                 let began = (conditions.core, conditions.now.ticks);
-                Arc::new(Metered::new(late, figures, began, batch))
+                let metered = Metered::new(late, figures, began, batch);
+                Arc::new(metered.traced(replies.traced.clone()))
             });
             let routed = &batch.ops[index_of(key)];
             let trace = Trace::new(conditions.now.ticks, routed.map, &routed.op);

@@ -27,6 +27,7 @@
 //! | `report` | what the council's leader and operators want to know |
 //! | `maps` | names, numbers, settings and sizes |
 //! | `slow` | the operations that took long |
+//! | `traced` | the steps of traced operations |
 //! | `watching` | watchers, and what wakes them |
 
 mod ahead;
@@ -53,6 +54,7 @@ mod sessions;
 mod sizes;
 mod slot;
 mod slow;
+mod traced;
 mod watching;
 
 use std::collections::BTreeMap;
@@ -79,6 +81,7 @@ pub(crate) use late::Late;
 pub(crate) use maps::{MapInfo, Maps};
 pub(crate) use received::ReceivedBytes;
 pub(crate) use report::{Copying, Led};
+pub(crate) use traced::Mark;
 pub(crate) use watching::Signal;
 
 use crate::clock;
@@ -86,6 +89,7 @@ use crate::config::Config;
 use crate::control::view::View;
 use crate::memory::MemoryGauge;
 use crate::storage::Storage;
+use crate::traces::Tracer;
 use notices::Notices;
 use persist::SyncedMaps;
 use received::Received;
@@ -121,6 +125,7 @@ pub(crate) struct Engine {
     received: Box<[Received]>,
     sessions: KeptAlive,
     slow_log: SlowLog,
+    tracer: Arc<Tracer>,
     stopping: AtomicBool,
     is_leading: AtomicBool,
     /// Where the next eviction on behalf of another partition begins.
@@ -172,6 +177,7 @@ impl Engine {
             );
             return Err(Error::new(ErrorCode::ConfigValueInvalid, detail));
         }
+        let tracer = Tracer::open(&config.tracing, &own.node)?;
         let (proposals, receiver) = mpsc::channel(PROPOSALS_QUEUE_LEN_MAX);
         let engine = Self {
             own,
@@ -184,6 +190,7 @@ impl Engine {
             received: (0..cores).map(|_| Received::default()).collect(),
             sessions: KeptAlive::new(cores),
             slow_log: SlowLog::new(config.slow_log.clone()),
+            tracer: Arc::new(tracer),
             stopping: AtomicBool::new(false),
             is_leading: AtomicBool::new(false),
             eviction_turn: AtomicU64::new(0),

@@ -30,7 +30,10 @@ impl Engine {
                 LinkMessage::BeatAck { to, ack } => self.vouched(core, from, *to, ack),
                 LinkMessage::Directive(directive) => self.direct(core, directive),
                 // For replicas, which are next, or not for the engine.
-                LinkMessage::Replica { .. } | LinkMessage::News(_) | LinkMessage::Ping => {}
+                LinkMessage::Replica { .. }
+                | LinkMessage::Traced { .. }
+                | LinkMessage::News(_)
+                | LinkMessage::Ping => {}
             }
         }
         let order = by_partition(&batch, partitions.cells.len());
@@ -64,10 +67,23 @@ impl Engine {
         let now = clock::both();
         for (slot, &Addressed { partition, index }) in slot_of.iter().zip(window) {
             let message = std::mem::replace(&mut batch[index as usize], LinkMessage::Ping);
-            let LinkMessage::Replica { to, message, .. } = message else { continue };
             let Some(held) = &mut guards[usize::from(*slot)].held else { continue };
-            let place = Place { engine: self, core, partition, now };
-            held.step(place, Event::Receive { from, to, message }, None);
+            match message {
+                LinkMessage::Replica { to, message, .. } => {
+                    let traced = (!held.marks.is_empty()).then(clock::unix_ns);
+                    let place = Place { engine: self, core, partition, now };
+                    held.step(place, Event::Receive { from, to, message }, None);
+                    if let Some(began_ns) = traced {
+                        self.trace_entries(partition, held, began_ns);
+                    }
+                }
+                LinkMessage::Traced { to, mark, .. }
+                    if to == self.own.incarnation && self.tracer.is_on() =>
+                {
+                    held.marks.expect(mark);
+                }
+                _ => {}
+            }
         }
         let mut partition_of = [PartitionId(0); WINDOW];
         for (slot, message) in slot_of.iter().zip(window) {
@@ -84,7 +100,9 @@ impl Engine {
 /// partition that does not exist gets none.
 fn by_partition(batch: &[LinkMessage], partitions: usize) -> Vec<Addressed> {
     let addressed = |(index, message): (usize, &LinkMessage)| match message {
-        LinkMessage::Replica { partition, .. } if usize::from(partition.0) < partitions => {
+        LinkMessage::Replica { partition, .. } | LinkMessage::Traced { partition, .. }
+            if usize::from(partition.0) < partitions =>
+        {
             Some(Addressed { partition: *partition, index: index as u32 })
         }
         _ => None,

@@ -13,8 +13,9 @@ use parking_lot::Mutex;
 
 use super::Engine;
 use super::hands::{Hands, Replies};
-use super::late::Waiters;
+use super::late::{Waiters, index_in_batch};
 use super::routed::Asked;
+use super::traced::Marks;
 use super::watching::Signals;
 
 /// A slot behind its lock, on cache lines of its own. A mutex and not a channel: the lock covers one synchronous call and
@@ -41,6 +42,8 @@ pub(super) struct Held {
     pub(super) closed_since: Option<Millis>,
     pub(super) waiters: Waiters,
     pub(super) on_disk: OnDisk,
+    /// Entries that are expected from the primary and belong to traces.
+    pub(super) marks: Marks,
     /// In the order of their tickets.
     deferred: Vec<Deferred>,
     /// The deferred requests are presented again once the batch has ended: before, it is not known who waits.
@@ -73,6 +76,7 @@ impl Held {
             closed_since: None,
             waiters: Waiters::default(),
             on_disk: OnDisk::default(),
+            marks: Marks::default(),
             deferred: Vec::new(),
             resume_is_due: false,
         }
@@ -181,12 +185,20 @@ impl Held {
         for deferred in std::mem::take(&mut self.deferred) {
             let Some(waiter) = self.waiters.get_mut(deferred.ticket) else { continue };
             waiter.is_deferred = false;
+            let traced = waiter.late.in_traces();
             let mut frame = RequestFrame::parse(&deferred.frame).expect("this node wrote it");
             let (_, op, _) = frame.next_op().expect("this node wrote it");
             let mut request = Request::new(deferred.ticket, deferred.map, deferred.hash, op);
             deferred.asked.apply(&mut request);
             request.over_mark = place.engine.memory().is_over();
+            let last = self.replica.log().last();
             self.request(place, request, None);
+            if let Some(traced) = traced
+                && self.replica.log().last() != last
+            {
+                let index = index_in_batch(deferred.ticket);
+                place.engine.mark_entry(place, self, &traced, index);
+            }
         }
         self.step(place, Event::Flush, None);
     }

@@ -193,7 +193,7 @@ impl Engine {
 }
 
 /// What operators call an operation.
-fn name(op: &Op<'_>) -> &'static str {
+pub(super) fn name(op: &Op<'_>) -> &'static str {
     match op {
         Op::Get { .. } => "get",
         Op::Exists { .. } => "exists",

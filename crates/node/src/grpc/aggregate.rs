@@ -114,12 +114,7 @@ impl Folding {
             with_values: true,
             view: View::Latest,
         };
-        let to = Destination {
-            relay: &self.shared.relay,
-            core: self.core,
-            session: None,
-            deadline: self.deadline,
-        };
+        let to = Destination::new(&self.shared.relay, self.core, self.deadline);
         let ops = [Typed::plain(&self.request.map, Op::Scan(scan))];
         let page = batch::run(to, &ops, page).await?.pop();
         page.expect("one operation has one answer")

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use isogrid_core::{Error, ErrorCode, Op, Outcome, Receipt, Reply, Result, SessionId};
+use isogrid_core::{Error, ErrorCode, Op, Outcome, Receipt, Reply, Result, SessionId, TraceParent};
 use isogrid_proto::frame::{FrameHead, OpOptions, RequestWriter};
 use isogrid_proto::operation::{op_from_pb, options_from_pb, receipt_to_pb, reply_to_pb};
 use isogrid_proto::pb;
 use isogrid_proto::status::error_to_pb;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tonic::Request;
 
 use crate::engine::{Deadline, Late};
 use crate::relay::{Relay, reply_bytes};
+use crate::traces;
 
 /// How long a call may take whose client set no deadline, in milliseconds.
 const DEFAULT_DEADLINE_MS: u64 = 10_000;
@@ -32,12 +34,10 @@ impl<'a> Typed<'a> {
 
 /// Executes typed operations and gives back their replies in the same order.
 pub(crate) async fn execute(
-    relay: &Relay,
-    core: usize,
+    mut to: Destination<'_>,
     operations: &[pb::Operation],
-    deadline: Deadline,
 ) -> Result<Vec<pb::OperationReply>> {
-    let limits = relay.engine.limits();
+    let limits = to.relay.engine.limits();
     if operations.len() > limits.batch_ops_max {
         let detail = format!("{} operations, at most {}", operations.len(), limits.batch_ops_max);
         return Err(Error::new(ErrorCode::BatchTooLarge, detail));
@@ -46,9 +46,8 @@ pub(crate) async fn execute(
     // An operation that cannot be read is answered here; the others go on, each remembering its place.
     let mut places = Vec::with_capacity(operations.len());
     let mut readable = Vec::with_capacity(operations.len());
-    let mut session = None;
     for (place, operation) in operations.iter().enumerate() {
-        match read(operation, &mut session) {
+        match read(operation, &mut to.session) {
             Ok(typed) => {
                 places.push(place);
                 readable.push(typed);
@@ -56,7 +55,6 @@ pub(crate) async fn execute(
             Err(error) => replies[place] = failed(&error),
         }
     }
-    let to = Destination { relay, core, session, deadline };
     let answers = run(to, &readable, answer_to_pb).await?;
     for (place, answer) in places.into_iter().zip(answers) {
         replies[place] = answer;
@@ -90,6 +88,29 @@ pub(crate) struct Destination<'a> {
     pub(crate) core: usize,
     pub(crate) session: Option<SessionId>,
     pub(crate) deadline: Deadline,
+    /// The trace that they belong to.
+    pub(crate) parent: &'a TraceParent,
+}
+
+/// Of what the node does for itself.
+const NOT_TRACED: &TraceParent = &TraceParent::NotSampled;
+
+impl<'a> Destination<'a> {
+    /// Operations without a session and a trace.
+    pub(crate) fn new(relay: &'a Relay, core: usize, deadline: Deadline) -> Self {
+        Destination { relay, core, session: None, deadline, parent: NOT_TRACED }
+    }
+
+    /// The same, within a trace.
+    pub(crate) fn within(self, parent: &'a TraceParent) -> Self {
+        Destination { parent, ..self }
+    }
+}
+
+/// The trace that a call belongs to.
+pub(crate) fn parent_of<T>(request: &Request<T>) -> TraceParent {
+    let header = |name: &str| request.metadata().get(name)?.to_str().ok();
+    traces::parent_of(header)
 }
 
 /// Brings operations to their owners and makes something of each answer.
@@ -98,7 +119,7 @@ pub(crate) async fn run<T: Send + 'static>(
     operations: &[Typed<'_>],
     convert: fn(&Reply<'_>, Option<&Receipt>) -> T,
 ) -> Result<Vec<T>> {
-    let Destination { relay, core, session, deadline } = to;
+    let Destination { relay, core, session, deadline, parent } = to;
     if operations.is_empty() {
         return Ok(Vec::new());
     }
@@ -126,7 +147,8 @@ pub(crate) async fn run<T: Send + 'static>(
         }),
         done: Notify::new(),
     });
-    relay.run(core, &frame, Arc::clone(&gathered) as Arc<dyn Late>).await?;
+    let traces = relay.engine.tracer().of_call(parent, operations.len());
+    relay.run(core, &frame, traces, Arc::clone(&gathered) as Arc<dyn Late>).await?;
     Ok(gathered.all().await)
 }
 

@@ -48,9 +48,10 @@ impl DataService {
         operation: impl FnOnce(T) -> Operation,
     ) -> Answer {
         let _call = admitted(&request, did)?.client.begins(did);
-        let deadline = deadline(&request);
+        let (deadline, parent) = (deadline(&request), batch::parent_of(&request));
+        let to = Destination::new(&self.shared.relay, self.core, deadline).within(&parent);
         let operation = pb::Operation { operation: Some(operation(request.into_inner())) };
-        let replies = batch::execute(&self.shared.relay, self.core, &[operation], deadline).await;
+        let replies = batch::execute(to, &[operation]).await;
         let reply = replies.map_err(|error| error_to_status(&error))?.pop().unwrap_or_default();
         match &reply.reply {
             Some(operation_reply::Reply::Error(error)) => {
@@ -96,7 +97,7 @@ impl DataService {
             Reply::Failed(error) => Err(error.clone()),
             _ => Ok(0),
         };
-        let to = Destination { relay, core: self.core, session: None, deadline };
+        let to = Destination::new(relay, self.core, deadline);
         let mut total = 0;
         let mut failure: Option<Error> = None;
         for answer in batch::run(to, &ops, counted).await? {
@@ -227,9 +228,9 @@ impl Grid for DataService {
         request: Request<pb::BatchRequest>,
     ) -> Result<Response<pb::BatchReply>, Status> {
         let _call = admitted(&request, Did::Batch)?.client.begins(Did::Batch);
-        let deadline = deadline(&request);
-        let operations = &request.get_ref().operations;
-        let replies = batch::execute(&self.shared.relay, self.core, operations, deadline).await;
+        let (deadline, parent) = (deadline(&request), batch::parent_of(&request));
+        let to = Destination::new(&self.shared.relay, self.core, deadline).within(&parent);
+        let replies = batch::execute(to, &request.get_ref().operations).await;
         let replies = replies.map_err(|error| error_to_status(&error))?;
         Ok(Response::new(pb::BatchReply { replies }))
     }
@@ -374,12 +375,7 @@ impl Walk {
             _ => Ok((None, pb::Page::default())),
         };
         let ops = [Typed::plain(&self.request.map, Op::Scan(scan))];
-        let to = Destination {
-            relay: &self.shared.relay,
-            core: self.core,
-            session: None,
-            deadline: self.deadline,
-        };
+        let to = Destination::new(&self.shared.relay, self.core, self.deadline);
         let pages = batch::run(to, &ops, paged).await?;
         let page = pages.into_iter().next();
         let (next, page) = page.expect("one operation has one answer")?;

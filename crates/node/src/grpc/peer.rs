@@ -7,6 +7,7 @@ use isogrid_core::{Error, ErrorCode, Incarnation, NodeId, Replica};
 use isogrid_proto::pb::peer_server::{Peer, PeerServer};
 use isogrid_proto::pb::{LinkBatch, LinkEnd, LinkHello, PeerAnswer, PeerQuestion};
 use isogrid_proto::status::error_to_status;
+use isogrid_proto::trace::traces_from_pb;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
@@ -134,7 +135,13 @@ impl PeerService {
         if let Some(pulse) = self.peers.pulse(&from.node) {
             pulse.speaks(from.incarnation);
         }
-        let answered = self.handler.ask(&from, kind, question.body).await;
+        let answered = match kind {
+            AskKind::Forward => {
+                let traces = traces_from_pb(&question.traces);
+                self.handler.forward(&from, question.body, traces).await
+            }
+            _ => self.handler.ask(&from, kind, question.body).await,
+        };
         let body = answered.map_err(|error| error_to_status(&error))?;
         Ok(PeerAnswer { body })
     }

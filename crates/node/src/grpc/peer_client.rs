@@ -6,10 +6,11 @@ use std::io;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use isogrid_cluster::ClusterId;
-use isogrid_core::{Incarnation, Replica};
+use isogrid_core::{Incarnation, Replica, Traces};
 use isogrid_proto::pb::peer_client::PeerClient;
 use isogrid_proto::pb::{LinkBatch, LinkHello, PeerQuestion};
 use isogrid_proto::status::error_from_status;
+use isogrid_proto::trace::traces_to_pb;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{ConnectError, Status};
 
@@ -104,7 +105,7 @@ pub(crate) async fn ask(
     channel: Channel,
     greeting: Greeting,
     kind: AskKind,
-    body: Bytes,
+    (body, traces): (Bytes, Traces),
 ) -> Result<Bytes, (AskFailed, ChannelState)> {
     let question = PeerQuestion {
         cluster_id: cluster_text(greeting.cluster),
@@ -113,6 +114,7 @@ pub(crate) async fn ask(
         kind: kind as u32,
         body,
         to_incarnation: greeting.to.0,
+        traces: traces_to_pb(&traces),
     };
     let mut client = PeerClient::new(channel)
         .max_decoding_message_size(QUESTION_BYTES_MAX + ENVELOPE_BYTES)

@@ -75,6 +75,7 @@ async fn a_question_of_an_unknown_kind_is_refused_with_an_error() {
         kind: 99,
         body: Bytes::new(),
         to_incarnation: 1,
+        traces: Vec::new(),
     };
     let status = client(&node).await.ask(question).await.expect_err("unknown");
     let error = isogrid_proto::status::error_from_status(&status).expect("an error of ours");

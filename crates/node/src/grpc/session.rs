@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
-use isogrid_core::{Error, ErrorCode, Reply, Result, TableVersion};
+use isogrid_core::{Error, ErrorCode, Reply, Result, TableVersion, Traces};
 use isogrid_proto::frame::{FRAME_VERSION, ReplyWriter, RequestFrame};
 use isogrid_proto::pb::{Hello, SessionReply, SessionRequest, Welcome};
 use isogrid_proto::status::{error_to_pb, error_to_status};
+use isogrid_proto::trace::traces_from_pb;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, Streaming};
 use tracing::{debug, warn};
@@ -37,8 +38,10 @@ pub(crate) struct Session {
     replies: ReplyWriter,
     outbox: Arc<Outbox>,
     /// A frame that names maps this node did not know, until it does.
-    parked: Option<(Bytes, BoxFuture<'static, Result<()>>)>,
+    parked: Option<(Bytes, Traces, BoxFuture<'static, Result<()>>)>,
     phase: Phase,
+    /// Whether the client itself says which operations are traced.
+    decides_traces: bool,
     /// Once the client has said hello.
     opened: Option<Entered>,
 }
@@ -71,6 +74,7 @@ impl Session {
             outbox,
             parked: None,
             phase: Phase::Greeting,
+            decides_traces: false,
             opened: None,
         }
     }
@@ -95,12 +99,13 @@ impl Session {
                 format!("{} bytes, at most {}", request.frame.len(), limits.frame_bytes_max);
             return Err(Error::new(ErrorCode::FrameTooLarge, detail));
         }
+        let traces = traces_from_pb(&request.traces);
         if let Some(wanted) = Wanted::of_frame(self.engine(), &request.frame)? {
             let found = self.shared.relay.maps.provide(wanted);
-            self.parked = Some((request.frame, found));
+            self.parked = Some((request.frame, traces, found));
             return Ok(None);
         }
-        self.execute(&request.frame)
+        self.execute(&request.frame, traces)
     }
 
     fn welcome(&mut self, hello: &Hello) -> Result<Welcome> {
@@ -121,6 +126,7 @@ impl Session {
         let session: Weak<dyn InFlight> = Arc::<Outbox>::downgrade(&self.outbox);
         self.connection.client.add_session(session);
         self.phase = Phase::Open;
+        self.decides_traces = hello.decides_traces;
         self.opened = Some(self.shared.doors.sessions.enter());
         let limits = self.engine().limits();
         let view = self.engine().view();
@@ -147,7 +153,7 @@ impl Session {
 
     /// Executes a request frame and gives back what can be answered at once. An error means that the frame cannot be
     /// understood.
-    fn execute(&mut self, bytes: &Bytes) -> Result<Option<SessionReply>> {
+    fn execute(&mut self, bytes: &Bytes, mut traces: Traces) -> Result<Option<SessionReply>> {
         let engine = Arc::clone(self.engine());
         let limits = engine.limits();
         let mut frame = RequestFrame::parse(bytes)?;
@@ -156,9 +162,12 @@ impl Session {
             return Err(Error::new(ErrorCode::BatchTooLarge, detail));
         }
         let head = frame.head;
+        if !self.decides_traces && traces.is_empty() {
+            traces = engine.tracer().sample(frame.ops);
+        }
         if head.is_gateway && frame.ops > 0 {
             self.connection.client.did(Did::Batch);
-            self.forward_frame(head.frame_id, frame.ops, bytes.clone());
+            self.forward_frame(head.frame_id, frame.ops, (bytes.clone(), traces));
             return Ok(None);
         }
         let deadline = Deadline::after_ms(head.deadline_ms);
@@ -170,6 +179,7 @@ impl Session {
             batch.push(map, op, options);
         }
         frame.finish()?;
+        let batch = batch.traced(traces);
         self.connection.client.did(did);
         let outbox = &self.outbox;
         let late = || -> Arc<dyn Late> {
@@ -203,14 +213,14 @@ impl Session {
     }
 
     /// Brings the operations of a frame to their owners; all its answers come late.
-    fn forward_frame(&self, frame_id: u32, ops: usize, frame: Bytes) {
+    fn forward_frame(&self, frame_id: u32, ops: usize, (frame, traces): (Bytes, Traces)) {
         self.outbox.expect(ops);
         let late: Arc<dyn Late> =
             Arc::new(FrameLate { outbox: Arc::clone(&self.outbox), frame_id });
         let (relay, core) = (Arc::clone(&self.shared.relay), self.connection.core);
         // It ends with the frame's deadline, whether its session still lives or not: what it wrote was written.
         tokio::spawn(async move {
-            if let Err(error) = relay.run(core, &frame, Arc::clone(&late)).await {
+            if let Err(error) = relay.run(core, &frame, traces, Arc::clone(&late)).await {
                 for index in 0..ops {
                     late.answer(index, &Reply::Failed(error.clone()), None);
                 }
@@ -251,11 +261,11 @@ impl Session {
             if let Some(reply) = self.late(context) {
                 return Poll::Ready(Next::Reply(Ok(Box::new(reply))));
             }
-            if let Some((frame, found)) = &mut self.parked {
+            if let Some((frame, traces, found)) = &mut self.parked {
                 let Poll::Ready(found) = found.as_mut().poll(context) else { break };
-                let frame = std::mem::take(frame);
+                let (frame, traces) = (std::mem::take(frame), std::mem::take(traces));
                 self.parked = None;
-                match found.and_then(|()| self.execute(&frame)) {
+                match found.and_then(|()| self.execute(&frame, traces)) {
                     Ok(Some(reply)) => return Poll::Ready(Next::Reply(Ok(Box::new(reply)))),
                     Ok(None) => continue,
                     Err(error) => return Poll::Ready(Next::Reply(Err(error))),

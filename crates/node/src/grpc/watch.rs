@@ -244,12 +244,8 @@ impl Watcher {
             view: View::Latest,
         };
         let ops = [Typed::plain(&self.name, Op::Scan(scan))];
-        let to = Destination {
-            relay: &self.shared.relay,
-            core: self.core,
-            session: None,
-            deadline: Deadline::after_ms(SNAPSHOT_PAGE_MS_MAX),
-        };
+        let deadline = Deadline::after_ms(SNAPSHOT_PAGE_MS_MAX);
+        let to = Destination::new(&self.shared.relay, self.core, deadline);
         let paged = |reply: &Reply<'_>, _: Option<&Receipt>| match reply {
             Reply::Page(page) => Ok((page.next, page_to_pb(page))),
             Reply::Failed(error) => Err(error.clone()),

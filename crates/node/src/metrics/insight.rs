@@ -1,4 +1,5 @@
-//! What stands out: slow operations, and how hot the hottest key of each map is. Which key that is stands on no page.
+//! What stands out: slow operations, and how hot the hottest key of each map is; which key that is stands on no page. And what became
+//! of traces.
 
 use super::operations::shown_maps;
 use super::page::{Labels, Page};
@@ -14,4 +15,9 @@ pub(super) fn show(page: &mut Page, engine: &Engine) {
         (Labels::of(&[("map", &map.name)]), ratio)
     });
     page.gauges("isogrid_hot_key_ops_ratio", help, ratios);
+    let counts = engine.tracer().counts();
+    let help = "Steps of distributed traces that the collector took.";
+    page.counter("isogrid_traces_exported_total", help, counts.exported);
+    let help = "Steps of distributed traces that were dropped: the collector did not take them, or too many waited for it.";
+    page.counter("isogrid_traces_dropped_total", help, counts.dropped);
 }

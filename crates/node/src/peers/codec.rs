@@ -38,6 +38,7 @@ mod kind {
     pub(super) const NEWS: u8 = 18;
     pub(super) const DIRECTIVE: u8 = 19;
     pub(super) const PING: u8 = 20;
+    pub(super) const TRACED: u8 = 21;
 }
 
 /// The kinds of pieces of a copy; frozen.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use isogrid_cluster::{ClusterId, Directive};
 use isogrid_core::{
     Epoch, Hlc, Incarnation, LogPosition, MapId, NodeId, PartitionId, Replica, SessionId,
+    TraceContext,
 };
 use isogrid_replica::Ticks;
 use isogrid_replica::lease::{Beat, BeatAck};
@@ -18,6 +19,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::control::news::{Leader, News};
+use crate::engine::Mark;
 use crate::peers::message::LinkMessage;
 use crate::peers::testing::news;
 
@@ -145,6 +147,20 @@ fn some_news() -> impl Strategy<Value = News> {
     })
 }
 
+fn traced() -> impl Strategy<Value = LinkMessage> {
+    let parts = (any::<u16>(), any::<u64>(), position(), any::<[u8; 16]>(), any::<[u8; 8]>());
+    let has_numbers = |(_, _, _, trace, span): &(u16, u64, LogPosition, [u8; 16], [u8; 8])| {
+        TraceContext::new(*trace, *span).is_some()
+    };
+    parts.prop_filter("nought is no number", has_numbers).prop_map(
+        |(partition, life, position, trace, span)| {
+            let context = TraceContext::new(trace, span).expect("it is filtered");
+            let mark = Mark { position, context };
+            LinkMessage::Traced { partition: PartitionId(partition), to: Incarnation(life), mark }
+        },
+    )
+}
+
 fn message() -> impl Strategy<Value = LinkMessage> {
     let life = || any::<u64>().prop_map(Incarnation);
     let partition = || any::<u16>().prop_map(PartitionId);
@@ -168,6 +184,7 @@ fn message() -> impl Strategy<Value = LinkMessage> {
         1 => some_news().prop_map(|news| LinkMessage::News(Arc::new(news))),
         1 => directive().prop_map(LinkMessage::Directive),
         1 => Just(LinkMessage::Ping),
+        1 => traced(),
     ]
 }
 
@@ -214,7 +231,7 @@ proptest! {
 
     #[test]
     fn unknown_kinds_are_skipped(
-        before in message(), after in message(), kind in 21_u8.., body in vec(any::<u8>(), 0..50),
+        before in message(), after in message(), kind in 22_u8.., body in vec(any::<u8>(), 0..50),
     ) {
         let mut bytes = batch(std::slice::from_ref(&before));
         bytes.push(kind);
@@ -310,6 +327,7 @@ fn control_samples() -> Vec<LinkMessage> {
     let beat = Beat { number: 23, claims: Some(vec![(partition, Epoch(4))]), sent_at };
     let excluded = vec![partition];
     let ack = BeatAck { number: 23, has_claims: true, excluded, sent_at };
+    let context = TraceContext::new([25; 16], [26; 8]).expect("numbers").with_state("a=b");
     let node = NodeId::new("n");
     let directive = Directive::HandOver { partition, primary: node.clone(), to: node };
     vec![
@@ -317,6 +335,7 @@ fn control_samples() -> Vec<LinkMessage> {
         LinkMessage::BeatAck { to, ack },
         LinkMessage::Directive(directive),
         LinkMessage::Ping,
+        LinkMessage::Traced { partition, to, mark: Mark { position: at(5, 6), context } },
     ]
 }
 

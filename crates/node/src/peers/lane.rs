@@ -77,7 +77,9 @@ enum Urgency {
 impl Urgency {
     fn of(message: &LinkMessage) -> Urgency {
         match message {
-            LinkMessage::Replica { message: Message::Append(_), .. } => Urgency::Append,
+            // Before the entry that it is about, in the same queue.
+            LinkMessage::Replica { message: Message::Append(_), .. }
+            | LinkMessage::Traced { .. } => Urgency::Append,
             LinkMessage::Replica { message: Message::Chunk(_), .. } => Urgency::Chunk,
             LinkMessage::Replica { .. } => Urgency::Answer,
             _ => Urgency::Control,

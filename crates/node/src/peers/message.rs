@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use isogrid_cluster::Directive;
-use isogrid_core::{Error, Incarnation, PartitionId, Replica};
+use isogrid_core::{Error, Incarnation, PartitionId, Replica, Traces};
 use isogrid_replica::Message;
 use isogrid_replica::lease::{Beat, BeatAck};
 
 use crate::control::news::News;
+use crate::engine::Mark;
 
 /// A message over a link. The link's hello says who sends it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,15 @@ pub(crate) enum LinkMessage {
         to: Incarnation,
         /// What is said.
         message: Message,
+    },
+    /// An entry of a log that is about to come belongs to a trace.
+    Traced {
+        /// The partition.
+        partition: PartitionId,
+        /// Which life of the receiver is meant.
+        to: Incarnation,
+        /// Which entry, and where it belongs.
+        mark: Mark,
     },
     /// The leases that the sender wants.
     Beat {
@@ -124,4 +134,7 @@ pub(crate) trait PeerHandler: Send + Sync + 'static {
 
     /// A question arrived.
     async fn ask(&self, from: &Replica, kind: AskKind, body: Bytes) -> Result<Bytes, Error>;
+
+    /// A client's operations arrived; some belong to traces.
+    async fn forward(&self, from: &Replica, frame: Bytes, traces: Traces) -> Result<Bytes, Error>;
 }

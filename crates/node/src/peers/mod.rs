@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use isogrid_cluster::ClusterId;
-use isogrid_core::{Incarnation, NodeId, Replica};
+use isogrid_core::{Incarnation, NodeId, Replica, Traces};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -214,6 +214,17 @@ impl Peers {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, AskFailed> {
+        self.ask_traced(to, kind, (body, Traces::default()), timeout).await
+    }
+
+    /// [`ask`](Self::ask), of operations some of which belong to traces.
+    pub(crate) async fn ask_traced(
+        &self,
+        to: &NodeId,
+        kind: AskKind,
+        (body, traces): (Bytes, Traces),
+        timeout: Duration,
+    ) -> Result<Bytes, AskFailed> {
         let unreachable = |why: &str| AskFailed::Unreachable(why.to_owned());
         let peer = self.peers.read().get(to).cloned();
         let peer = peer.ok_or_else(|| unreachable("its address is not known"))?;
@@ -247,7 +258,7 @@ impl Peers {
         };
         let greeting =
             Greeting { cluster: self.cluster(), own: self.own.clone(), to: peer.incarnation };
-        let asking = peer_client::ask(channel, greeting, kind, body);
+        let asking = peer_client::ask(channel, greeting, kind, (body, traces));
         match tokio::time::timeout_at(deadline, asking).await {
             Ok(Ok(answer)) => {
                 peer.pulse.beat();

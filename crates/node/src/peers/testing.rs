@@ -12,7 +12,7 @@ use isogrid_cluster::ClusterId;
 use isogrid_cluster::council::Cluster;
 use isogrid_core::{
     Error, ErrorCode, Incarnation, NodeId, PartitionEntry, PartitionId, Replica, SessionId,
-    TableDelta, TableVersion,
+    TableDelta, TableVersion, Traces,
 };
 use isogrid_replica::Ticks;
 use isogrid_replica::lease::Beat;
@@ -135,9 +135,12 @@ impl PeerHandler for Recorder {
     async fn ask(&self, _from: &Replica, kind: AskKind, body: Bytes) -> Result<Bytes, Error> {
         match kind {
             AskKind::FindMap => Err(Error::new(ErrorCode::MapNameInvalid, "no such map")),
-            AskKind::Forward => std::future::pending().await,
             _ => Ok(body),
         }
+    }
+
+    async fn forward(&self, _: &Replica, _: Bytes, _: Traces) -> Result<Bytes, Error> {
+        std::future::pending().await
     }
 }
 

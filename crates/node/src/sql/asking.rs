@@ -35,7 +35,7 @@ pub(super) async fn ask(
         with_values: true,
     };
     let deadline = Deadline::after_ms(PAGE_MS);
-    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let to = Destination::new(&shared.relay, core, deadline);
     let mut pages = batch::run(to, &[Typed::plain(&map, Op::Scan(scan))], page).await?;
     match pages.pop().unwrap_or(Ok(None))? {
         Some(page) => Ok(page),
@@ -56,7 +56,7 @@ pub(super) async fn ask_keys(
 ) -> Result<Vec<Result<Option<Row>>>> {
     let gets: Vec<Typed<'_>> = keys.iter().map(|key| Typed::plain(&map, Op::Get { key })).collect();
     let deadline = Deadline::after_ms(PAGE_MS);
-    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let to = Destination::new(&shared.relay, core, deadline);
     let found = batch::run(to, &gets, entry).await?;
     let row = |(key, entry): (Bytes, Result<Option<Row>>)| {
         entry.map(|entry| entry.map(|entry| Row { key, ..entry }))
@@ -78,7 +78,7 @@ pub(super) async fn ask_sizes(
         ops.push(Typed::plain(&map, Op::Seek(seek)));
     }
     let deadline = Deadline::after_ms(SIZES_MS);
-    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let to = Destination::new(&shared.relay, core, deadline);
     batch::run(to, &ops, size).await
 }
 
@@ -118,7 +118,7 @@ pub(super) async fn ask_index(
         seeks.push(Typed::plain(&map, Op::Seek(seek)));
     }
     let deadline = Deadline::after_ms(PAGE_MS);
-    let to = Destination { relay: &shared.relay, core, session: None, deadline };
+    let to = Destination::new(&shared.relay, core, deadline);
     batch::run(to, &seeks, found).await
 }
 

@@ -83,12 +83,9 @@ impl Writer {
                 .map(|one| Typed { map, op: op(&writes[*one]), options: options[*one] })
                 .collect();
             let patience = until.saturating_duration_since(Instant::now());
-            let to = Destination {
-                relay: &shared.relay,
-                core,
-                session: lease.as_ref().map(|lease| lease.session),
-                deadline: Deadline::after_ms((patience.as_millis() as u32).max(1)),
-            };
+            let deadline = Deadline::after_ms((patience.as_millis() as u32).max(1));
+            let session = lease.as_ref().map(|lease| lease.session);
+            let to = Destination { session, ..Destination::new(&shared.relay, core, deadline) };
             let answers = batch::run(to, &ops, written).await;
             let answers = answers.unwrap_or_else(|error| vec![Err(error); left.len()]);
             let has_time = until.saturating_duration_since(Instant::now()) > pause + LAST_TRY;

@@ -112,6 +112,20 @@ pub(super) const ROWS: &[Row] = &[
                 "short",
                 &[("{{instance}}", "increase(isogrid_gossip_refused_total{}[$__rate_interval])")],
             ),
+            panel(
+                "Steps of traces told and dropped",
+                "cps",
+                &[
+                    (
+                        "{{instance}} told",
+                        "rate(isogrid_traces_exported_total{}[$__rate_interval])",
+                    ),
+                    (
+                        "{{instance}} dropped",
+                        "rate(isogrid_traces_dropped_total{}[$__rate_interval])",
+                    ),
+                ],
+            ),
         ],
     ),
 ];

@@ -9,6 +9,7 @@ use isogrid_replica::{Receipt, Ticks};
 
 use super::{Cell, Figures, Kind, Outcome};
 use crate::engine::batch::Batch;
+use crate::engine::traced::TracedBatch;
 use crate::engine::{Late, MapInfo};
 
 /// Takes the late answers of a batch.
@@ -20,6 +21,7 @@ pub(in crate::engine) struct Metered {
     /// Of each operation what it is, and which of the maps it is on.
     operations: Box<[(Kind, u16)]>,
     maps: Box<[Option<Arc<MapInfo>>]>,
+    traced: Option<Arc<TracedBatch>>,
 }
 
 /// Of an operation on a map that does not exist.
@@ -39,7 +41,18 @@ impl Metered {
             let map = place(routed.map).and_then(|place| u16::try_from(place).ok());
             (Kind::of(&routed.op), map.unwrap_or(NO_MAP))
         });
-        Metered { late, figures, core, began, operations: operations.collect(), maps }
+        Metered { late, figures, core, began, operations: operations.collect(), maps, traced: None }
+    }
+
+    /// Tells of those of its operations that are traced.
+    pub(in crate::engine) fn traced(mut self, traced: Option<Arc<TracedBatch>>) -> Self {
+        self.traced = traced;
+        self
+    }
+
+    /// Those of its operations that are traced, if any are.
+    pub(in crate::engine) fn in_traces(&self) -> Option<Arc<TracedBatch>> {
+        self.traced.clone()
     }
 
     /// Who takes them.
@@ -56,6 +69,9 @@ impl Metered {
         receipt: Option<&Receipt>,
     ) {
         self.late.answer(index, reply, receipt);
+        if let Some(traced) = &self.traced {
+            traced.answered(index, reply, receipt);
+        }
         let Some((kind, map)) = self.operations.get(index).copied() else { return };
         let map = self.maps.get(usize::from(map)).and_then(Option::as_ref);
         let counts = map.map_or(&self.figures.no_map, |info| &info.counts);
@@ -79,6 +95,7 @@ impl Metered {
             began: Ticks(0),
             operations: Box::default(),
             maps: Box::default(),
+            traced: None,
         }
     }
 }

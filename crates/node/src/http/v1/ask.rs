@@ -10,13 +10,14 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use isogrid_core::limits::check_map_name;
-use isogrid_core::{Error, ErrorCode};
+use isogrid_core::{Error, ErrorCode, TraceParent};
 use percent_encoding::percent_decode_str;
 
 use super::answer::Failure;
 use crate::clients::{Call, Client, Did};
 use crate::engine::Deadline;
 use crate::http::server::client_of;
+use crate::traces;
 
 /// How long an operation may take whose caller says nothing, and the longest that one may ask for, in milliseconds.
 const TIMEOUT_MS: u32 = 10_000;
@@ -139,6 +140,11 @@ impl Ask {
             ms.ok_or_else(|| wrong(text))
         };
         text.map(read).transpose()
+    }
+
+    /// The trace that the request belongs to.
+    pub(super) fn parent(&self) -> TraceParent {
+        traces::parent_of(|name| self.parts.headers.get(name)?.to_str().ok())
     }
 
     /// Counts as an operation in flight of its client, until it is dropped.

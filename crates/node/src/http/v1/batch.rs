@@ -85,7 +85,8 @@ pub(super) async fn batch(State(api): State<Api>, request: Request) -> Answer {
     let all: Vec<Read> = all.collect::<Result<_, Failure>>()?;
     let _call = ask.call();
     let typed: Vec<Typed<'_>> = all.iter().map(|one| Typed::plain(&map, op(one))).collect();
-    let to = Destination { relay, core: CORE, session: None, deadline };
+    let parent = ask.parent();
+    let to = Destination::new(relay, CORE, deadline).within(&parent);
     let convert = |reply: &Reply<'_>, _: Option<&Receipt>| Said::of(reply);
     let results: Vec<Value> =
         calls::run(to, &typed, convert).await?.into_iter().map(|said| said.told(codec)).collect();

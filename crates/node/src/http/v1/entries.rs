@@ -5,7 +5,9 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use isogrid_core::{Condition, Error, ErrorCode, Expiry, Op, Receipt, Reply, Timestamp, Version};
+use isogrid_core::{
+    Condition, Error, ErrorCode, Expiry, Op, Receipt, Reply, Timestamp, TraceParent, Version,
+};
 use serde_json::json;
 
 use super::Api;
@@ -35,9 +37,14 @@ enum Said {
 }
 
 /// Brings one operation to its owner.
-async fn one(api: &Api, map: &str, op: Op<'_>, deadline: Deadline) -> Result<Said, Failure> {
+async fn one(
+    api: &Api,
+    map: &str,
+    op: Op<'_>,
+    (deadline, parent): (Deadline, TraceParent),
+) -> Result<Said, Failure> {
     let relay = &api.shared.relay;
-    let to = Destination { relay, core: CORE, session: None, deadline };
+    let to = Destination::new(relay, CORE, deadline).within(&parent);
     let mut said = batch::run(to, &[Typed::plain(map, op)], said).await?;
     Ok(said.pop().unwrap_or(Ok(Said::Missing))?)
 }
@@ -62,7 +69,7 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Answer {
     let ask = Ask::new(request, Did::Get, &["codec"])?;
     let (map, codec) = (ask.map()?, Codec::asked(&ask)?);
     let _call = ask.call();
-    let said = one(&api, &map, Op::Get { key: ask.key() }, ask.deadline()?).await?;
+    let said = one(&api, &map, Op::Get { key: ask.key() }, (ask.deadline()?, ask.parent())).await?;
     let Said::Found { value, version, expires_at } = said else {
         return Err(no_key(&ask, &map));
     };
@@ -94,7 +101,7 @@ pub(super) async fn put(State(api): State<Api>, request: Request) -> Answer {
     let _call = ask.call();
     let key = ask.key();
     let op = Op::Put { key, value: &value, condition, expiry, return_old: false };
-    written(one(&api, &map, op, deadline).await?, "stored")
+    written(one(&api, &map, op, (deadline, ask.parent())).await?, "stored")
 }
 
 /// `DELETE /v1/maps/{map}/entries/{key}`
@@ -106,7 +113,7 @@ pub(super) async fn delete(State(api): State<Api>, request: Request) -> Answer {
     }
     let _call = ask.call();
     let op = Op::Delete { key: ask.key(), condition, return_old: false };
-    match (one(&api, &map, op, ask.deadline()?).await?, condition) {
+    match (one(&api, &map, op, (ask.deadline()?, ask.parent())).await?, condition) {
         (Said::Missing, Condition::Always) => Err(no_key(&ask, &map)),
         (said, _) => written(said, "removed"),
     }

@@ -89,7 +89,8 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Answer {
     }
     let _call = ask.call();
     let relay = &api.shared.relay;
-    let to = Destination { relay, core: CORE, session: None, deadline };
+    let parent = ask.parent();
+    let to = Destination::new(relay, CORE, deadline).within(&parent);
     let mut entries: Vec<Listed> = Vec::new();
     let mut bytes = 0;
     let is_full = |entries: &[Listed], bytes: usize| {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use isogrid_core::{Epoch, Hlc, Incarnation, LogPosition, MapId, PartitionId};
+use isogrid_core::{Epoch, Hlc, Incarnation, LogPosition, MapId, PartitionId, TraceContext};
 use isogrid_replica::Ticks;
 use isogrid_replica::lease::{Beat, BeatAck};
 use isogrid_replica::message::{
@@ -11,6 +11,7 @@ use isogrid_replica::message::{
 use isogrid_store::WalkCursor;
 
 use super::{BATCH_VERSION, Malformed, append, content, kind, piece};
+use crate::engine::Mark;
 use crate::peers::message::LinkMessage;
 
 /// What is wrong with a body.
@@ -53,9 +54,21 @@ fn body(kind: u8, from: &mut In<'_>) -> Read<Option<LinkMessage>> {
         kind::NEWS => LinkMessage::News(Arc::new(packed(from)?)),
         kind::DIRECTIVE => LinkMessage::Directive(packed(from)?),
         kind::PING => LinkMessage::Ping,
+        kind::TRACED => return traced(from),
         _ => return Ok(None),
     };
     Ok(Some(message))
+}
+
+/// A trace is never a reason to end a link: what cannot be one is left out.
+fn traced(from: &mut In<'_>) -> Read<Option<LinkMessage>> {
+    let (partition, to) = (PartitionId(from.u16()?), Incarnation(from.u64()?));
+    let (position, trace, span) = (from.position()?, from.take()?, from.take()?);
+    let state = std::str::from_utf8(from.bytes()?).unwrap_or_default();
+    Ok(TraceContext::new(trace, span).map(|context| {
+        let mark = Mark { position, context: context.with_state(state) };
+        LinkMessage::Traced { partition, to, mark }
+    }))
 }
 
 fn packed<T: serde::de::DeserializeOwned>(from: &mut In<'_>) -> Read<T> {

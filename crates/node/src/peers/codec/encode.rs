@@ -48,6 +48,15 @@ fn body(message: &LinkMessage, out: &mut Out<'_>) -> u8 {
             kind::DIRECTIVE
         }
         LinkMessage::Ping => kind::PING,
+        LinkMessage::Traced { partition, to, mark } => {
+            out.u16(partition.0);
+            out.u64(to.0);
+            out.position(mark.position);
+            out.0.extend_from_slice(&mark.context.trace());
+            out.0.extend_from_slice(&mark.context.span().unwrap_or_default());
+            out.bytes(mark.context.state().unwrap_or_default().as_bytes());
+            kind::TRACED
+        }
     }
 }
 
