@@ -180,7 +180,7 @@ async fn what_nobody_records_is_not_told() -> Result<()> {
     for parent in [|| TraceParent::NotSampled, || TraceParent::None] {
         let grid = traced(&cluster, &endpoint, parent).await?;
         let map = grid.map::<u64, u64>("visits");
-        map.put_many((0..50).map(|key| (key, key))).await?;
+        map.put_many((0..50).map(|key| (key, key))).await?.all()?;
         map.get(&1).await?;
         grid.close().await?;
     }
@@ -199,7 +199,7 @@ async fn many_operations_of_one_call_are_parts_of_its_step() -> Result<()> {
     let (collector, endpoint) = Collector::start().await;
     let cluster = cluster(1, &endpoint, 0).await?;
     let grid = traced(&cluster, &endpoint, here).await?;
-    grid.map::<u64, u64>("visits").put_many((0..40).map(|key| (key, key))).await?;
+    grid.map::<u64, u64>("visits").put_many((0..40).map(|key| (key, key))).await?.all()?;
     grid.close().await?;
     let told = collector.until(41).await;
     assert_eq!(told.len(), 41, "one of the client, and one for each operation");
