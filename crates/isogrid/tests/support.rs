@@ -28,6 +28,14 @@ fn files(path: &Path) -> BTreeMap<String, String> {
     files.collect()
 }
 
+/// What nodes may have been told, and their libraries.
+fn log_with(secrets: &[&str]) -> String {
+    format!(
+        "INFO started with {}\nWARN s3://bob:{}@bucket/x AWS_ACCESS_KEY_ID={}\n{{\"password\":\"{}\"}}\n",
+        secrets[3], secrets[4], secrets[1], secrets[5]
+    )
+}
+
 #[test]
 fn a_bundle_has_what_helps_and_no_secret() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -42,11 +50,7 @@ fn a_bundle_has_what_helps_and_no_secret() {
         "u-secret-key-of-a-record",
     ];
     std::fs::write(path("cluster.key"), secrets[3]).expect("it is written");
-    let log = format!(
-        "INFO started with {}\nWARN s3://bob:{}@bucket/x AWS_ACCESS_KEY_ID={}\n{{\"password\":\"{}\"}}\n",
-        secrets[3], secrets[4], secrets[1], secrets[5]
-    );
-    std::fs::write(path("node.log"), log).expect("it is written");
+    std::fs::write(path("node.log"), log_with(&secrets)).expect("it is written");
     let config = format!(
         "[node]\nname = \"anna\"\n[cluster]\nkey_file = \"{}\"\n[log]\nlevel = \"info,planted_{}=warn\"\n",
         path("cluster.key"),
@@ -82,9 +86,12 @@ fn a_bundle_has_what_helps_and_no_secret() {
         }
     }
     let status: Value = serde_json::from_str(&files["status.json"]).expect("JSON");
-    let name = status["members"][0]["node"].as_str().expect("a name");
-    assert!(files[&format!("metrics/{name}.txt")].contains("isogrid_build_info"));
-    assert!(files[&format!("config/{name}.toml")].contains("threshold_ms = 1"));
+    let of_node = |folder: &str, ending: &str| {
+        let name = status["members"][0]["node"].as_str().expect("a name");
+        files[&format!("{folder}/{name}.{ending}")].as_str()
+    };
+    assert!(of_node("metrics", "txt").contains("isogrid_build_info"));
+    assert!(of_node("config", "toml").contains("threshold_ms = 1"));
     assert!(files["config/here.json"].contains("isogrid.toml"), "with where it comes from");
     assert!(files["doctor.json"].contains("D-21"));
     assert!(files["maps.json"].contains("orders") && files["partitions.json"].contains("primary"));

@@ -23,7 +23,7 @@ use crate::exit::CommandResult;
 #[derive(Debug, Subcommand)]
 pub(crate) enum SupportCommand {
     /// Gather status, configuration, figures, slow operations and findings into one .tar.gz, without secrets
-    Bundle(bundle::BundleArgs),
+    Bundle(Box<bundle::BundleArgs>),
     /// Read such a file and say what it found: the state of the cluster then, and the findings of doctor
     Analyze(analyze::AnalyzeArgs),
 }
