@@ -27,6 +27,7 @@ const SECTIONS: &[Section] = &[
     section("disk", "how much it may keep on disk, and when it is written anew", ""),
     section("log", "what it writes to its log", ""),
     section("slow_log", "which operations it calls slow", ""),
+    section("tracing", "to whom it tells traces", ""),
     section("limits", "what it refuses", ""),
     section("maps.NAME", "the settings of maps", MAPS_NOTE),
 ];
