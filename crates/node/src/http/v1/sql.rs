@@ -17,7 +17,7 @@ use isogrid_core::{Error, ErrorCode};
 use isogrid_query::{Parameter, RowText, Sql, Wishes, unvalued};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::Api;
 use super::answer::{Answer, Failure, body};
@@ -121,8 +121,7 @@ pub(super) async fn run(State(api): State<Api>, request: Request) -> Answer {
     let (sender, receiver) = mpsc::channel(PIECES_WAITING);
     let rows = Rows { receiver, patience: sql.patience() + LATE_MAX, _call: call };
     api.statements.spawn(async move {
-        let _permit = permit;
-        let answering = answer((sql, timed), (&statement, values), format, &sender);
+        let answering = answer((sql, timed, permit), (&statement, values), format, &sender);
         sending::until_gone(answering, &sender, Error::clone).await;
     })?;
     match format {
@@ -162,9 +161,9 @@ fn bytes_of(digits: &str) -> Option<Vec<u8>> {
 /// A piece of an answer on its way out; nothing: it is whole.
 type Piece = Result<Option<Bytes>, Error>;
 
-/// Answers a statement, piece by piece. Before the rows come the columns, in JSON.
+/// Answers a statement, piece by piece. Before the rows come the columns, in JSON. Whoever has seen the end may ask the next.
 async fn answer(
-    (sql, timed): (Sql, Timed),
+    (sql, timed, permit): (Sql, Timed, OwnedSemaphorePermit),
     (statement, values): (&str, Vec<Parameter>),
     format: Format,
     sender: &mpsc::Sender<Piece>,
@@ -175,11 +174,16 @@ async fn answer(
         Err(error) => stream::iter([Err(error)]).boxed(),
     };
     while let Some(piece) = pieces.next().await {
-        let has_failed = piece.is_err();
-        if sender.send_timeout(piece.map(Some), TAKEN_MAX).await.is_err() || has_failed {
+        if piece.is_err() {
+            drop(permit);
+            let _ = sender.send_timeout(piece.map(Some), TAKEN_MAX).await;
+            return;
+        }
+        if sender.send_timeout(piece.map(Some), TAKEN_MAX).await.is_err() {
             return;
         }
     }
+    drop(permit);
     let _ = sender.send_timeout(Ok(None), TAKEN_MAX).await;
 }
 
