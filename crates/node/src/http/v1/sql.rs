@@ -393,7 +393,7 @@ mod tests {
             read,
             json!({"columns": [{"name": "n"}], "rows": [[1], [2], [3]], "row_count": 3})
         );
-        let large = answered(50).await.expect_err("it is larger").into_response();
+        let large = answered(45).await.expect_err("it is larger").into_response();
         assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
         assert!(object(rows(vec![piece("[]"), broken()]), 100).await.is_err());
     }
