@@ -29,7 +29,7 @@ pub fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
 /// Adds a value's bytes to others.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) -> Result<(), String> {
     let mut writer = rmp_serde::Serializer::new(bytes).with_struct_map();
     let value: &dyn erased_serde::Serialize = value;
