@@ -14,7 +14,7 @@
 //! | [`rules`] | what must hold between keys |
 //! | [`suggest`] | "did you mean" |
 //! | [`mod@print`] | the defaults as commented TOML |
-//! | [`reference`] | every key as Markdown |
+//! | [`mod@reference`] | every key as Markdown |
 
 pub mod cluster;
 pub mod disk;
