@@ -201,6 +201,22 @@ fn whoever_has_seen_enough_is_forgotten() {
 }
 
 #[test]
+fn where_there_is_no_index_nothing_is_kept() {
+    let mut partition = filled(100);
+    let seek = Seek {
+        partition: PartitionId(3),
+        index: "none",
+        from: b"",
+        to: b"",
+        entries_max: 10,
+        view: View::Begin,
+    };
+    let Reply::Failed(error) = partition.run(MAP, Op::Seek(seek), 1) else { panic!("it is there") };
+    assert_eq!(error.code(), ErrorCode::IndexNotReady);
+    assert_eq!(kept(&mut partition, 1), (0, 0));
+}
+
+#[test]
 fn the_last_page_may_be_asked_for_again() {
     let mut partition = filled(30);
     let mut reader = Reader::new(Place::Hash(0));

@@ -27,12 +27,17 @@ impl Content {
         now: Timestamp,
     ) -> Result<Sought<'s>> {
         let at = self.show(seek.view, common.version, now)?;
-        let mut page = match seek.view {
-            View::Done(_) => Sought::default(),
-            _ => self.sought(&common.hasher, seek, (now, at))?,
+        let found = match seek.view {
+            View::Done(_) => Ok(Sought::default()),
+            _ => self.sought(&common.hasher, seek, (now, at)),
         };
-        page.at = self.next_moment(seek.view, common.version, page.next.is_some());
-        Ok(page)
+        let goes_on = match &found {
+            Ok(page) => page.next.is_some(),
+            // Nothing was begun. A state that is being read is asked for again.
+            Err(_) => seek.view != View::Begin,
+        };
+        let at = self.next_moment(seek.view, common.version, goes_on);
+        found.map(|page| Sought { at, ..page })
     }
 
     fn sought<'s>(
